@@ -1,0 +1,228 @@
+"""Reading an invitation: an iTIP object in a message (RFC 5546, RFC 6047).
+
+What: `read` finds the calendar of a message and says what it asks for, as far as mailhook acts on it. Lines are
+read one by one and values converted one by one, so one malformed property never loses the calendar.
+
+Not here: whether the message may act and whether a conference is wanted (`policy`), writing (`rewrite`).
+
+Errors: Unreadable where nothing sensible can be said; everything else that is not ours is `NotOurs`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from mailhook.core import message as mime
+from mailhook.core.conference import Person
+from mailhook.core.contentlines import Component as Block
+from mailhook.core.contentlines import ContentLine, unescape_text
+from mailhook.core.contentlines import read as read_calendar
+from mailhook.core.meeting import MASTER, Attendee, Component, MeetingKey, Stamp
+from mailhook.core.message import Message, Part
+from mailhook.core.timing import Zones, first_value, instant, lines, param, recurrence_key, schedule
+from mailhook.errors import Unreadable
+
+MARKER_HEADER = "x-mailhook-conference"
+"""The header of a message that mailhook has rewritten already."""
+
+CALENDAR_TYPES = ("text/calendar", "application/ics")
+SCHEDULING = ("REQUEST", "ADD", "CANCEL")
+MAX_EVENTS = 500
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What stands in for what an event leaves open: the zone of floating times, the length of one without end."""
+
+    timezone: str
+    duration: timedelta
+    domain_aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One VEVENT. `properties`: X- properties by upper-case name; `links`: URLs outside the text."""
+
+    component: Component
+    location: str = ""
+    description: str = ""
+    categories: tuple[str, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=dict)
+    links: tuple[str, ...] = ()
+    all_day: bool = False
+    transparent: bool = False
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """An iTIP REQUEST, ADD or CANCEL. `organizer` as in the calendar; `key` with the domain alias resolved.
+
+    `forwarded`: the Sender header names somebody who is neither From nor the SENT-BY.
+    """
+
+    method: str
+    key: MeetingKey
+    organizer: Person
+    sent_by: str
+    events: tuple[Event, ...]
+    forwarded: bool = False
+    language: str = ""
+
+    @property
+    def cancels(self) -> bool:
+        """A CANCEL, or a REQUEST whose master (or every component) has STATUS:CANCELLED, as SOGo sends."""
+        if self.method == "CANCEL":
+            return True
+        master = [e.component for e in self.events if e.component.key == MASTER]
+        return all(c.cancelled for c in master or [e.component for e in self.events])
+
+
+@dataclass(frozen=True)
+class NotOurs:
+    """Nothing that mailhook acts on; `reason` for the log."""
+
+    reason: str
+
+
+def read(message: Message, defaults: Defaults) -> Invitation | NotOurs:
+    """What the message asks for. Raises Unreadable for a calendar that cannot be read."""
+    if mime.header(message, MARKER_HEADER) is not None:
+        return NotOurs("marker-header")
+    calendar = _calendar(message)
+    if calendar is None:
+        return NotOurs("no-calendar")
+    method = first_value(calendar, "METHOD").strip().upper()
+    if method not in SCHEDULING:
+        return NotOurs(f"method-{method.lower()}" if method.isalpha() else "no-method")
+    events = [child for child in calendar.children if child.name == "VEVENT"][:MAX_EVENTS]
+    if not events:
+        return NotOurs("no-event")
+    return _invitation(message, method, calendar, events, defaults)
+
+
+def is_calendar(part: Part) -> bool:
+    """Whether a part may hold the invitation's calendar, by its type or its file name."""
+    named = (part.filename or part.params.get("name", "")).lower().endswith(".ics")
+    return part.content_type in CALENDAR_TYPES or named
+
+
+def _calendar(message: Message) -> Block | None:
+    """The first readable calendar, text/calendar before others; the last error if none is readable."""
+    parts = sorted(filter(is_calendar, message.parts), key=lambda part: part.content_type != "text/calendar")
+    fault: Unreadable | None = None
+    for part in parts:
+        try:
+            return read_calendar(mime.body(message, part))
+        except Unreadable as error:
+            fault = error
+    if fault is not None:
+        raise fault
+    return None
+
+
+def _invitation(
+    message: Message, method: str, calendar: Block, blocks: list[Block], defaults: Defaults
+) -> Invitation | NotOurs:
+    uids = {first_value(block, "UID") for block in blocks}
+    organizers = {_address(line) for block in blocks for line in lines(block, "ORGANIZER")}
+    if len(uids) != 1 or "" in uids:
+        return NotOurs("not-one-uid")
+    if len(organizers) != 1 or "" in organizers:
+        return NotOurs("not-one-organizer")
+    line = next(line for block in blocks for line in lines(block, "ORGANIZER"))
+    sent_by = _mailto(param(line, "SENT-BY"))
+    zones = Zones(calendar, defaults.timezone)
+    sent = mime.date(message)
+    return Invitation(
+        method=method,
+        key=MeetingKey(canonical(organizers.pop(), defaults.domain_aliases), uids.pop()),
+        organizer=_person(line),
+        sent_by=sent_by,
+        events=tuple(_event(block, zones, defaults, sent) for block in blocks),
+        forwarded=_forwarded(message, sent_by),
+        language=_language(blocks),
+    )
+
+
+def canonical(address: str, aliases: Mapping[str, str]) -> str:
+    """A lower-case address with its domain alias resolved."""
+    local, at, host = address.rpartition("@")
+    return f"{local}{at}{aliases.get(host, host)}"
+
+
+def _forwarded(message: Message, sent_by: str) -> bool:
+    senders = mime.addresses(message, "sender")
+    return bool(senders) and senders[0] not in (*mime.addresses(message, "from"), sent_by)
+
+
+def _language(blocks: list[Block]) -> str:
+    """LANGUAGE of the sole attendee, else of the organizer, else ""."""
+    attendees = {_address(line): line for block in blocks for line in lines(block, "ATTENDEE")}
+    sole = param(next(iter(attendees.values())), "LANGUAGE") if len(attendees) == 1 else ""
+    organizers = (param(line, "LANGUAGE") for block in blocks for line in lines(block, "ORGANIZER"))
+    return sole or next(filter(None, organizers), "")
+
+
+def _text(block: Block, name: str) -> str:
+    return unescape_text(first_value(block, name))
+
+
+def _mailto(value: str) -> str:
+    value = value.strip().strip('"')
+    return (value[7:] if value.lower().startswith("mailto:") else value).strip().lower()
+
+
+def _address(line: ContentLine) -> str:
+    """The calendar user's mail address; EMAIL (RFC 7986 §6.2) where the URI is not a mailto."""
+    value = line.value.strip()
+    if value.lower().startswith("mailto:") or "@" in value:
+        return _mailto(value)
+    return _mailto(param(line, "EMAIL"))
+
+
+def _person(line: ContentLine) -> Person:
+    return Person(_address(line), param(line, "CN").strip())
+
+
+def _attendees(block: Block) -> tuple[Attendee, ...]:
+    found = {
+        _address(line): Attendee(_person(line), param(line, "CUTYPE").upper() or "INDIVIDUAL")
+        for line in lines(block, "ATTENDEE")
+    }
+    return tuple(attendee for address, attendee in found.items() if address)
+
+
+def _event(block: Block, zones: Zones, defaults: Defaults, sent: datetime | None) -> Event:
+    timing = schedule(block, zones, defaults.duration)
+    component = Component(
+        key=recurrence_key(block, zones),
+        stamp=_stamp(block, sent),
+        summary=_text(block, "SUMMARY"),
+        schedule=timing,
+        attendees=_attendees(block),
+        cancelled=first_value(block, "STATUS").strip().upper() == "CANCELLED",
+    )
+    extra = {line.name: line.value for line in block.lines if line.name.startswith("X-")}
+    urls = [line.value for name in ("URL", "CONFERENCE") for line in lines(block, name)]
+    return Event(
+        component=component,
+        location=_text(block, "LOCATION"),
+        description=_text(block, "DESCRIPTION"),
+        categories=tuple(
+            unescape_text(c).strip() for line in lines(block, "CATEGORIES") for c in line.value.split(",")
+        ),
+        properties=extra,
+        links=(*urls, *(value for value in extra.values() if value.lower().startswith("http"))),
+        all_day=timing.all_day if timing else False,
+        transparent=first_value(block, "TRANSP").strip().upper() == "TRANSPARENT",
+    )
+
+
+def _stamp(block: Block, sent: datetime | None) -> Stamp:
+    sequence = first_value(block, "SEQUENCE").strip()
+    return Stamp(
+        sequence=int(sequence[:9]) if sequence.isdecimal() else 0,
+        dtstamp=instant(first_value(block, "DTSTAMP")),
+        last_modified=instant(first_value(block, "LAST-MODIFIED")),
+        date=sent,
+    )

@@ -1,0 +1,294 @@
+"""What is known of a meeting, and its questions: who takes part, what the conference should be.
+
+What: a `Meeting` is all that is known of one (organizer, UID): its components as last revised, the holders (who
+was told of what by a mail that passed), its conference, and what keeps the worker busy. `desired` says, purely,
+what the conference should be at a moment and until when that answer holds.
+
+Not here: how a message changes a meeting (`revision`), who may act (`policy`), I/O (`flight`, `sync`).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from heapq import merge
+from typing import assert_never
+
+from mailhook.core.conference import Conference, JoinDetails, Person, Spec, State
+from mailhook.core.recurrence import (
+    Occurrence,
+    Schedule,
+    Standing,
+    expandable,
+    first,
+    occurrences,
+    standing,
+)
+
+NOBODY = Person("")
+UNSCHEDULED = Conference()
+MASTER = ""
+"""The component key of a VEVENT without RECURRENCE-ID."""
+
+
+@dataclass(frozen=True, order=True)
+class MeetingKey:
+    """`organizer`: lower case, domain alias resolved; `uid` as it stands (RFC 5545 §3.8.4.7)."""
+
+    organizer: str
+    uid: str
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What orders revisions of a component (RFC 5546 §2.1.5), and the message's Date."""
+
+    sequence: int = 0
+    dtstamp: datetime | None = None
+    last_modified: datetime | None = None
+    date: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Attendee:
+    """An ATTENDEE: `kind` is CUTYPE in upper case (INDIVIDUAL when absent)."""
+
+    person: Person
+    kind: str = "INDIVIDUAL"
+
+    @property
+    def individual(self) -> bool:
+        return self.kind not in {"ROOM", "RESOURCE"}
+
+
+@dataclass(frozen=True)
+class Component:
+    """A VEVENT as last revised. `key` is RECURRENCE-ID as a UTC instant in basic form, or MASTER."""
+
+    key: str
+    stamp: Stamp
+    summary: str
+    schedule: Schedule | None
+    attendees: tuple[Attendee, ...] = ()
+    cancelled: bool = False
+
+    @property
+    def instance(self) -> datetime | None:
+        """The instance that an override replaces: its original start."""
+        return datetime.strptime(self.key, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) if self.key else None
+
+
+@dataclass(frozen=True)
+class Told:
+    """A holder was told of the component `key` by a mail that passed, in the revision `stamp`."""
+
+    key: str
+    stamp: Stamp
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A room that must go: it lost a race, or its generation has ended."""
+
+    conference_id: str
+    provider: str
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who works on the conference at present, and until when nobody else does."""
+
+    token: str
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """All that is known of one (organizer, UID).
+
+    told          recipient → what he was told by REQUESTs that passed, and not un-invited from
+    ever_told     everyone who was ever told by mail
+    left          un-invited; no participants, whatever an ATTENDEE list says, until they are told again
+    wanted        a conference is wanted: once true, later REQUESTs need no marker
+    delete_at     when the conference goes, unless a REQUEST is seen meanwhile
+    doubtful      why nobody can tell whether the meeting lives ("" when there is no doubt)
+    first_seen    revision fingerprint → when a REQUEST of it was first deferred
+    wake_at       when the worker has to look again; `error`, `attempts`: why it did not succeed so far
+    """
+
+    key: MeetingKey
+    organizer: Person = NOBODY
+    components: tuple[Component, ...] = ()
+    told: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
+    ever_told: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
+    wanted: bool = False
+    conference: Conference = UNSCHEDULED
+    leftovers: tuple[Leftover, ...] = ()
+    delete_at: datetime | None = None
+    doubtful: str = ""
+    first_seen: Mapping[str, datetime] = field(default_factory=dict)
+    wake_at: datetime | None = None
+    lease: Lease | None = None
+    attempts: int = 0
+    error: str = ""
+
+    def component(self, key: str) -> Component | None:
+        return next((component for component in self.components if component.key == key), None)
+
+    @property
+    def living(self) -> tuple[Component, ...]:
+        return tuple(component for component in self.components if not component.cancelled)
+
+    @property
+    def link(self) -> JoinDetails | None:
+        """The join details that a mail may bear now."""
+        conference = self.conference
+        match conference.state:
+            case State.READY | State.ANNOUNCED | State.FINISHED:
+                return conference.details
+            case State.ABSENT | State.RESERVED | State.ENDING | State.GONE:
+                return None
+            case _:
+                assert_never(conference.state)
+
+
+def participants(meeting: Meeting) -> tuple[Person, ...]:
+    """Individuals of any living component, without the organizer and those who were un-invited."""
+    people: dict[str, Person] = {}
+    for component in meeting.living:
+        for attendee in component.attendees:
+            address = attendee.person.address
+            if attendee.individual and address != meeting.organizer.address and address not in meeting.left:
+                known = people.get(address)
+                people[address] = known if known and known.name else attendee.person
+    return tuple(people[address] for address in sorted(people))
+
+
+def upcoming(meeting: Meeting, since: datetime) -> Iterator[Occurrence]:
+    """Occurrences of the whole meeting that end after `since`, in order of start.
+
+    An override, cancelled or not, replaces the master's instance of its RECURRENCE-ID (RFC 5545 §3.8.4.4).
+    """
+    master = meeting.component(MASTER)
+    instances = {c.instance for c in meeting.components if c.key != MASTER}
+    overrides = sorted(
+        occurrence
+        for component in meeting.living
+        if component.key != MASTER and component.schedule is not None
+        for occurrence in [first(component.schedule)]
+        if occurrence.end > since
+    )
+    if master is None or master.cancelled or master.schedule is None:
+        return iter(overrides)
+    regular = (o for o in occurrences(master.schedule, since) if o.start not in instances)
+    return merge(regular, overrides)
+
+
+@dataclass(frozen=True)
+class Room:
+    """There should be a conference like `spec`; the answer holds until `until` (None: until told otherwise)."""
+
+    spec: Spec
+    until: datetime | None
+
+
+@dataclass(frozen=True)
+class NoRoom:
+    """There should be no conference."""
+
+
+@dataclass(frozen=True)
+class Rest:
+    """Leave things as they are until `until`. `over`: the last occurrence has passed."""
+
+    until: datetime | None
+    over: bool = False
+
+
+Desired = Room | NoRoom | Rest
+
+
+def desired(meeting: Meeting, now: datetime, roll_after: timedelta) -> Desired:
+    """What the conference should be at `now` (UTC); pure, the heart of the level-triggered worker."""
+    if meeting.delete_at is not None and meeting.delete_at <= now:
+        return NoRoom()
+    if not meeting.wanted:
+        return Rest(meeting.delete_at)
+    place = standing(upcoming(meeting, now - roll_after), now, roll_after) or _endless(meeting)
+    if place is None:
+        return Rest(meeting.delete_at, over=meeting.delete_at is None)
+    spec = Spec(
+        topic=topic(meeting),
+        start=place.occurrence.start,
+        end=place.occurrence.end,
+        timezone=_timezone(meeting),
+        owner=meeting.organizer,
+        participants=participants(meeting),
+    )
+    return Room(spec, _earliest(place.until, meeting.delete_at))
+
+
+def _endless(meeting: Meeting) -> Standing | None:
+    """Where a series stands whose rule cannot be expanded: at its first instance, for ever."""
+    for component in meeting.living:
+        schedule = component.schedule
+        if schedule is not None and schedule.rrule and not expandable(schedule):
+            return Standing(first(schedule), None)
+    return None
+
+
+def _leading(meeting: Meeting) -> Component | None:
+    """The component that names the meeting: the master, or else the newest living one."""
+    master = meeting.component(MASTER)
+    if master is not None and not master.cancelled:
+        return master
+    return max(meeting.living, key=lambda c: (c.stamp.sequence, c.key), default=None)
+
+
+def topic(meeting: Meeting) -> str:
+    leading = _leading(meeting)
+    return leading.summary if leading else ""
+
+
+def _timezone(meeting: Meeting) -> str:
+    leading = _leading(meeting)
+    return (leading.schedule.zone if leading and leading.schedule else "") or "UTC"
+
+
+def _earliest(*moments: datetime | None) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def next_wake(meeting: Meeting, now: datetime, roll_after: timedelta) -> datetime | None:
+    """When the worker has to look at the meeting; None when nothing can become due by itself."""
+    conference = meeting.conference
+    if meeting.lease is not None:
+        return meeting.lease.until
+    if conference.state is State.RESERVED:
+        return _latest(conference.lease_until, None if meeting.wanted else meeting.delete_at)
+    if meeting.leftovers or conference.state is State.ENDING:
+        return now
+    wish = desired(meeting, now, roll_after)
+    match wish:
+        case NoRoom():
+            return now if meeting.link else None
+        case Rest(until, over):
+            unfinished = over and conference.state in {State.READY, State.ANNOUNCED}
+            return now if unfinished else until
+        case Room(spec, until):
+            reopened = conference.state is State.FINISHED
+            return now if spec != conference.applied or reopened else until
+        case _:
+            assert_never(wish)
+
+
+def _latest(*moments: datetime | None) -> datetime | None:
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+def awake(meeting: Meeting, now: datetime, roll_after: timedelta) -> Meeting:
+    """`meeting` with `wake_at` as its new state asks for; a failing one keeps its retry time."""
+    wake = next_wake(meeting, now, roll_after)
+    if meeting.error and wake is not None and meeting.wake_at is not None:
+        wake = max(wake, meeting.wake_at)
+    return replace(meeting, wake_at=wake)

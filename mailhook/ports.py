@@ -1,0 +1,181 @@
+"""The seams: what the middle of the house asks of its adapters.
+
+What: `Provider`, `Store`, `NextHop` are called by relay, pipeline, flight and sync and implemented by adapters;
+`Reception` is called by the listener and implemented by relay.
+
+Errors: adapters raise only `mailhook.errors`; a next hop's refusal is a `Reply`, never an exception.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from mailhook.core.conference import JoinDetails, Spec
+from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.smtp.commands import Mail, Rcpt
+from mailhook.smtp.ehlo import Capabilities
+from mailhook.smtp.replies import Reply
+
+T = TypeVar("T")
+
+
+# --- conference provider -------------------------------------------------------------------------------
+
+
+class Provider(Protocol):
+    """A service that has rooms. Errors: Temporary, Permanent, Gone, Misconfigured.
+
+    `key` is our own opaque identifier of (organizer, UID, generation); `create` twice with one key yields one
+    room where the provider lets the client choose the id (`chooses_id`).
+    """
+
+    @property
+    def identity(self) -> str:
+        """Kind and base URL: a stored room belongs to the identity that made it."""
+
+    @property
+    def chooses_id(self) -> bool: ...
+
+    async def create(self, spec: Spec, key: str) -> JoinDetails: ...
+
+    async def update(self, conference_id: str, spec: Spec) -> None:
+        """Gone: the room no longer exists."""
+
+    async def delete(self, conference_id: str) -> None:
+        """A room that no longer exists is success."""
+
+    async def find(self, key: str) -> tuple[JoinDetails, ...]: ...
+
+    async def ping(self) -> None: ...
+
+
+# --- store ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a decision may know beside the meeting: the store's clock (UTC), and the last hour's counts."""
+
+    now: datetime
+    created_by_organizer: int
+    deleted: int
+
+
+Decide = Callable[[Meeting, Circumstances], tuple[Meeting, T]]
+
+
+class Store(Protocol):
+    """Meetings, one row each. Errors: Temporary when the store cannot be read or written now."""
+
+    async def change(self, key: MeetingKey, decide: Decide[T]) -> T:
+        """Run `decide` on the fresh row with the row locked and write what it returns, in one transaction.
+
+        An unknown key is given as `Meeting(key)`; an unchanged meeting is not written. `decide` is pure and
+        runs once per call. What it raises comes out of `change`, and nothing is written.
+        """
+
+    async def get(self, key: MeetingKey) -> Meeting | None: ...
+
+    async def all(self) -> list[Meeting]:
+        """Every meeting, the one that is due first at the head."""
+
+    async def due(self, limit: int) -> list[MeetingKey]:
+        """Meetings whose `wake_at` has come, the longest waiting first."""
+
+    async def purge(self, before: datetime) -> int:
+        """Forget meetings that need nothing any more and have not changed since `before`; how many."""
+
+    async def secret(self) -> bytes:
+        """Random bytes, made once per store: the key of our conference ids."""
+
+    async def close(self) -> None: ...
+
+
+# --- relaying ------------------------------------------------------------------------------------------
+
+
+class Content(Protocol):
+    """A message as it stood on the wire: dot-stuffed, without the final dot line (RFC 5321 §4.5.2)."""
+
+    @property
+    def size(self) -> int:
+        """Octets on the wire."""
+
+    def chunks(self) -> Iterator[bytes]: ...
+
+    def wire(self) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who speaks to us: `address` is the peer's IP; XFORWARD values are raw xtext by upper-case name."""
+
+    address: str
+    helo: bytes
+    esmtp: bool = True
+    xforward: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The next hop's reply to the final dot (or to DATA, if it refused that)."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True)
+class Lost:
+    """No reply came. `after_dot`: the message may have been accepted, so it must not be sent again by us."""
+
+    after_dot: bool
+    why: str
+
+
+Delivery = Answered | Lost
+
+
+class HopTransaction(Protocol):
+    """One mail transaction with the next hop."""
+
+    async def envelope(self, commands: Sequence[Mail | Rcpt]) -> list[Reply]:
+        """Send MAIL and RCPTs (in one write where the next hop pipelines); one reply each, in order.
+
+        Temporary: the next hop is unreachable or died; the transaction is over.
+        """
+
+    async def deliver(self, content: Content) -> Delivery:
+        """DATA, content and dot. Ends the transaction."""
+
+    async def abandon(self) -> None:
+        """End the transaction without content; harmless when it is over."""
+
+
+class NextHop(Protocol):
+    async def capabilities(self) -> Capabilities:
+        """What the next hop announces (cached for a short time). Temporary: unreachable."""
+
+    def transaction(self, client: Client) -> HopTransaction:
+        """A transaction that takes a connection when its first command is sent."""
+
+    async def close(self) -> None: ...
+
+
+class Submission(Protocol):
+    """One mail transaction of a client, as the listener sees it. No method raises a MailhookError."""
+
+    async def envelope(self, commands: Sequence[Mail | Rcpt]) -> list[Reply]: ...
+
+    async def content(self, content: Content, candidate: bool) -> Reply:
+        """The reply to the dot. `candidate`: the inspector saw something like an invitation."""
+
+    async def abort(self) -> None: ...
+
+
+class Reception(Protocol):
+    """What the listener hands mail to."""
+
+    async def capabilities(self) -> Capabilities:
+        """Temporary: the next hop cannot be reached."""
+
+    def submission(self, client: Client) -> Submission: ...
