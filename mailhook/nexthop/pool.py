@@ -1,0 +1,268 @@
+"""Connections to the next hop, reused, and one mail transaction over them.
+
+What: `Pool` implements `ports.NextHop`. The rules:
+
+- A connection is used again only after a transaction in which everything was accepted, and while it has been idle
+  for less than a minute. After any refusal it is closed instead of reset: the state of the peer is then certain.
+- A connection that ends before content was sent is replaced once by a fresh one, on which the accepted part of
+  the envelope is said again; that goes on only if all of it is accepted again. A queue under stress closes after
+  10 s, which is less than an invitation may wait. Refused recipients are not said again, since the client
+  was told of their refusal and will act on it.
+- From the first octet of content on nothing is tried twice.
+
+Not here: the dialogue itself (session), and what the replies mean for the mail (relay).
+
+Errors: `Temporary` from `capabilities` and `envelope`; `deliver` gives a `Delivery`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailhook.errors import Temporary
+from mailhook.nexthop.session import Session, SessionLostError, xforward_lines
+from mailhook.ports import Answered, Client, Content, Delivery, Lost
+from mailhook.smtp.commands import Mail, Rcpt
+from mailhook.smtp.ehlo import Capabilities
+from mailhook.smtp.replies import Reply
+
+CAPABILITIES_FOR = 60.0
+
+
+@dataclass(frozen=True)
+class _Hop:
+    host: str
+    port: int
+    hostname: str
+    connect_timeout: float
+    command_timeout: float
+    data_timeout: float
+
+
+class Pool:
+    """Times in seconds. `limit`: concurrent sessions; it must stay below the next hop's process limit."""
+
+    def __init__(  # noqa: PLR0913 - the settings of [nexthop]
+        self,
+        host: str,
+        port: int,
+        *,
+        hostname: str,
+        connect_timeout: float = 30.0,
+        command_timeout: float = 300.0,
+        data_timeout: float = 590.0,
+        limit: int = 90,
+        idle: float = 60.0,
+    ) -> None:
+        self._hop = _Hop(host, port, hostname, connect_timeout, command_timeout, data_timeout)
+        self._permits = asyncio.Semaphore(limit)
+        self._idle_for = idle
+        self._idle: deque[tuple[Session, asyncio.TimerHandle]] = deque()
+        self._closed = False
+        self._asking: asyncio.Task[Capabilities] | None = None
+        self._known: tuple[Capabilities, float] | None = None
+
+    async def capabilities(self) -> Capabilities:
+        """What the last connection announced, if that is less than a minute ago. Temporary: unreachable."""
+        if self._known is not None and asyncio.get_running_loop().time() < self._known[1]:
+            return self._known[0]
+        if self._asking is None or self._asking.done():
+            # Shared, so that many clients do not wait for one time-out after the other.
+            self._asking = asyncio.create_task(self._ask())
+            self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(self._asking)
+
+    def transaction(self, client: Client) -> "Transaction":
+        return Transaction(self, self._hop, client)
+
+    async def close(self) -> None:
+        """Close what is idle; a transaction that still runs closes its connection at its end."""
+        self._closed = True
+        if self._asking is not None:
+            self._asking.cancel()
+        self._forget_idle()
+
+    # --- for Transaction
+
+    async def acquire(self, *, fresh: bool = False) -> Session:
+        """An idle connection if there is one, unless it must be `fresh`; give it back by `release`."""
+        await self._wait_for_permit()
+        try:
+            return (None if fresh else self._reusable()) or await self._connect()
+        except BaseException:
+            self._permits.release()
+            raise
+
+    async def replace(self, dead: Session) -> Session:
+        """A fresh connection under the permit of the dead one. The idle ones are as doubtful as it was."""
+        dead.abort()
+        self._forget_idle()
+        return await self._connect()
+
+    def release(self, session: Session, *, reusable: bool) -> None:
+        self._permits.release()
+        if reusable and session.usable and not self._closed:
+            self._keep(session)
+        else:
+            session.close()
+
+    # ---
+
+    async def _ask(self) -> Capabilities:
+        session = await self.acquire(fresh=True)
+        self.release(session, reusable=True)
+        return session.capabilities
+
+    async def _wait_for_permit(self) -> None:
+        if self._closed:
+            raise Temporary("the pool of connections to the next hop is closed")
+        try:
+            async with asyncio.timeout(self._hop.connect_timeout):
+                await self._permits.acquire()
+        except TimeoutError:
+            raise Temporary("all connections to the next hop are in use") from None
+
+    async def _connect(self) -> Session:
+        hop = self._hop
+        session = await Session.connect(hop.host, hop.port, hop.hostname, hop.connect_timeout)
+        self._known = session.capabilities, asyncio.get_running_loop().time() + CAPABILITIES_FOR
+        return session
+
+    def _reusable(self) -> Session | None:
+        while self._idle:
+            session, expiry = self._idle.pop()
+            expiry.cancel()
+            if session.usable:
+                session.reused = True
+                return session
+            session.close()
+        return None
+
+    def _keep(self, session: Session) -> None:
+        expiry = asyncio.get_running_loop().call_later(self._idle_for, self._expire, session)
+        self._idle.append((session, expiry))
+
+    def _expire(self, session: Session) -> None:
+        self._idle = deque(entry for entry in self._idle if entry[0] is not session)
+        session.close()
+
+    def _forget_idle(self) -> None:
+        while self._idle:
+            session, expiry = self._idle.pop()
+            expiry.cancel()
+            session.close()
+
+
+class Transaction:
+    """`ports.HopTransaction`. One task at a time; it is over after `deliver`, `abandon` or an exception."""
+
+    def __init__(self, pool: Pool, hop: _Hop, client: Client) -> None:
+        self._pool = pool
+        self._hop = hop
+        self._client = client
+        self._session: Session | None = None
+        self._accepted: list[Mail | Rcpt] = []
+        self._refused = False
+        self._replaced = False
+        self._over = False
+
+    async def envelope(self, commands: Sequence[Mail | Rcpt]) -> list[Reply]:
+        """MAIL and RCPTs in one write. Temporary: the transaction is over."""
+        if self._over:
+            raise Temporary("the transaction with the next hop is over")
+        try:
+            replies = await self._say_or_replace(commands)
+        except BaseException:
+            self._end(cut=True)
+            raise
+        self._note(commands, replies)
+        return replies
+
+    async def deliver(self, content: Content) -> Delivery:
+        """DATA, content, dot; never raises."""
+        if self._over or self._session is None:
+            return Lost(False, "there is no transaction with the next hop")
+        settled = False
+        try:
+            refusal = await self._data()
+            if refusal is not None:
+                settled, self._refused = True, True
+                return Answered(refusal)
+            delivery = await self._session.send_content(content, self._hop.data_timeout)
+            settled = isinstance(delivery, Answered)
+            self._refused |= not (isinstance(delivery, Answered) and delivery.reply.code < 300)
+            return delivery
+        except Temporary as error:
+            return Lost(False, str(error))
+        finally:
+            self._end(cut=not settled)
+
+    async def abandon(self) -> None:
+        self._refused = True
+        self._end()
+
+    # ---
+
+    async def _say_or_replace(self, commands: Sequence[Mail | Rcpt]) -> list[Reply]:
+        if self._session is None:
+            self._session = await self._pool.acquire()
+        try:
+            return await self._say(self._session, commands)
+        except SessionLostError:
+            return await self._say(await self._replace(), commands)
+
+    async def _data(self) -> Reply | None:
+        """None: go on with the content. The first moment at which a next hop's time-out is noticed."""
+        assert self._session is not None
+        try:
+            answer = await self._session.command(b"DATA\r\n", self._hop.command_timeout)
+            if answer.code == 421 and not self._replaced:
+                raise SessionLostError(answer.text)
+        except SessionLostError:
+            session = await self._replace()
+            answer = await session.command(b"DATA\r\n", self._hop.command_timeout)
+        if 200 <= answer.code < 300:
+            raise Temporary(f"the next hop answers DATA with {answer.text}")
+        return None if answer.code == 354 else answer
+
+    async def _say(self, session: Session, commands: Sequence[Mail | Rcpt]) -> list[Reply]:
+        """Temporary, SessionLostError. A 421 is a refusal only on a connection that is new to the next hop."""
+        begins = bool(commands) and isinstance(commands[0], Mail)
+        forward = xforward_lines(self._client.xforward, session.capabilities) if begins else []
+        lines = [*forward, *(command.wire() for command in commands)]
+        replies = (await session.exchange(lines, self._hop.command_timeout))[len(forward) :]
+        doubtful = session.reused or bool(self._accepted)
+        if doubtful and not self._replaced and any(reply.code == 421 for reply in replies):
+            raise SessionLostError(replies[-1].text)
+        return replies
+
+    async def _replace(self) -> Session:
+        """A fresh connection that has accepted again all that was accepted. Temporary: it has not."""
+        assert self._session is not None
+        if self._replaced:
+            raise Temporary("the next hop closed the connection twice")
+        self._replaced = True
+        self._session = await self._pool.replace(self._session)
+        if self._accepted:
+            replies = await self._say(self._session, self._accepted)
+            refusal = next((reply for reply in replies if not reply.positive), None)
+            if refusal is not None:
+                raise Temporary(f"the next hop now refuses what it accepted: {refusal.text}")
+        return self._session
+
+    def _note(self, commands: Sequence[Mail | Rcpt], replies: Sequence[Reply]) -> None:
+        for command, reply in zip(commands, replies, strict=True):
+            if reply.positive:
+                self._accepted.append(command)
+            else:
+                self._refused = True
+
+    def _end(self, *, cut: bool = False) -> None:
+        """`cut`: behind content without a dot, QUIT would be content too."""
+        self._over = True
+        session, self._session = self._session, None
+        if session is not None:
+            if cut:
+                session.abort()
+            self._pool.release(session, reusable=not self._refused)

@@ -1,0 +1,238 @@
+"""One SMTP connection to the next hop.
+
+What: greeting, EHLO (or HELO), command groups in one write, DATA with content in chunks. A connection serves
+one task at a time; the next hop's bytes are parsed by `mailhook.smtp`.
+
+Not here: reuse, replacement of a connection that died, and limits (pool).
+
+Errors: `SessionLostError` when the connection ended before a reply came, `Temporary` when it cannot be opened, the
+next hop does not answer in time, or does not speak SMTP. From `send_content` on only values: `Delivery`.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import cast
+
+from mailhook.errors import Temporary
+from mailhook.ports import Answered, Content, Delivery, Lost
+from mailhook.smtp.ehlo import XFORWARD_ATTRIBUTES, Capabilities
+from mailhook.smtp.replies import Reply, ReplyParser
+
+# Postfix takes XFORWARD lines of at most 512 octets (XFORWARD_README).
+XFORWARD_LINE = 510
+READ_SIZE = 65536
+
+
+class SessionLostError(Temporary):
+    """The connection ended where a reply was due: another one may do better."""
+
+
+class Session(asyncio.Protocol):
+    """Use `Session.connect`. After an exception the only thing left to do is `close`."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._parser = ReplyParser()
+        self._replies: deque[Reply] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._paused = False
+        self._lost: Exception | None = None
+        self.capabilities = Capabilities()
+        self.reused = False
+
+    # --- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        if hasattr(transport, "max_size"):
+            # asyncio's reads of 256 KiB may map fresh memory each time.
+            transport.max_size = READ_SIZE
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._replies.extend(self._parser.feed(data))
+        except Temporary as error:
+            self._fail(error)
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            self._last_look()
+        self._lost = self._lost or SessionLostError(f"the next hop closed the connection{_because(exc)}")
+        self._wake()
+
+    def _last_look(self) -> None:
+        """A failed write ends the transport before it has read the reply that tells why."""
+        peer = self._transport.get_extra_info("socket") if self._transport is not None else None
+        with contextlib.suppress(OSError, Temporary):
+            if peer is not None and peer.fileno() >= 0:
+                self._replies.extend(self._parser.feed(os.read(peer.fileno(), READ_SIZE)))
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._wake()
+
+    # --- the dialogue
+
+    @classmethod
+    async def connect(cls, host: str, port: int, hostname: str, within: float) -> "Session":
+        """Open, and introduce ourselves, all within `within` seconds."""
+        try:
+            async with asyncio.timeout(within):
+                loop = asyncio.get_running_loop()
+                _, session = await loop.create_connection(cls, host, port)
+        except (OSError, TimeoutError) as error:
+            raise Temporary(f"cannot connect to the next hop {host}:{port}{_because(error)}") from error
+        try:
+            await session._introduce(hostname, within)
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    async def _introduce(self, hostname: str, within: float) -> None:
+        greeting = await self._reply(within)
+        if greeting.code != 220:
+            raise Temporary(f"the next hop does not greet us: {greeting.text}")
+        ehlo = await self.command(b"EHLO %s\r\n" % hostname.encode("ascii"), within)
+        if ehlo.positive:
+            self.capabilities = Capabilities.parse(ehlo)
+            return
+        if ehlo.permanent:
+            ehlo = await self.command(b"HELO %s\r\n" % hostname.encode("ascii"), within)
+        if not ehlo.positive:
+            raise Temporary(f"the next hop refuses our EHLO: {ehlo.text}")
+
+    @property
+    def usable(self) -> bool:
+        """False if the connection has ended, or the next hop said something unasked (421 at a time-out)."""
+        return self._transport is not None and not self._transport.is_closing() and not self._replies
+
+    async def command(self, line: bytes, within: float) -> Reply:
+        return (await self.exchange([line], within))[0]
+
+    async def exchange(self, lines: Sequence[bytes], within: float) -> list[Reply]:
+        """A reply for each command line; one write if the next hop pipelines (RFC 2920)."""
+        if self._replies:
+            raise SessionLostError(f"the next hop spoke unasked: {self._replies[0].text}")
+        if self.capabilities.pipelining:
+            self._write(b"".join(lines))
+            return await self._collect(len(lines), within)
+        replies: list[Reply] = []
+        for line in lines:
+            if not self._over(replies):
+                self._write(line)
+            replies += await self._collect(1, within, replies)
+        return replies
+
+    async def _collect(self, count: int, within: float, before: Sequence[Reply] = ()) -> list[Reply]:
+        replies: list[Reply] = []
+        for _ in range(count):
+            said = [*before[-1:], *replies[-1:]]
+            # RFC 5321 §3.8: behind a 421 comes nothing, so it answers what was sent after it too.
+            replies.append(said[-1] if self._over(said) else await self._reply(within))
+        return replies
+
+    @staticmethod
+    def _over(replies: Sequence[Reply]) -> bool:
+        return bool(replies) and replies[-1].code == 421
+
+    async def send_content(self, content: Content, within: float) -> Delivery:
+        """Content and final dot, then the reply. `within` bounds each standstill, in seconds."""
+        after_dot = False
+        try:
+            for piece, last in _with_dot(content.chunks()):
+                if self._replies or self._lost:
+                    return await self._early(within)
+                after_dot = last
+                self._write(piece)
+                await self._until(lambda: not self._paused or bool(self._replies), within)
+            return Answered(await self._reply(within))
+        except (Temporary, OSError) as error:
+            return Lost(after_dot, str(error))
+
+    async def _early(self, within: float) -> Delivery:
+        """The next hop spoke or left before the dot."""
+        reply = await self._reply(within)
+        if reply.positive:
+            # It took something inside for the end of the data: what it has accepted is not known.
+            return Lost(True, f"the next hop answered before the end of the data: {reply.text}")
+        return Answered(reply)
+
+    def close(self) -> None:
+        """Take leave without waiting for an answer; harmless when the connection has ended."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"QUIT\r\n")
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Cut the connection; inside the content there is no other way to say that no dot will come."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- waiting
+
+    async def _reply(self, within: float) -> Reply:
+        await self._until(lambda: bool(self._replies), within)
+        return self._replies.popleft()
+
+    async def _until(self, condition: Callable[[], bool], within: float) -> None:
+        if condition():
+            return
+        try:
+            async with asyncio.timeout(within):
+                while not condition():
+                    if self._lost is not None:
+                        raise self._lost
+                    self._waiter = asyncio.get_running_loop().create_future()
+                    await self._waiter
+        except TimeoutError:
+            raise Temporary(f"the next hop did not answer within {within:g} s") from None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _write(self, data: bytes) -> None:
+        if self._lost is not None or self._transport is None:
+            raise self._lost or SessionLostError("there is no connection to the next hop")
+        self._transport.write(data)
+
+    def _fail(self, error: Exception) -> None:
+        self._lost = self._lost or error
+        self.abort()
+
+
+def xforward_lines(values: Mapping[str, bytes], capabilities: Capabilities) -> list[bytes]:
+    """The client's attributes that the next hop takes, in lines that are short enough."""
+    lines: list[bytes] = []
+    for name in XFORWARD_ATTRIBUTES:
+        if name not in values or name not in capabilities.xforward:
+            continue
+        item = b" %s=%s" % (name.encode("ascii"), values[name])
+        if lines and len(lines[-1]) + len(item) <= XFORWARD_LINE:
+            lines[-1] += item
+        else:
+            lines.append(b"XFORWARD" + item)
+    return [line + b"\r\n" for line in lines]
+
+
+def _with_dot(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """The pieces to write; the last one bears the final dot, behind a line end of its own if need be."""
+    previous, end = b"", b"\r\n"
+    for chunk in chunks:
+        if previous:
+            yield previous, False
+        previous = chunk
+        end = (end + chunk[-2:])[-2:]
+    yield previous + (b".\r\n" if end == b"\r\n" else b"\r\n.\r\n"), True
+
+
+def _because(error: Exception | None) -> str:
+    return f": {error}" if error is not None and str(error) else ""

@@ -1,0 +1,98 @@
+"""Message content on the wire (RFC 5321 §4.5.2).
+
+What: finding the end of the data in a stream, dot stuffing, and a first look whether a message may be an
+invitation. All of it is linear and works on chunks of any size.
+
+Only <CR><LF>.<CR><LF> ends the data. A lone dot between other line ends (`\\n.\\n`, `\\n.\\r\\n`, `\\r\\n.\\n`,
+`\\r.\\r` …) is content for us but the end of the data for some next hops, which would then take the rest of the
+message for commands. Bytes are never changed here, so such a message is reported as `ambiguous`, to be refused.
+
+Not here: where content is kept (front/spool), what is in it (core).
+
+Errors: none.
+"""
+
+END = b"\r\n.\r\n"
+_NEEDLES = (b"text/calendar", b"application/ics", b".ics")
+_OVERLAP = max(map(len, _NEEDLES)) - 1
+
+
+class EndOfData:
+    """Feed what comes after DATA; `feed` gives content, `finished` tells that the end was seen.
+
+    Content keeps its dot stuffing and the <CR><LF> before the final dot. `rest` is what came behind the end;
+    `stuffed` counts the dots that a receiver removes.
+    """
+
+    def __init__(self) -> None:
+        # The data begins at the beginning of a line, hence as if behind a <CR><LF> that is not content.
+        self._held = b"\r\n"
+        self._not_content = 2
+        self.finished = False
+        self.rest = b""
+        self.ambiguous = False
+        self.stuffed = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Content that is known to be content; up to four octets are held back until more comes."""
+        window = self._held + data
+        at = window.find(END)
+        region = window if at < 0 else window[: at + len(END)]
+        self._look(region)
+        if at >= 0:
+            self.finished = True
+            self.stuffed -= 1
+            self.rest = window[at + len(END) :]
+            return self._emit(region[: at + 2])
+        keep = max(len(window) - 4, 0)
+        self._held = window[keep:]
+        return self._emit(window[:keep])
+
+    def _emit(self, piece: bytes) -> bytes:
+        skipped = min(self._not_content, len(piece))
+        self._not_content -= skipped
+        return piece[skipped:] if skipped else piece
+
+    def _look(self, region: bytes) -> None:
+        # What is held back was counted when it came.
+        self.stuffed += region.count(b"\r\n.") - self._held.count(b"\r\n.")
+        if b"\n.\n" in region or b"\r.\r" in region or _ambiguous_dot(region):
+            self.ambiguous = True
+
+
+def _ambiguous_dot(region: bytes) -> bool:
+    """Is there a lone dot between LF and CR that does not stand between two <CR><LF>?"""
+    at = region.find(b"\n.\r")
+    while at >= 0:
+        follower = region[at + 3 : at + 4]
+        if follower and (follower != b"\n" or (at > 0 and region[at - 1 : at] != b"\r")):
+            return True
+        at = region.find(b"\n.\r", at + 3)
+    return False
+
+
+def dot_stuff(content: bytes) -> bytes:
+    """The wire form of `content`."""
+    stuffed = content.replace(b"\r\n.", b"\r\n..")
+    return b"." + stuffed if stuffed.startswith(b".") else stuffed
+
+
+def dot_unstuff(wire: bytes) -> bytes:
+    """The content whose wire form is `wire`."""
+    return wire.removeprefix(b".").replace(b"\r\n.", b"\r\n")
+
+
+class Inspector:
+    """Is there anything in the bytes that looks like an invitation? Bytes only: no MIME is parsed."""
+
+    def __init__(self) -> None:
+        self.candidate = False
+        self._tail = b""
+
+    def feed(self, data: bytes) -> None:
+        if self.candidate:
+            return
+        low = data.lower()
+        border = self._tail + low[:_OVERLAP]
+        self.candidate = any(needle in low or needle in border for needle in _NEEDLES)
+        self._tail = (self._tail + low)[-_OVERLAP:] if len(low) < _OVERLAP else low[-_OVERLAP:]

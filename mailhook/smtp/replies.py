@@ -1,0 +1,118 @@
+"""Replies of the SMTP dialogue.
+
+What: `Reply`, the parser of a peer's replies, and the replies that are our own.
+
+Not here: which reply is due when (front, relay), and what a next hop's reply means for a session (nexthop).
+
+Errors: `Temporary` when a peer sends what is not a reply.
+"""
+
+from dataclasses import dataclass
+
+from mailhook.errors import Temporary
+
+MAX_REPLY = 65536
+
+
+@dataclass(frozen=True)
+class Reply:
+    """RFC 5321 §4.2: `lines` is the text of each line, without code and line end (at least one line)."""
+
+    code: int
+    lines: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        if not 200 <= self.code <= 599 or not self.lines:
+            raise ValueError(f"not a reply: {self.code} {self.lines!r}")
+
+    def wire(self) -> bytes:
+        code = b"%d" % self.code
+        head = b"".join(code + b"-" + line + b"\r\n" for line in self.lines[:-1])
+        return head + code + b" " + self.lines[-1] + b"\r\n"
+
+    @property
+    def text(self) -> str:
+        """For the log: one line, code first."""
+        words = b" ".join(self.lines).decode("utf-8", "backslashreplace")
+        return f"{self.code} {words}".rstrip()
+
+    @property
+    def positive(self) -> bool:
+        """2yz or 3yz."""
+        return self.code < 400
+
+    @property
+    def transient(self) -> bool:
+        return 400 <= self.code < 500
+
+    @property
+    def permanent(self) -> bool:
+        return self.code >= 500
+
+
+def reply(code: int, *lines: str) -> Reply:
+    """A reply of our own; enhanced status codes (RFC 2034) stand in the text."""
+    return Reply(code, tuple(line.encode() for line in lines))
+
+
+class ReplyParser:
+    """Cuts a peer's stream into replies, whatever the size of the pieces that it comes in."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._lines: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[Reply]:
+        """Replies that are complete now. Temporary: not SMTP, or a reply of more than 64 KiB."""
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        found = [done for line in lines if (done := self._line(line)) is not None]
+        if self._size + len(self._buffer) > MAX_REPLY:
+            raise Temporary("the next hop's reply is longer than 64 KiB")
+        return found
+
+    def _line(self, line: bytes) -> Reply | None:
+        line = line.removesuffix(b"\r")
+        code, separator, text = line[:3], line[3:4], line[4:]
+        if not (code.isdigit() and b"200" <= code <= b"599" and separator in {b"", b" ", b"-"}):
+            raise Temporary(f"the next hop sent what is not an SMTP reply: {line[:80]!r}")
+        self._lines.append(text)
+        self._size += len(line)
+        if separator == b"-":
+            return None
+        complete = Reply(int(code), tuple(self._lines))
+        self._lines, self._size = [], 0
+        return complete
+
+
+OK = reply(250, "2.0.0 Ok")
+BYE = reply(221, "2.0.0 Bye")
+HELP = reply(214, "2.0.0 See RFC 5321")
+CANNOT_VRFY = reply(252, "2.5.2 Cannot verify, but the message is accepted for an attempt")
+START_MAIL = reply(354, "End data with <CR><LF>.<CR><LF>")
+
+SHUTTING_DOWN = reply(421, "4.3.2 Service is shutting down")
+HOP_UNREACHABLE = reply(421, "4.3.2 The next hop cannot be reached, try again later")
+TOO_MANY_CONNECTIONS = reply(421, "4.3.2 Too many connections, try again later")
+NOT_ALLOWED = reply(421, "4.7.1 Your address is not in the list of allowed clients")
+CLIENT_TIMEOUT = reply(421, "4.4.2 Timeout exceeded")
+BROKEN_OFF = reply(421, "4.3.0 Local error, try again later")
+LOCAL_ERROR = reply(451, "4.3.0 Local error, try again later")
+NO_SPACE = reply(452, "4.3.1 Insufficient storage, try again later")
+
+UNKNOWN_COMMAND = reply(500, "5.5.2 Command not recognized")
+BAD_CHARACTER = reply(500, "5.5.2 A command must not contain NUL or a bare CR")
+LINE_TOO_LONG = reply(500, "5.5.2 Command line too long")
+NO_ARGUMENT_ALLOWED = reply(501, "5.5.4 This command takes no argument")
+NOT_IMPLEMENTED = reply(502, "5.5.1 Command not implemented")
+HELO_FIRST = reply(503, "5.5.1 Send EHLO first")
+NESTED_MAIL = reply(503, "5.5.1 Nested MAIL command")
+MAIL_FIRST = reply(503, "5.5.1 Send MAIL first")
+IN_TRANSACTION = reply(503, "5.5.1 Not allowed inside a mail transaction")
+NO_RECIPIENTS = reply(554, "5.5.1 No valid recipients")
+TOO_LARGE = reply(552, "5.3.4 Message size exceeds the limit")
+AMBIGUOUS_END = reply(550, "5.5.2 A line with a lone dot must stand between <CR><LF>")
+
+
+def syntax(usage: str) -> Reply:
+    return reply(501, f"5.5.4 Syntax: {usage}")
