@@ -1,0 +1,288 @@
+"""Meetings in an SQLite file that several processes share.
+
+What: `SqliteStore` is `ports.Store` over plain sqlite3. All work of a process goes through one thread, which owns the
+connection; processes take turns by BEGIN IMMEDIATE. WAL and synchronous=FULL: what was committed survives a power cut.
+
+Not here: what a meeting is (`core.meeting`) and how it becomes a row (`rows`).
+
+Errors: Temporary with SQLite's reason (corrupt, read-only, full, locked, lost). The connection is then opened anew at
+the next call, so the store recovers by itself. Misconfigured: a later version of mailhook wrote the schema. Permanent:
+a meeting whose text cannot be stored (see `rows`).
+"""
+
+import asyncio
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Self, TypeVar
+
+from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.errors import MailhookError, Misconfigured, Temporary
+from mailhook.ports import Circumstances, Decide
+from mailhook.store import rows
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MEMORY = ":memory:"
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+SECRET_LENGTH = 32
+
+_SELECT = "SELECT document FROM meeting WHERE organizer = ? AND uid = ?"
+_ALL = "SELECT document FROM meeting ORDER BY wake_at IS NULL, wake_at, organizer, uid"
+_DUE = "SELECT organizer, uid FROM meeting WHERE wake_at <= ? ORDER BY wake_at LIMIT ?"
+_WRITE = "INSERT OR REPLACE INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?)"
+_PURGE = "DELETE FROM meeting WHERE wake_at IS NULL AND updated_at < ?"
+_COUNT = "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?)"
+_COUNTS = (
+    "SELECT count(*) FILTER (WHERE kind = 'create' AND organizer = ?), count(*) FILTER (WHERE kind = 'delete')"
+    " FROM ledger WHERE kind IN ('create', 'delete') AND at > ?"
+)
+
+
+class SqliteStore:
+    """`ports.Store` in one SQLite file; ":memory:" is a store of this process alone, for demo and tests."""
+
+    def __init__(self, path: str, clock: Callable[[], datetime], patience: timedelta) -> None:
+        """Use `open`."""
+        self._file = _File(path, patience)
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mailhook-store")
+
+    @classmethod
+    async def open(
+        cls, path: str | Path, clock: Callable[[], datetime], patience: timedelta = timedelta(seconds=5)
+    ) -> Self:
+        """Open `path`, made and migrated where needed.
+
+        `clock` gives aware datetimes. `patience`: how long a call waits for another process's transaction.
+        """
+        store = cls(str(path), clock, patience)
+        try:
+            await store._run(lambda _: None)
+        except MailhookError:
+            await store.close()
+            raise
+        return store
+
+    async def change(self, key: MeetingKey, decide: Decide[T]) -> T:
+        """See `ports.Store.change`. A change that has begun completes even if the caller is cancelled."""
+        return await self._run(lambda connection: self._change(connection, key, decide))
+
+    async def get(self, key: MeetingKey) -> Meeting | None:
+        return await self._run(lambda connection: _read(connection, key))
+
+    async def all(self) -> list[Meeting]:
+        return await self._run(lambda connection: [rows.meeting(row[0]) for row in connection.execute(_ALL)])
+
+    async def due(self, limit: int) -> list[MeetingKey]:
+        def work(connection: sqlite3.Connection) -> list[MeetingKey]:
+            found = connection.execute(_DUE, (self._clock().timestamp(), limit))
+            return [MeetingKey(organizer, uid) for organizer, uid in found]
+
+        return await self._run(work)
+
+    async def purge(self, before: datetime) -> int:
+        """See `ports.Store.purge`; what the hourly limits no longer need is forgotten too."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            with _transaction(connection):
+                connection.execute("DELETE FROM ledger WHERE at < ?", ((self._clock() - DAY).timestamp(),))
+                return connection.execute(_PURGE, (before.timestamp(),)).rowcount
+
+        return await self._run(work)
+
+    async def secret(self) -> bytes:
+        """See `ports.Store.secret`: 32 bytes."""
+        return await self._run(_secret)
+
+    async def close(self) -> None:
+        """Close when the calls that wait have been done; harmless when closed."""
+        with suppress(RuntimeError):  # the thread has been shut down before
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
+        self._thread.shutdown(wait=False)
+
+    async def _run(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        loop = asyncio.get_running_loop()
+        try:
+            call = loop.run_in_executor(self._thread, self._file.use, work)
+        except RuntimeError:
+            raise Temporary("the store is closed") from None
+        return await call
+
+    def _change(self, connection: sqlite3.Connection, key: MeetingKey, decide: Decide[T]) -> T:
+        with _transaction(connection):
+            now = self._clock()
+            since = (now - HOUR).timestamp()
+            before = _read(connection, key) or Meeting(key)
+            created, deleted = connection.execute(_COUNTS, (key.organizer, since)).fetchone()
+            after, answer = decide(before, Circumstances(now, created, deleted))
+            if after != before:
+                _write(connection, before, after, now)
+        return answer
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction; an exception undoes it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite undoes by itself what fails for a full disk
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _read(connection: sqlite3.Connection, key: MeetingKey) -> Meeting | None:
+    row = connection.execute(_SELECT, rows.columns(key)).fetchone()
+    return rows.meeting(row[0]) if row else None
+
+
+def _write(connection: sqlite3.Connection, before: Meeting, after: Meeting, now: datetime) -> None:
+    key, conference = before.key, after.conference
+    room = conference.details.conference_id if conference.details else None
+    moments = (rows.seconds(after.wake_at), now.timestamp())
+    connection.execute(
+        _WRITE, (*rows.columns(key), conference.state.value, room, *moments, rows.document(after))
+    )
+    if kind := rows.counted(before, after):
+        connection.execute(_COUNT, (kind, *rows.columns(key), conference.generation, now.timestamp()))
+
+
+def _secret(connection: sqlite3.Connection) -> bytes:
+    offer = ("conference-id", secrets.token_bytes(SECRET_LENGTH))
+    with _transaction(connection):
+        connection.execute("INSERT OR IGNORE INTO secret VALUES (?, ?)", offer)
+        (value,) = connection.execute("SELECT value FROM secret WHERE name = ?", offer[:1]).fetchone()
+    return bytes(value)
+
+
+# --- the file and its connection; everything below runs on the store's thread --------------------------------
+
+
+@dataclass
+class _File:
+    """A database file and the one connection to it, opened when needed and after every fault."""
+
+    path: str
+    patience: timedelta
+    connection: sqlite3.Connection | None = None
+    inode: tuple[int, int] | None = None
+
+    def use(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """The answer of `work`; sqlite3's errors become Temporary."""
+        try:
+            return work(self._connected())
+        except sqlite3.Error as fault:
+            if self.path != MEMORY:
+                self.close()
+            raise Temporary(f"the store {self.path} failed: {fault}") from fault
+
+    def _connected(self) -> sqlite3.Connection:
+        if self.path == MEMORY:
+            self.connection = self.connection or _prepared(
+                sqlite3.connect(MEMORY, isolation_level=None), self.patience
+            )
+            return self.connection
+        try:
+            inode = self._present()
+        except OSError as fault:
+            self.close()
+            raise Temporary(f"the store {self.path} cannot be reached: {fault.strerror}") from fault
+        if inode != self.inode:
+            # Replaced, for instance by a backup: what is written to the old file would be lost.
+            self.close()
+        if self.connection is None:
+            address = f"{Path(self.path).absolute().as_uri()}?mode=rw"
+            self.connection = _prepared(
+                sqlite3.connect(address, uri=True, isolation_level=None), self.patience
+            )
+            self.inode = inode
+        return self.connection
+
+    def _present(self) -> tuple[int, int]:
+        """Device and inode of the file."""
+        if self.inode is None:
+            # Only the first time: a file that is lost later must not be replaced by an empty one unseen.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        status = os.stat(self.path)
+        return status.st_dev, status.st_ino
+
+    def close(self) -> None:
+        if self.connection is not None:
+            connection, self.connection = self.connection, None
+            with suppress(sqlite3.Error):
+                connection.close()
+
+
+def _prepared(connection: sqlite3.Connection, patience: timedelta) -> sqlite3.Connection:
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {int(patience.total_seconds() * 1000)}")
+        _write_ahead(connection, patience)
+        connection.execute("PRAGMA synchronous = FULL")
+        _migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _write_ahead(connection: sqlite3.Connection, patience: timedelta) -> None:
+    """Switch to WAL: SQLite's own waiting does not cover this when two processes do it at once."""
+    end = monotonic() + patience.total_seconds()
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as fault:
+            if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() >= end:
+                raise
+            sleep(0.01)
+
+
+def _migrations() -> list[str]:
+    scripts = (
+        entry for entry in files("mailhook.store").joinpath("schema").iterdir() if entry.name.endswith(".sql")
+    )
+    return [entry.read_text(encoding="utf-8") for entry in sorted(scripts, key=lambda entry: entry.name)]
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Apply what is missing, each script in a transaction of its own, whoever else does the same."""
+    scripts = _migrations()
+    while True:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > len(scripts):
+            raise Misconfigured(
+                f"the store has schema {version}, this version of mailhook knows up to {len(scripts)}: "
+                "a later version has written it; install that version or restore a backup"
+            )
+        if version == len(scripts):
+            return
+        with _transaction(connection):
+            # Asked again with the file locked: another process may have been faster.
+            if connection.execute("PRAGMA user_version").fetchone() == (version,):
+                for statement in _statements(scripts[version]):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {version + 1}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """`executescript` would commit the transaction it is called in."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
