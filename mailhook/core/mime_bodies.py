@@ -1,0 +1,193 @@
+"""Transfer encodings of a part's body (RFC 2045 §6), read, written, and edited in place.
+
+What: `decode`; whole bodies encoded again in base64 or quoted-printable; `QuotedPrintable`, which makes edits found
+in the decoded text in the encoded one, so that all other encoded lines stay as they came.
+
+Not here: charsets of text and what to write (`rewrite`).
+
+Errors: `decode` raises Unreadable for encodings that are not MIME's; damaged data is read as far as it goes.
+"""
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from mailhook.core import header_values
+from mailhook.core.splices import Splice, apply
+from mailhook.errors import Unreadable
+
+# RFC 2045 §6.7: an encoded line has at most 76 characters, the "=" of a soft line break included.
+MAX_ENCODED_LINE = 76
+# Beyond this a line is no quoted-printable that a mail program wrote; such a body is encoded anew.
+MAX_TOLERATED_LINE = 2000
+
+_ESCAPES = re.compile(rb"(?:=[0-9A-Fa-f]{2})+")
+_TOKEN = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.DOTALL)
+_CHARACTER = re.compile(rb"[\xc0-\xff][\x80-\xbf]{1,3}|.", re.DOTALL)
+_UNKNOWN_ENCODINGS = frozenset({"x-uuencode", "uuencode", "x-uue", "binhex", "x-binhex40", "x-yencode"})
+
+
+def line_end(data: bytes, default: bytes = b"\r\n") -> bytes:
+    """The line end that `data` uses first."""
+    at = data.find(b"\n")
+    if at < 0:
+        return default
+    return b"\r\n" if data[at - 1 : at] == b"\r" else b"\n"
+
+
+def is_identity(encoding: str) -> bool:
+    """7bit, 8bit, binary, none, and what some senders write in their place."""
+    return encoding not in {"base64", "quoted-printable"}
+
+
+def decode(raw: bytes, encoding: str) -> bytes:
+    if encoding == "base64":
+        return header_values.base64_decoded(raw)
+    if encoding == "quoted-printable":
+        return QuotedPrintable.read(raw).decoded()
+    if encoding in _UNKNOWN_ENCODINGS:
+        raise Unreadable("a transfer encoding that is not MIME's")
+    return raw
+
+
+def encode(data: bytes, encoding: str, like: bytes, default_line_end: bytes) -> bytes:
+    """`data` encoded as a body of its own, in the manner of the body `like`."""
+    if encoding == "base64":
+        return _base64(data, like, line_end(like, default_line_end))
+    if encoding == "quoted-printable":
+        return _quoted(data, line_end(like, default_line_end), 0)[0]
+    return data
+
+
+def _base64(data: bytes, like: bytes, eol: bytes) -> bytes:
+    """With the line length of `like` and its line end, or none, after the last line."""
+    first = next((line for line in like.split(b"\n") if line.strip()), b"").strip()
+    width = max(4, min(len(first), MAX_ENCODED_LINE) // 4 * 4) if b"\n" in like.strip() else MAX_ENCODED_LINE
+    encoded = header_values.base64_encoded(data)
+    lines = [encoded[at : at + width] for at in range(0, len(encoded), width)]
+    tail = like[len(like.rstrip(b"\r\n")) :]
+    return eol.join(lines) + tail
+
+
+# --- quoted-printable ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One encoded line: content without trailing blanks and soft break, and what it decodes to (RFC 2045 §6.7)."""
+
+    start: int
+    content_end: int
+    decoded: bytes
+    decoded_start: int
+
+
+@dataclass(frozen=True)
+class QuotedPrintable:
+    raw: bytes
+    lines: tuple[_Line, ...]
+
+    @classmethod
+    def read(cls, raw: bytes) -> "QuotedPrintable":
+        lines: list[_Line] = []
+        start = decoded_start = 0
+        while True:
+            newline = raw.find(b"\n", start)
+            after = len(raw) if newline < 0 else newline + 1
+            line = _line(raw, start, after, decoded_start)
+            lines.append(line)
+            decoded_start += len(line.decoded)
+            if newline < 0:
+                return cls(raw, tuple(lines))
+            start = after
+
+    def decoded(self) -> bytes:
+        return b"".join(line.decoded for line in self.lines)
+
+    def spliced(self, splices: list[Splice]) -> bytes:
+        """The encoded body with the splices of the decoded one made."""
+        if max(line.content_end - line.start for line in self.lines) > MAX_TOLERATED_LINE:
+            return encode(apply(self.decoded(), splices), "quoted-printable", self.raw, b"\r\n")
+        starts = [line.decoded_start for line in self.lines]
+        eol = line_end(self.raw)
+        out: list[bytes] = []
+        done = column = 0
+        for splice in sorted(splices, key=lambda each: (each.start, each.end)):
+            begin = max(done, self._offset(starts, splice.start))
+            kept = self.raw[done:begin]
+            column = len(kept) - kept.rfind(b"\n") - 1 if b"\n" in kept else column + len(kept)
+            done = max(begin, self._offset(starts, splice.end))
+            written = len(kept)
+            kept, carried = _step_back(kept, column, splice.data or self.raw[done : done + 1])
+            encoded, column = _quoted(carried + splice.data, eol, column - (written - len(kept)))
+            joint = self._joint(done, column, eol)
+            column = 0 if joint else column
+            out += (kept, encoded, joint)
+        return b"".join((*out, self.raw[done:]))
+
+    def _offset(self, starts: list[int], decoded: int) -> int:
+        line = self.lines[bisect_right(starts, decoded) - 1]
+        wanted = decoded - line.decoded_start
+        at = line.start
+        while wanted and at < line.content_end:
+            token = _TOKEN.match(self.raw, at, line.content_end)
+            at += len(token[0]) if token else 1
+            wanted -= 1
+        return at
+
+    def _joint(self, at: int, column: int, eol: bytes) -> bytes:
+        """A soft line break, where what follows on this line would make it too long."""
+        newline = self.raw.find(b"\n", at)
+        rest = self.raw[at : len(self.raw) if newline < 0 else newline].rstrip(b" \t\r")
+        return b"=" + eol if column and rest and column + len(rest) > MAX_ENCODED_LINE else b""
+
+
+def _line(raw: bytes, start: int, after: int, decoded_start: int) -> _Line:
+    text = raw[start:after]
+    bare = text.rstrip(b"\r\n")
+    content = bare.rstrip(b" \t")
+    if content.endswith(b"="):
+        content = content[:-1]
+        return _Line(start, start + len(content), _unescaped(content), decoded_start)
+    eol = text[len(bare) :]
+    return _Line(start, start + len(content), _unescaped(content) + eol, decoded_start)
+
+
+def _unescaped(content: bytes) -> bytes:
+    return _ESCAPES.sub(lambda m: bytes.fromhex(m[0].replace(b"=", b"").decode("ascii")), content)
+
+
+def _step_back(kept: bytes, column: int, following: bytes) -> tuple[bytes, bytes]:
+    """Take the last token before an edit into it where the line is full, or the token needs escaping there."""
+    last = kept[-3:] if _ESCAPES.fullmatch(kept[-3:]) else kept[-1:]
+    at_line_end = following[:1] in (b"\r", b"\n", b"")
+    full = column >= MAX_ENCODED_LINE and not at_line_end
+    if last not in (b"", b"\n") and (full or last == b"=" or (at_line_end and last in (b" ", b"\t"))):
+        return kept[: -len(last)], _unescaped(last)
+    return kept, b""
+
+
+def _quoted(data: bytes, eol: bytes, column: int) -> tuple[bytes, int]:
+    """Quoted-printable for text, beginning in `column`; line ends other than `eol` are escaped. And the new column."""
+    lines = data.split(eol)
+    out: list[bytes] = []
+    for number, line in enumerate(lines):
+        if number:
+            out.append(eol)
+            column = 0
+        tokens = [_quoted_character(each) for each in _CHARACTER.findall(line)]
+        if tokens and tokens[-1] in (b" ", b"\t"):
+            tokens[-1] = b"=%02X" % tokens[-1][0]
+        for token in tokens:
+            if column and column + len(token) > MAX_ENCODED_LINE - 1:
+                out.append(b"=" + eol)
+                column = 0
+            out.append(token)
+            column += len(token)
+    return b"".join(out), column
+
+
+def _quoted_character(octets: bytes) -> bytes:
+    if len(octets) == 1 and (33 <= octets[0] <= 126 or octets in (b" ", b"\t")) and octets != b"=":
+        return octets
+    return b"".join(b"=%02X" % octet for octet in octets)

@@ -1,0 +1,190 @@
+"""Edits of one part's text, made in the message's bytes.
+
+What: a part is prepared as decoded bytes in a charset that can hold what will be written; the edits found in those
+bytes become splices of the message, through the part's transfer encoding. Charset and transfer encoding change only
+where the part could not hold the text otherwise, and then its header fields follow.
+
+Not here: what is written and where (`splice_text`, `splice_html`, `splice_calendar`).
+
+Errors: Unreadable for a part whose transfer encoding is not MIME's.
+"""
+
+import re
+from dataclasses import dataclass
+
+from mailhook.core import header_values, message, mime_bodies
+from mailhook.core.message import Header, Message, Part
+from mailhook.core.splices import Splice, apply, effective, shifted
+
+# Charsets in which every ASCII octet stands for itself, wherever it is, by the beginning of Python's name for them.
+_TRANSPARENT = ("utf-8", "ascii", "iso8859", "cp125", "koi8", "cp866", "mac-")
+# Charsets in which an ASCII octet may be part of anything: markup in them is not edited.
+_STATEFUL = ("iso2022", "utf-16", "utf-32", "utf-7", "hz")
+
+_CHARSET_PARAM = re.compile(rb'(;\s*charset\s*=\s*)("[^"]*"|[^\s;()]+)', re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """`data` is the part's text in the codec `charset`; `converted`: not in the charset that it came in."""
+
+    part: Part
+    data: bytes
+    charset: str
+    converted: bool = False
+
+
+def editable(part: Part) -> bool:
+    """Whether an empty line separates its header from its body; else what is written could be read as header."""
+    header_end = part.headers[-1].end if part.headers else part.header_start
+    return header_end < part.body_start
+
+
+def prepare_text(whole: Message, part: Part, inserted: str) -> Prepared | None:
+    """Plain text or a calendar, able to hold `inserted`; None where its own charset does not fit its bytes."""
+    data = message.body(whole, part)
+    declared = header_values.codec(part.charset)
+    if declared in (None, "ascii"):
+        if data.isascii() or _is_utf8(data):
+            return Prepared(part, data, "utf-8")
+        if inserted.isascii():
+            return Prepared(part, data, "latin-1")
+        return Prepared(part, data.decode("latin-1").encode(), "utf-8", converted=True)
+    if declared and declared.startswith(_TRANSPARENT) and _holds(declared, inserted):
+        return Prepared(part, data, declared)
+    try:
+        return Prepared(part, data.decode(declared or "utf-8").encode(), "utf-8", converted=True)
+    except UnicodeError:
+        return None
+
+
+def prepare_html(whole: Message, part: Part, *, eight_bit: bool) -> Prepared | None:
+    """HTML; what its charset cannot hold is written as character references, so that no charset ever changes."""
+    data = message.body(whole, part)
+    declared = header_values.codec(part.charset) or "ascii"
+    if declared.startswith(_STATEFUL):
+        return None
+    plain = not declared.startswith(_TRANSPARENT) or _is_seven_bit(part, data, eight_bit)
+    return Prepared(part, data, "ascii" if plain else declared)
+
+
+def splices(whole: Message, prepared: Prepared, edits: list[Splice], *, eight_bit: bool) -> list[Splice]:
+    """The edits of `prepared.data` as splices of the message, header fields of the part included."""
+    edits = effective(prepared.data, edits)
+    if not edits:
+        return []
+    part, data = prepared.part, prepared.data
+    introduces = any(not each.data.isascii() for each in edits)
+    encoding = part.encoding
+    if introduces and _is_seven_bit(part, data, eight_bit):
+        encoding = "quoted-printable"
+    body = _body(whole, prepared, edits, encoding)
+    out = [*body, *_content_length(part, body)]
+    if encoding != part.encoding:
+        out += _field(whole, part, "Content-Transfer-Encoding", b" quoted-printable")
+    if prepared.converted or (introduces and header_values.codec(part.charset) in (None, "ascii")):
+        out += _charset(whole, part)
+    return out
+
+
+def _body(whole: Message, prepared: Prepared, edits: list[Splice], encoding: str) -> list[Splice]:
+    part = prepared.part
+    raw = whole.raw[part.body_start : part.body_end]
+    if mime_bodies.is_identity(encoding) and not prepared.converted:
+        return shifted(edits, part.body_start)
+    if encoding == part.encoding == "quoted-printable" and not prepared.converted:
+        new = mime_bodies.QuotedPrintable.read(raw).spliced(edits)
+    else:
+        default = mime_bodies.line_end(whole.raw[: part.body_start])
+        new = mime_bodies.encode(apply(prepared.data, edits), encoding, raw, default)
+    return [_tightened(whole.raw, Splice(part.body_start, part.body_end, new))]
+
+
+def _tightened(raw: bytes, splice: Splice) -> Splice:
+    """Without the lines at both ends that are the same in both."""
+    old, new = raw[splice.start : splice.end], splice.data
+    head = _common(old, new)
+    tail = _common(old[head:][::-1], new[head:][::-1])
+    return Splice(splice.start + head, splice.end - tail, new[head : len(new) - tail])
+
+
+def _common(one: bytes, other: bytes) -> int:
+    """How many octets at the start are the same."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _is_seven_bit(part: Part, data: bytes, eight_bit: bool) -> bool:
+    """Unencoded, without an octet above 127, and not to get one (RFC 6152)."""
+    if not mime_bodies.is_identity(part.encoding) or not data.isascii():
+        return False
+    return not (eight_bit and part.encoding in {"8bit", "binary"})
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _holds(charset: str, text: str) -> bool:
+    try:
+        text.encode(charset)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# --- header fields -------------------------------------------------------------------------------------
+
+
+def _find(part: Part, name: str) -> Header | None:
+    return next((each for each in part.headers if each.name == name), None)
+
+
+def _field(whole: Message, part: Part, name: str, value: bytes) -> list[Splice]:
+    """The field with that value; added at the end of the part's header if absent."""
+    found = _find(part, name.lower())
+    if found:
+        content = found.value.rstrip(b"\r\n")
+        start = found.end - len(found.value)
+        return [Splice(start, start + len(content), value)]
+    at = part.headers[-1].end if part.headers else part.header_start
+    eol = mime_bodies.line_end(whole.raw[part.header_start : part.body_start])
+    return [Splice(at, at, name.encode("ascii") + b":" + value + eol)]
+
+
+def _charset(whole: Message, part: Part) -> list[Splice]:
+    """charset=utf-8 in the part's Content-Type (not on application types: they have no such default to correct)."""
+    found = _find(part, "content-type")
+    if not found:
+        return _field(whole, part, "Content-Type", b" text/plain; charset=utf-8")
+    start = found.end - len(found.value)
+    param = _CHARSET_PARAM.search(found.value)
+    if param:
+        quoted = b'"utf-8"' if param[2].startswith(b'"') else b"utf-8"
+        return [Splice(start + param.start(2), start + param.end(2), quoted)]
+    if not part.content_type.startswith("text/"):
+        return []
+    at = start + len(found.value.rstrip(b"; \t\r\n"))
+    return [Splice(at, start + len(found.value.rstrip()), b"; charset=utf-8")]
+
+
+def _content_length(part: Part, body: list[Splice]) -> list[Splice]:
+    """Corrected by the difference: what exactly a sender counts differs by its line ends."""
+    found = _find(part, "content-length")
+    digits = re.fullmatch(rb"\s*(\d{1,12})\s*", found.value) if found else None
+    if not found or not digits:
+        return []
+    grown = sum(len(each.data) - (each.end - each.start) for each in body)
+    start = found.end - len(found.value)
+    new = b"%d" % max(0, int(digits[1]) + grown)
+    return [Splice(start + digits.start(1), start + digits.end(1), new)]

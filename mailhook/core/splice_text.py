@@ -1,0 +1,103 @@
+"""The block in plain text: a text/plain body, or the unescaped DESCRIPTION of an event.
+
+What: the marks around our block, finding blocks by them, and the splices that put the block in place of an older one
+or at the top or bottom. The marks are ASCII and the same in every language; they contain nothing that
+quoted-printable, iCalendar escaping or HTML escaping would change.
+
+Not here: charsets and transfer encodings (`rewrite`), calendars (`splice_calendar`).
+
+Errors: none.
+"""
+
+from collections.abc import Iterator
+
+from mailhook.core.splices import Position, Splice
+
+BEGIN = "_______ Videomost _______"
+END = "_______ /Videomost ______"
+_BEGIN, _END = BEGIN.encode("ascii"), END.encode("ascii")
+_BOM = b"\xef\xbb\xbf"
+
+
+def marked(text: str) -> str:
+    """The block's lines between the marks; a mark inside the text (a topic may hold anything) is taken out."""
+    lines = text.replace(BEGIN, "").replace(END, "").splitlines()
+    return "\n".join((BEGIN, *(line.rstrip() for line in lines), END))
+
+
+def flowed(block: str) -> str:
+    """Space-stuffed for format=flowed (RFC 3676 §4.4)."""
+    return "\n".join(
+        " " + line if line.startswith((" ", ">", "From ")) else line for line in block.split("\n")
+    )
+
+
+def place(data: bytes, block: bytes, position: Position, line_end: bytes) -> list[Splice]:
+    """Put `block` where the first older block stands, and take others out; else at the top or bottom."""
+    older = list(blocks(data))
+    if older:
+        return [Splice(*older[0], block), *(Splice(start, end, b"") for start, end in older[1:])]
+    return [_at_top(data, block, line_end) if position == "top" else _at_bottom(data, block, line_end)]
+
+
+def blocks(data: bytes) -> Iterator[tuple[int, int]]:
+    """Spans of our blocks, marks included; blocks in quoted text ("> ") are history and left out.
+
+    A block whose end mark was lost (some phones truncate) goes up to the first empty line.
+    """
+    at = data.find(_BEGIN)
+    while at >= 0:
+        end = _block_end(data, at)
+        if b">" not in data[max(data.rfind(b"\n", 0, at) + 1, at - 80) : at]:
+            yield at, end
+        at = data.find(_BEGIN, end)
+
+
+def links(data: bytes) -> Iterator[str]:
+    """URLs that stand alone on a line of a block of ours."""
+    for start, end in blocks(data):
+        for line in data[start:end].split(b"\n"):
+            url = line.strip()
+            if url.startswith((b"https://", b"http://")) and url.isascii() and b" " not in url:
+                yield url.decode("ascii")
+
+
+def _block_end(data: bytes, begin: int) -> int:
+    inside = begin + len(_BEGIN)
+    following = data.find(_BEGIN, inside)
+    end = data.find(_END, inside, len(data) if following < 0 else following)
+    if end >= 0:
+        return end + len(_END)
+    bound = len(data) if following < 0 else following
+    while inside < bound:
+        newline = data.find(b"\n", inside, bound)
+        if newline < 0:
+            break
+        if not data[inside:newline].strip() and inside > begin + len(_BEGIN):
+            return _without_line_end(data, inside)
+        inside = newline + 1
+    return _without_line_end(data, bound)
+
+
+def _without_line_end(data: bytes, at: int) -> int:
+    if data[at - 1 : at] != b"\n":
+        return at
+    return at - 2 if data[at - 2 : at] == b"\r\n" else at - 1
+
+
+def _at_top(data: bytes, block: bytes, line_end: bytes) -> Splice:
+    start = len(_BOM) if data.startswith(_BOM) else 0
+    rest = data[start:]
+    if not rest.strip():
+        after = b"" if not rest or rest.startswith(line_end) else line_end
+    else:
+        after = line_end if rest.startswith((b"\n", b"\r\n")) else line_end * 2
+    return Splice(start, start, block + after)
+
+
+def _at_bottom(data: bytes, block: bytes, line_end: bytes) -> Splice:
+    after = line_end if data.endswith(b"\n") else b""
+    before = b"" if not data or after else line_end
+    if data.strip(_BOM + b" \t\r\n") and not data.endswith((b"\n\n", b"\n\r\n")):
+        before += line_end
+    return Splice(len(data), len(data), before + block + after)
