@@ -57,7 +57,8 @@ class Event:
 class Invitation:
     """An iTIP REQUEST, ADD or CANCEL. `organizer` as in the calendar; `key` with the domain alias resolved.
 
-    `forwarded`: the Sender header names somebody who is neither From nor the SENT-BY.
+    `forwarded`: the Sender header names somebody who is neither From nor the SENT-BY. `languages`: LANGUAGE
+    parameters by address.
     """
 
     method: str
@@ -66,7 +67,7 @@ class Invitation:
     sent_by: str
     events: tuple[Event, ...]
     forwarded: bool = False
-    language: str = ""
+    languages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cancels(self) -> bool:
@@ -140,7 +141,7 @@ def _invitation(
         sent_by=sent_by,
         events=tuple(_event(block, zones, defaults, sent) for block in blocks),
         forwarded=_forwarded(message, sent_by),
-        language=_language(blocks),
+        languages=_languages(blocks),
     )
 
 
@@ -155,12 +156,10 @@ def _forwarded(message: Message, sent_by: str) -> bool:
     return bool(senders) and senders[0] not in (*mime.addresses(message, "from"), sent_by)
 
 
-def _language(blocks: list[Block]) -> str:
-    """LANGUAGE of the sole attendee, else of the organizer, else ""."""
-    attendees = {_address(line): line for block in blocks for line in lines(block, "ATTENDEE")}
-    sole = param(next(iter(attendees.values())), "LANGUAGE") if len(attendees) == 1 else ""
-    organizers = (param(line, "LANGUAGE") for block in blocks for line in lines(block, "ORGANIZER"))
-    return sole or next(filter(None, organizers), "")
+def _languages(blocks: list[Block]) -> dict[str, str]:
+    """LANGUAGE parameters (RFC 5545 §3.2.10) by the address of the calendar user."""
+    people = (line for block in blocks for name in ("ATTENDEE", "ORGANIZER") for line in lines(block, name))
+    return {_address(line): param(line, "LANGUAGE") for line in people if param(line, "LANGUAGE")}
 
 
 def _text(block: Block, name: str) -> str:

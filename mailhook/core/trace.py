@@ -1,0 +1,49 @@
+"""What the header says of a message's way: Received (RFC 5321 §4.4), DKIM-Signature (RFC 6376).
+
+Not here: the structure of a message (`message`).
+
+Errors: none; a field that cannot be read counts as absent.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from mailhook.core import header_values
+from mailhook.core.message import Message, header, raw_header, read
+
+_TAG_DOMAIN = re.compile(rb"(?:^|;)\s*d\s*=\s*([^;\s]+)")
+
+
+def received(message: Message) -> datetime | None:
+    """When the newest Received field was written (UTC)."""
+    value = header(message, "received")
+    return None if value is None else header_values.date(value.rpartition(";")[2].strip())
+
+
+def queue_id(message: Message) -> str:
+    """The id under which the client's queue holds the message, from the newest Received field; "" if unknown."""
+    value = raw_header(message.headers, "received") or b""
+    found = re.search(rb"\sid\s+<?([\w.-]{1,64})", value)
+    return found[1].decode("ascii", "replace") if found else ""
+
+
+def _domain(value: bytes) -> str:
+    found = _TAG_DOMAIN.search(value)
+    return found[1].decode("ascii", "replace").lower() if found else ""
+
+
+def signatures(message: Message) -> set[str]:
+    """The signing domains (tag d=) of the message's DKIM signatures."""
+    return {_domain(each.value) for each in message.headers if each.name == "dkim-signature"} - {""}
+
+
+def unsigned(message: Message, domains: Iterable[str]) -> Message:
+    """The message without the DKIM signatures of `domains`."""
+    ours = set(domains)
+    raw, at, kept = message.raw, 0, bytearray()
+    for each in message.headers:
+        if each.name == "dkim-signature" and _domain(each.value) in ours:
+            kept += raw[at : each.start]
+            at = each.end
+    return read(bytes(kept) + raw[at:]) if at else message

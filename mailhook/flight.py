@@ -1,0 +1,171 @@
+"""One create at a time per meeting, in all processes.
+
+What: `obtain` returns the join details of a meeting's conference, creating it if there is none. The first to ask in
+this process starts a flight: a task of its own, which no client's disappearance cancels; others of this process
+await it. Among processes the reservation in the store decides: one creates and renews its lease meanwhile, the others
+look at the row until it is there, and take over when the lease has run out.
+
+Not here: whether a conference is wanted, and what becomes of a mail that cannot have its link (`pipeline`).
+
+Errors: Temporary (also: not within the deadline, too many wait), Permanent, Misconfigured.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from secrets import token_hex
+from typing import assert_never
+
+from mailhook import journal
+from mailhook.core.conference import JoinDetails, Spec
+from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.policy import Policy
+from mailhook.core.upkeep import (
+    LEASE,
+    Grant,
+    Granted,
+    Held,
+    Standing,
+    TooMany,
+    conference_key,
+    confirm,
+    give_up,
+    renew,
+    reserve,
+)
+from mailhook.errors import MailhookError, Permanent, Temporary
+from mailhook.ports import Circumstances, Provider, Store
+
+LOOK_AGAIN = 0.1
+"""Seconds between two looks at a row that another process holds."""
+
+PATIENCE = 1.0
+"""Seconds after which an invitation counts as waiting: before that it is no danger to ordinary mail."""
+
+
+class Flight:
+    """Creates conferences; `secret` keys their ids."""
+
+    def __init__(self, store: Store, provider: Provider, secret: bytes, policy: Policy) -> None:
+        self._store = store
+        self._provider = provider
+        self._secret = secret
+        self._policy = policy
+        self._under_way: dict[MeetingKey, asyncio.Task[JoinDetails]] = {}
+        self._waiting = 0
+
+    async def obtain(self, key: MeetingKey, spec: Spec) -> JoinDetails:
+        """The conference's join details within `policy.deadline`."""
+        flight = self._under_way.get(key)
+        if flight is None:
+            flight = asyncio.create_task(self._fly(key, spec), name=f"create {key.uid}")
+            self._under_way[key] = flight
+            flight.add_done_callback(lambda done: self._landed(key, done))
+        try:
+            async with asyncio.timeout(self._policy.deadline.total_seconds()):
+                done, _ = await asyncio.wait({flight}, timeout=PATIENCE)
+                if done:
+                    return flight.result()
+                async with self._a_place_to_wait():
+                    return await asyncio.shield(flight)
+        except TimeoutError:
+            raise Temporary("the provider has not answered within policy.deadline") from None
+
+    def _landed(self, key: MeetingKey, flight: "asyncio.Task[JoinDetails]") -> None:
+        del self._under_way[key]
+        if not flight.cancelled():
+            flight.exception()
+
+    @asynccontextmanager
+    async def _a_place_to_wait(self) -> AsyncIterator[None]:
+        if self._waiting >= self._policy.max_waiting:
+            raise Temporary("policy.max_waiting invitations wait for the provider already")
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+    async def close(self) -> None:
+        """Let creates that are under way end, so that none is left without its row."""
+        if self._under_way:
+            await asyncio.wait(self._under_way.values(), timeout=LEASE.total_seconds())
+        for flight in tuple(self._under_way.values()):
+            flight.cancel()
+
+    async def _fly(self, key: MeetingKey, spec: Spec) -> JoinDetails:
+        token = token_hex(8)
+        async with asyncio.timeout(self._policy.deadline.total_seconds() + LEASE.total_seconds()):
+            while True:
+                grant = await self._reserve(key, token)
+                match grant:
+                    case Standing(details):
+                        return details
+                    case Granted(generation):
+                        created = await self._create(key, spec, token, generation)
+                        if created is not None:
+                            return created
+                    case TooMany():
+                        raise Permanent("policy.max_conferences_per_organizer_per_hour is reached")
+                    case Held():
+                        pass
+                    case _:
+                        assert_never(grant)
+                await asyncio.sleep(LOOK_AGAIN)
+
+    async def _reserve(self, key: MeetingKey, token: str) -> Grant:
+        def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, Grant]:
+            identity = self._provider.identity
+            return reserve(meeting, token, identity, self._policy, c.now, c.created_by_organizer)
+
+        return await self._store.change(key, decide)
+
+    async def _create(self, key: MeetingKey, spec: Spec, token: str, generation: int) -> JoinDetails | None:
+        """The details that count, whoever made them; None if another process is at it by now."""
+        name = conference_key(self._secret, key, generation)
+        journal.step("reserved")
+        try:
+            details = await self._held(key, token, name, spec)
+        except MailhookError as error:
+            await self._give_up(key, token, error)
+            raise
+        journal.step("created")
+
+        def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, JoinDetails | None]:
+            return confirm(meeting, token, spec, details, self._policy, c.now)
+
+        settled = await self._store.change(key, decide)
+        journal.step("confirmed")
+        return settled
+
+    async def _held(self, key: MeetingKey, token: str, name: str, spec: Spec) -> JoinDetails:
+        """The provider's answer, while the lease is renewed."""
+        create = asyncio.create_task(self._made(name, spec))
+
+        def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
+            return renew(meeting, token, self._policy, c.now), None
+
+        try:
+            while True:
+                done, _ = await asyncio.wait({create}, timeout=LEASE.total_seconds() / 3)
+                if done:
+                    return create.result()
+                await self._store.change(key, decide)
+        finally:
+            create.cancel()
+
+    async def _made(self, name: str, spec: Spec) -> JoinDetails:
+        """A provider that does not let us choose the id is asked first whether the room is there already."""
+        if not self._provider.chooses_id:
+            found = await self._provider.find(name)
+            if found:
+                return found[0]
+        return await self._provider.create(spec, name)
+
+    async def _give_up(self, key: MeetingKey, token: str, error: MailhookError) -> None:
+        refused = isinstance(error, Permanent)
+
+        def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
+            return give_up(meeting, token, str(error), self._policy, c.now, refused=refused), None
+
+        await self._store.change(key, decide)

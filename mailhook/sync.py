@@ -1,0 +1,169 @@
+"""The worker that brings conferences from what they are to what they should be.
+
+What: `run` takes meetings whose time has come, and for each does one task at a time: create, update, delete, or
+remove a leftover. What is to be done is decided on the fresh row (`core.upkeep`), with a lease in it, so that any
+number of processes may work on one store. There are no stored commands: what failed is decided anew later.
+
+Not here: the decisions (`core.upkeep`), creation for a mail that waits (`flight`).
+
+Errors: none comes out of `run`; what a meeting failed with is written into it and listed by `pending`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from secrets import token_hex
+from typing import assert_never
+
+from mailhook import journal
+from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.policy import Policy
+from mailhook.core.upkeep import (
+    CreateRoom,
+    DeleteLeftover,
+    DeleteRoom,
+    Limited,
+    Nothing,
+    Recover,
+    Task,
+    UpdateRoom,
+    claim,
+    conference_key,
+    failed,
+    lost,
+    succeeded,
+)
+from mailhook.errors import Gone, MailhookError
+from mailhook.flight import Flight
+from mailhook.ports import Circumstances, Provider, Store
+
+TICK = 1.0
+"""Seconds between two looks at the store: other processes change it without telling us."""
+
+AT_ONCE = 4
+"""How many meetings are worked on at the same time."""
+
+MAX_TASKS = 10
+"""How many tasks one call does for a meeting: more would mean that a task does not change its row."""
+
+PURGE_EVERY = timedelta(hours=6)
+
+
+class Sync:
+    """One worker; `keep`: how long a meeting that needs nothing any more is remembered."""
+
+    def __init__(  # noqa: PLR0913 - the four seams and two settings
+        self,
+        store: Store,
+        provider: Provider,
+        flight: Flight,
+        secret: bytes,
+        policy: Policy,
+        keep: timedelta,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._provider = provider
+        self._flight = flight
+        self._secret = secret
+        self._policy = policy
+        self._keep = keep
+        self._clock = clock
+        self._purge_at = clock()
+
+    async def run(self, clock_tick: float = TICK) -> None:
+        """Work until cancelled."""
+        while True:
+            busy = 0
+            try:
+                busy = await self.once()
+                await self._purge_sometimes()
+            except MailhookError as error:
+                journal.event("sync-failed", error=str(error))
+            if not busy:
+                await asyncio.sleep(clock_tick)
+
+    async def once(self) -> int:
+        """Work on what is due now; how many meetings that were."""
+        keys = await self._store.due(AT_ONCE)
+        await asyncio.gather(*(self.bring(key) for key in keys))
+        return len(keys)
+
+    async def _purge_sometimes(self) -> None:
+        now = self._clock()
+        if now >= self._purge_at:
+            self._purge_at = now + PURGE_EVERY
+            await self._store.purge(now - self._keep)
+
+    async def bring(self, key: MeetingKey) -> None:
+        """Do what is due for one meeting; an unexpected fault is written into it like any other."""
+        token = token_hex(8)
+        for _ in range(MAX_TASKS):
+            task = await self._claim(key, token)
+            if isinstance(task, Nothing):
+                return
+            if isinstance(task, Limited):
+                journal.event("deletion-limit", uid=key.uid, organizer=key.organizer)
+                return
+            journal.step("claimed")
+            try:
+                await self._do(key, task)
+            except Gone as error:
+                await self._lost(key, token, error)
+            except MailhookError as error:
+                await self._failed(key, token, task, str(error))
+                return
+            except Exception as error:  # noqa: BLE001 - the entry point of one meeting's upkeep
+                await self._failed(key, token, task, f"{type(error).__name__}: {error}")
+                return
+            else:
+                journal.step("done")
+                await self._succeeded(key, token, task)
+
+    async def _claim(self, key: MeetingKey, token: str) -> Task:
+        def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, Task]:
+            return claim(meeting, token, self._provider.identity, self._policy, c.now, c.deleted)
+
+        return await self._store.change(key, decide)
+
+    async def _do(self, key: MeetingKey, task: Task) -> None:
+        match task:
+            case CreateRoom(spec):
+                await self._flight.obtain(key, spec)
+            case UpdateRoom(conference_id, spec):
+                await self._provider.update(conference_id, spec)
+            case DeleteRoom(conference_id):
+                await self._provider.delete(conference_id)
+            case DeleteLeftover(leftover):
+                await self._provider.delete(leftover.conference_id)
+            case Recover(generation):
+                for room in await self._provider.find(conference_key(self._secret, key, generation)):
+                    await self._provider.delete(room.conference_id)
+            case Nothing() | Limited():
+                pass
+            case _:
+                assert_never(task)
+
+    async def _succeeded(self, key: MeetingKey, token: str, task: Task) -> None:
+        journal.event("conference", uid=key.uid, organizer=key.organizer, done=type(task).__name__)
+
+        def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
+            return succeeded(meeting, token, task, self._policy, c.now), None
+
+        await self._store.change(key, decide)
+
+    async def _lost(self, key: MeetingKey, token: str, error: Gone) -> None:
+        journal.event("conference-lost", uid=key.uid, organizer=key.organizer, error=str(error))
+
+        def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
+            return lost(meeting, token, self._policy, c.now), None
+
+        await self._store.change(key, decide)
+
+    async def _failed(self, key: MeetingKey, token: str, task: Task, error: str) -> None:
+        journal.event("conference-failed", uid=key.uid, task=type(task).__name__, error=error)
+
+        def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
+            return failed(meeting, token, error, self._policy, c.now), None
+
+        await self._store.change(key, decide)
