@@ -1,0 +1,242 @@
+"""The log: one line per message that tells its story, and events beside the messages.
+
+What: a `Story` gathers what is known of one message on its way through the stations and is told once; `event` reports
+what concerns no single message; `setup` makes lines for people (console) or for machines (json). Every record, those
+of libraries and their tracebacks too, passes the formatter, which escapes control characters, cuts long values and
+masks join links: the last defence, not the first.
+
+Not here: what is worth reporting. A line bears no subject and no text of a message.
+
+Errors: none.
+
+Crash tests append a function to `on_step`: it is called with the name of every step and may end the process there.
+"""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Literal, TextIO
+
+Step = Literal["inspect", "read", "decide", "create", "rewrite", "record", "relay", "settle"]
+
+on_step: list[Callable[[str], None]] = []
+
+LONGEST_VALUE = 300
+LONGEST_TEXT = 4000
+NOISY = ("aiosmtpd", "mail.log", "mail.debug", "httpx", "httpcore", "uvicorn.access", "asyncio")
+
+_LOG = logging.getLogger("mailhook")
+_JOIN_LINK = re.compile(
+    r"""https?://[^\s"'<>\\]{0,4000}?conf(?:id|pass)(?:=|%3D)[^\s"'<>\\]*""", re.IGNORECASE
+)
+_CREDENTIAL = re.compile(r"""conf(?:id|pass)(?:=|%3D)[^\s"'<>\\&]+""", re.IGNORECASE)
+_QUEUED = re.compile(r"\bqueued as ([\w.-]+)|\bid=([\w.-]+)", re.IGNORECASE)
+
+
+def step(name: str) -> None:
+    """An instant at which crash tests may end the process; nothing otherwise."""
+    for hook in on_step:
+        hook(name)
+
+
+def event(name: str, /, *, level: int | None = None, **fields: object) -> None:
+    """Report what concerns no single message; a warning when it has an `error`, unless `level` says otherwise."""
+    chosen = level if level is not None else logging.WARNING if fields.get("error") else logging.INFO
+    _LOG.log(chosen, name, extra={"fields": fields})
+
+
+def queue_id(text: str) -> str:
+    """The next hop's own name for the message in its reply to the dot, or ""."""
+    found = _QUEUED.search(text)
+    return (found[1] or found[2]) if found else ""
+
+
+@dataclass
+class Story:
+    """What is told of one message. Fields that stay empty are left out of the line.
+
+    client     address of the host that handed the message in
+    ident      its queue id (XFORWARD IDENT)
+    sender     reverse-path
+    recipients how many were named, `accepted`: by the next hop
+    size       octets on the wire
+    decision   what was done: "relayed", "rewritten", "deferred" …; `reason`: why, a constant of the code
+    places     where the link was written
+    code       of the reply that the client got; `hop_ident`: the next hop's queue id in it
+    error      what went wrong, for people
+    started    when the story began (UTC)
+    """
+
+    client: str = ""
+    ident: str = ""
+    sender: str = ""
+    recipients: int = 0
+    accepted: int = 0
+    size: int = 0
+    decision: str = ""
+    reason: str = ""
+    method: str = ""
+    organizer: str = ""
+    uid: str = ""
+    places: tuple[str, ...] = ()
+    conference: str = ""
+    code: int = 0
+    hop_ident: str = ""
+    error: str = ""
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    times: dict[str, float] = field(default_factory=dict)
+    _begun: float = field(default_factory=perf_counter)
+    _current: tuple[str, float] | None = None
+    _told: bool = False
+
+    def step(self, name: Step) -> None:
+        """End the current step and begin `name`; a step that is entered again adds up."""
+        self._end_step()
+        self._current = (name, perf_counter())
+        step(name)
+
+    def about(self, uid: str, organizer: str, method: str) -> None:
+        """The invitation that the message turned out to be."""
+        self.uid, self.organizer, self.method = uid, organizer, method
+
+    def rewritten(self, places: Iterable[str], conference: str) -> None:
+        """The link of `conference` stands in `places`."""
+        self.places, self.conference = tuple(places), conference
+
+    def answered(self, code: int, text: str) -> None:
+        """The reply that the client gets: the next hop's or ours."""
+        self.code, self.hop_ident = code, queue_id(text)
+
+    def tell(self) -> None:
+        """Write the line; only the first call does."""
+        if self._told:
+            return
+        self._told = True
+        self._end_step()
+        level = logging.WARNING if self.error or self.code >= 400 else logging.INFO
+        _LOG.log(level, "message", extra={"fields": self._fields()})
+
+    def _end_step(self) -> None:
+        if self._current is not None:
+            name, since = self._current
+            self._current = None
+            self.times[name] = self.times.get(name, 0.0) + perf_counter() - since
+
+    def _fields(self) -> dict[str, object]:
+        names = (name for name in self.__dataclass_fields__ if not name.startswith("_"))
+        fields = {name: getattr(self, name) for name in names if name not in {"started", "times"}}
+        steps = {name: round(seconds * 1000, 1) for name, seconds in self.times.items()}
+        return {**fields, "ms": round((perf_counter() - self._begun) * 1000, 1), "steps": steps}
+
+
+# --- lines ----------------------------------------------------------------------------------------------------
+
+
+def masked(text: str) -> str:
+    """`text` without join links: whoever has one can enter the conference."""
+    if "conf" not in text.lower():
+        return text
+    return _CREDENTIAL.sub("[join link]", _JOIN_LINK.sub("[join link]", text))
+
+
+def _clean(text: str, longest: int = LONGEST_VALUE) -> str:
+    """One line without control, formatting and other invisible characters, cut to `longest` characters."""
+    text = masked(text[: longest + LONGEST_TEXT])  # a link that begins within `longest` is seen whole
+    if len(text) > longest:
+        text = f"{text[:longest]}…"
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
+
+
+def _plain(value: object) -> object:
+    """`value` in terms of JSON, every text in it clean."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case bytes():
+            return _clean(value.decode("utf-8", "backslashreplace"))
+        case Mapping():
+            return {_clean(str(key)): _plain(content) for key, content in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(item) for item in value]
+        case _:
+            return _clean(str(value))
+
+
+class _Formatter(logging.Formatter):
+    """What both formats have in common: the parts of a record, clean."""
+
+    def _parts(self, record: logging.LogRecord) -> tuple[str, str, dict[str, object], list[str]]:
+        """Moment, what happened, its fields, and the traceback by lines."""
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        fields = {
+            name: _plain(value)
+            for name, value in vars(record).get("fields", {}).items()
+            if value not in EMPTY
+        }
+        text = _clean(record.getMessage(), LONGEST_TEXT)
+        trace = self.formatException(record.exc_info) if record.exc_info else record.exc_text or ""
+        lines = [_clean(line, LONGEST_TEXT) for line in trace.splitlines()]
+        return moment.replace("+00:00", "Z"), text, fields, lines
+
+
+EMPTY: tuple[object, ...] = (None, "", 0, (), {}, [], frozenset())
+
+
+class Console(_Formatter):
+    """Moment, level, what happened, then name=value; a traceback follows on indented lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment, text, fields, trace = self._parts(record)
+        if record.name != _LOG.name:
+            text = f"{record.name}: {text}"
+        told = "".join(f" {name}={_shown(value)}" for name, value in fields.items())
+        return "\n    ".join([f"{moment} {record.levelname.lower():7} {text}{told}", *trace])
+
+
+def _shown(value: object) -> str:
+    match value:
+        case dict():
+            return ",".join(f"{name}:{content}" for name, content in value.items())
+        case list():
+            return _shown(",".join(map(str, value)))
+        case str():
+            return (
+                value if value and not re.search(r'[\s"=]', value) else json.dumps(value, ensure_ascii=False)
+            )
+        case _:
+            return str(value)
+
+
+class Json(_Formatter):
+    """One object per line: time, level, logger, event, and the fields of the event."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment, text, fields, trace = self._parts(record)
+        line = {
+            "time": moment,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": text,
+            **fields,
+        }
+        if trace:
+            line["traceback"] = trace
+        return json.dumps(line, ensure_ascii=False)
+
+
+def setup(level: str, style: Literal["console", "json"], stream: TextIO | None = None) -> None:
+    """Send all records of at least `level` to `stream` (standard error), in place of what was set up before."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(Json() if style == "json" else Console())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
