@@ -62,7 +62,8 @@ def test_a_story_is_one_line(lines: Lines) -> None:
     assert re.fullmatch(
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info    message client=10\.0\.0\.5 ident=4Xy1 sender=boss@example\.org"
         r" recipients=3 accepted=2 size=4096 decision=rewritten reason=keyword"
-        r" method=REQUEST organizer=boss@example\.org uid=uid-1 places=text/plain,DESCRIPTION conference=room-1 code=250 hop_ident=4Xy2 ms=[\d.]+"
+        r" method=REQUEST organizer=boss@example\.org uid=uid-1 places=text/plain,DESCRIPTION conference=room-1 code=250"
+        r" hop_ident=4Xy2 ms=[\d.]+"
         r" steps=inspect:[\d.]+,read:[\d.]+,relay:[\d.]+",
         line,
     )
