@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -41,7 +41,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class _Server(uvicorn.Server):
-    """uvicorn in a loop that is not its own: it takes no signals and does not poll for its end."""
+    """uvicorn in a loop that is not its own: it takes no signals, and ends at once, as a server that goes down does."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -54,11 +54,23 @@ class _Server(uvicorn.Server):
     async def main_loop(self) -> None:
         await self.ending.wait()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's signature
+        for server in self.servers:
+            server.close()
+        for transport in self._transports().values():
+            transport.close()
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=STOP_SECONDS)
+
     def hang_up(self, request: Request, *, after_flush: bool) -> None:
-        for connection in self.server_state.connections:
-            if isinstance(connection, H11Protocol) and connection.client == request.scope["client"]:
-                transport = connection.transport
-                transport.close() if after_flush else transport.abort()
+        transport = self._transports().get(request.scope["client"])
+        if transport:
+            transport.close() if after_flush else transport.abort()
+
+    def _transports(self) -> dict[tuple[str, int] | None, asyncio.Transport]:
+        """Of the open connections, by the client's address and port."""
+        connections = self.server_state.connections
+        return {c.client: c.transport for c in connections if isinstance(c, H11Protocol)}
 
 
 class Sandbox:
@@ -96,6 +108,8 @@ class Sandbox:
         """Listen; port 0 takes a free one. `url` is known and connections are accepted when it returns."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=512)
+        # asyncio sets it only where the socket names its protocol; accepted ones inherit it from the listener.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
         self._server = _Server(_config(self._app()))
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
@@ -122,7 +136,7 @@ class Sandbox:
             Route("/cabinet/", self._cabinet),
             Route("/", lambda _: RedirectResponse("cabinet/")),
         ]
-        return Starlette(routes=routes, exception_handlers={RefusedError: _refused})
+        return Starlette(routes=routes, exception_handlers={RefusedError: _refused, ClientDisconnect: _left})
 
     # --- the API ---------------------------------------------------------------------------------------
 
@@ -263,7 +277,6 @@ def _config(app: Starlette) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=STOP_SECONDS,
     )
 
 
@@ -301,11 +314,16 @@ def _refused(_: Request, error: Exception) -> Response:
     return _error(error.status, error.code, error.message)
 
 
+def _left(_: Request, __: Exception) -> Response:
+    """The client went away in the middle of its request: nothing was done, and nobody reads this."""
+    return Response(status_code=400)
+
+
 def _page(html: str, status: int = 200) -> HTMLResponse:
     return HTMLResponse(html, status, sandbox_pages.HEADERS)
 
 
 def _language(request: Request) -> sandbox_pages.Language:
-    """?lang=, else what the browser likes best of the two, else Russian."""
+    """?lang=, else what the browser likes best, if that is one of the two; else Russian."""
     asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
     return "en" if asked.strip().lower().startswith("en") else "ru"
