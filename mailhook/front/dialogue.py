@@ -100,15 +100,17 @@ class Dialogue:
 
     async def _converse(self) -> None:
         self._out.append(replies.reply(220, f"{self._terms.hostname} ESMTP mailhook"))
-        while not self._closing:
+        while not self._ending():
             await self._flush()
             for group in _groups(await self._read_commands()):
-                if self._closing:
-                    break
-                if self._stopping():
-                    self._last_word(replies.SHUTTING_DOWN)
+                if self._ending():
                     break
                 await self._answer(group)
+
+    def _ending(self) -> bool:
+        if not self._closing and self._stopping():
+            self._last_word(replies.SHUTTING_DOWN)
+        return self._closing
 
     async def _read_commands(self) -> list[Command]:
         """All complete lines that are there, at least one; nothing behind DATA is taken for a command."""

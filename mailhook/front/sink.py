@@ -55,7 +55,10 @@ def accept(_said: Command | Received) -> Reply | None:
 
 
 class Sink:
-    """`extensions` are the lines of the reply to EHLO; `answer` is asked for each command and message."""
+    """`extensions` are the lines of the reply to EHLO; `answer` is asked for each command and message.
+
+    A positive answer changes the words only; to DATA it has no effect.
+    """
 
     def __init__(self, answer: Answer = accept, extensions: tuple[str, ...] = EXTENSIONS) -> None:
         self.answer = answer
@@ -142,9 +145,13 @@ class _Connection:
         return data
 
     async def _reply_to(self, command: Command) -> Reply:
-        refusal = self.sink.answer(command)
-        if refusal is not None:
-            return refusal
+        told = self.sink.answer(command)
+        if told is not None and not told.positive:
+            return told
+        usual = await self._usual(command)
+        return usual if told is None or isinstance(command, commands.Data) else told
+
+    async def _usual(self, command: Command) -> Reply:
         match command:
             case commands.Ehlo(hostname) | commands.Helo(hostname):
                 self.helo = hostname
