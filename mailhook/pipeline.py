@@ -70,7 +70,7 @@ class Relay:
     """Hand `content` (not dot-stuffed) to the next hop, or the message as it came if that is None."""
 
     reason: str
-    sequel: Sequel = Nothing()  # noqa: RUF009 - it has no fields
+    sequel: Sequel = Nothing()
     content: bytes | None = None
 
 
@@ -107,7 +107,7 @@ class Manner:
 class Pipeline:
     """One for the process; it keeps nothing between messages."""
 
-    def __init__(  # noqa: PLR0913 - two seams, and what the settings say
+    def __init__(
         self,
         store: Store,
         flight: Flight,
@@ -149,7 +149,7 @@ class Pipeline:
             return Relay("unreadable")
         except MailhookError as error:
             return await self._without_link(known, received, error, story)
-        except Exception as error:  # noqa: BLE001 - the one entry point of a message
+        except Exception as error:
             return await self._without_link(known, received, error, story)
 
     async def _request(
@@ -247,7 +247,7 @@ class Writer:
             return "dkim-signed"
         return ""
 
-    def rewritten(  # noqa: PLR0913 - a message, its envelope, and what may be done with it
+    def rewritten(
         self,
         parsed: Message,
         invitation: Invitation,

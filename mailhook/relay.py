@@ -79,7 +79,7 @@ class Submission:
         self._transaction = hop.transaction(client)
         self._pipeline = pipeline
         self._records = records
-        self._story = Story(client)
+        self._story = Story(client=client.address, ident=_ascii(client.xforward.get("IDENT", b"")))
         self._sender: Mail | None = None
         self._accepted: list[Rcpt] = []
 
@@ -90,17 +90,21 @@ class Submission:
             self._story.error = str(error)
             return [reply(451, f"4.4.1 {error}")] * len(commands)
         for command, answer in zip(commands, replies, strict=True):
-            self._story.saw(command, answer)
-            if not answer.positive:
-                continue
-            match command:
-                case Mail():
-                    self._sender = command
-                case Rcpt():
-                    self._accepted.append(command)
-                case _:
-                    assert_never(command)
+            self._note(command, accepted=answer.positive)
         return replies
+
+    def _note(self, command: Mail | Rcpt, *, accepted: bool) -> None:
+        match command:
+            case Mail():
+                self._story.sender = command.address
+                self._sender = command
+            case Rcpt():
+                self._story.recipients += 1
+                if accepted:
+                    self._accepted.append(command)
+                    self._story.accepted += 1
+            case _:
+                assert_never(command)
 
     async def content(self, content: Content, candidate: bool) -> Reply:
         self._story.size = content.size
@@ -109,9 +113,9 @@ class Submission:
             answer = await self._carried_out(verdict, content)
         except MailhookError as error:
             answer = await self._fault(error)
-        except Exception as error:  # noqa: BLE001 - the one entry point of a mail
+        except Exception as error:
             answer = await self._fault(error)
-        self._story.answered(answer)
+        self._story.answered(answer.code, answer.text)
         self._story.tell()
         return answer
 
@@ -134,8 +138,8 @@ class Submission:
         return await self._pipeline.examine(self._envelope(), raw, carriage, self._story)
 
     def _envelope(self) -> Envelope:
-        source = self._client.xforward.get("ADDR", b"").decode("ascii", "replace")
-        address = source.removeprefix("IPv6:").removeprefix("IPV6:")
+        source = _ascii(self._client.xforward.get("ADDR", b""))
+        address = source[5:] if source.lower().startswith("ipv6:") else source
         return Envelope(
             sender=self._sender.address if self._sender else "",
             source=address if address and not address.startswith("[") else self._client.address,
@@ -181,6 +185,10 @@ class Submission:
                 return reply(451, f"{code} {why}")
             case _:
                 assert_never(delivery)
+
+
+def _ascii(value: bytes) -> str:
+    return value.decode("ascii", "replace")
 
 
 class Records:

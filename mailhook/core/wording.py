@@ -69,7 +69,8 @@ class Wording:
             trim_blocks=False,
             lstrip_blocks=True,
         )
-        languages = sorted({name.partition("/")[0] for name in sources if "/" in name})
+        folders = (name.split("/") for name in sources)
+        languages = sorted({path[0] for path in folders if path[1:] and path[-1] in FILES.values()})
         self._templates = {language.lower(): self._compiled(language, sources) for language in languages}
         if self._default not in self._templates:
             raise Misconfigured(f"there are no templates for the language {default!r}")
@@ -126,3 +127,9 @@ def _tidy(text: str) -> str:
 
 def _stripped(lines: Iterable[str]) -> Iterable[str]:
     return (line.rstrip() for line in lines)
+
+
+def rendered(source: str, values: Mapping[str, str]) -> str:
+    """A text that is no block, as it stands: nothing is escaped. Errors: those of jinja2."""
+    environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
+    return environment.from_string(source).render(values)

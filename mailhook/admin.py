@@ -1,0 +1,108 @@
+"""What an administrator sees and does: conferences and what is pending.
+
+What: rows for `mailhook conferences` and `mailhook pending`, as JSON-ready mappings, and the two changes that an
+administrator may ask for. Join links are shown only on demand.
+
+Not here: printing (`cli`), deciding (`core`).
+
+Errors: what the store raises.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from mailhook.core.meeting import Meeting, MeetingKey, Room, desired, participants, topic
+from mailhook.core.policy import Policy
+from mailhook.core.revision import condemn
+from mailhook.core.upkeep import retried_now
+from mailhook.ports import Circumstances, Store
+
+Row = dict[str, Any]
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None
+
+
+def overview(meeting: Meeting, policy: Policy, now: datetime) -> Row:
+    """One line of `conferences list`. Times are UTC in ISO 8601."""
+    aim = desired(meeting, now, policy.roll_after)
+    details = meeting.conference.details
+    return {
+        "uid": meeting.key.uid,
+        "organizer": meeting.key.organizer,
+        "topic": topic(meeting),
+        "state": meeting.conference.state.value,
+        "next": _moment(aim.spec.start) if isinstance(aim, Room) else None,
+        "holders": len(meeting.told),
+        "conference_id": details.conference_id if details else None,
+        "delete_at": _moment(meeting.delete_at),
+        "doubtful": meeting.doubtful or None,
+    }
+
+
+def everything(meeting: Meeting, policy: Policy, now: datetime, *, links: bool) -> Row:
+    """`conferences show`: all that is known; the join link only if `links`."""
+    conference = meeting.conference
+    details, applied = conference.details, conference.applied
+    return {
+        **overview(meeting, policy, now),
+        "provider": conference.provider or None,
+        "generation": conference.generation,
+        "start": _moment(applied.start) if applied else None,
+        "end": _moment(applied.end) if applied else None,
+        "timezone": applied.timezone if applied else None,
+        "participants": [person.address for person in participants(meeting)],
+        "told": {address: [entry.key or "all" for entry in told] for address, told in meeting.told.items()},
+        "join_link": (details.link if links else "hidden, see --links") if details else None,
+        "leftovers": [leftover.conference_id for leftover in meeting.leftovers],
+        "wake_at": _moment(meeting.wake_at),
+        "attempts": meeting.attempts,
+        "error": meeting.error or None,
+    }
+
+
+def is_pending(meeting: Meeting, now: datetime) -> bool:
+    """Not yet as desired: due already, or failed and waiting for its next attempt."""
+    due = meeting.wake_at is not None and meeting.wake_at <= now
+    return due or (bool(meeting.error) and meeting.wake_at is not None) or bool(meeting.leftovers)
+
+
+def pending(meeting: Meeting) -> Row:
+    """One line of `pending list`."""
+    return {
+        "uid": meeting.key.uid,
+        "organizer": meeting.key.organizer,
+        "state": meeting.conference.state.value,
+        "attempts": meeting.attempts,
+        "why": meeting.error or "due",
+        "tried_again": _moment(meeting.wake_at),
+    }
+
+
+async def matching(store: Store, name: str) -> list[Meeting]:
+    """Meetings by UID, conference id or organizer."""
+
+    def fits(meeting: Meeting) -> bool:
+        details = meeting.conference.details
+        return name in {meeting.key.uid, meeting.key.organizer, details.conference_id if details else ""}
+
+    return [meeting for meeting in await store.all() if fits(meeting)]
+
+
+async def remove(store: Store, key: MeetingKey, policy: Policy) -> None:
+    """Want no conference for this meeting any more, from now on."""
+
+    def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
+        return condemn(meeting, c.now, policy, c.now), None
+
+    await store.change(key, decide)
+
+
+async def retry(store: Store, key: MeetingKey, policy: Policy) -> None:
+    """Try at once what waits for its next attempt."""
+
+    def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
+        return retried_now(meeting, policy, c.now), None
+
+    await store.change(key, decide)

@@ -1,0 +1,226 @@
+"""The composition root: how the parts are put together, and how they start and stop.
+
+What: `running` builds everything that the settings name, in the order in which it is needed, and stops it in the
+reverse order; `serve` runs until a signal comes.
+
+Not here: what the parts do.
+
+Errors: Misconfigured and Temporary from starting; OSError when the listener's address is taken.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import assert_never
+
+from mailhook import journal
+from mailhook.config import Settings
+from mailhook.core.wording import Wording
+from mailhook.errors import Misconfigured
+from mailhook.flight import Flight
+from mailhook.front.dialogue import Terms
+from mailhook.front.smtp import Listener
+from mailhook.nexthop.pool import Pool
+from mailhook.pipeline import Manner, Pipeline, Writer
+from mailhook.ports import Reception
+from mailhook.provider.sandbox import Sandbox
+from mailhook.provider.videomost import Videomost
+from mailhook.relay import Relay
+from mailhook.store.sqlite import SqliteStore
+from mailhook.sync import Sync
+
+Clock = Callable[[], datetime]
+
+DRAIN = 30.0
+"""Seconds beyond `policy.deadline` that a stop waits for transactions which are past DATA."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class App:
+    """What runs. `sandbox` is there if the settings ask for it."""
+
+    settings: Settings
+    store: SqliteStore
+    provider: Videomost
+    flight: Flight
+    sync: Sync
+    listener: Listener
+    sandbox: Sandbox | None
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, clock: Clock = utc_now, watch: Callable[[Reception], Reception] = lambda relay: relay
+) -> AsyncIterator[App]:
+    """Everything, started and accepting mail; leaving the context drains and stops it.
+
+    `watch` may stand between listener and relay: the demo looks at the mail there.
+    """
+    async with AsyncExitStack() as stack:
+        store = await open_store(settings, clock, stack)
+        sandbox = await start_sandbox(settings, stack)
+        provider = make_provider(settings, sandbox, stack)
+        secret = await store.secret()
+        policy = settings.policy
+        flight = Flight(store, provider, secret, policy)
+        stack.push_async_callback(flight.close)
+        sync = Sync(store, provider, flight, secret, policy, settings.store.keep, clock)
+        stack.enter_context(background(sync.run()))
+        hop = make_pool(settings)
+        stack.push_async_callback(hop.close)
+        pipeline = Pipeline(
+            store, flight, policy, make_wording(settings), manner(settings), provider.identity, clock
+        )
+        listener = Listener(watch(Relay(hop, pipeline, store, policy)), terms(settings))
+        await listener.start(settings.listen.host, settings.listen.port)
+        stack.push_async_callback(listener.drain, policy.deadline.total_seconds() + DRAIN)
+        journal.event("listening", host=settings.listen.host, port=listener.port)
+        yield App(settings, store, provider, flight, sync, listener, sandbox)
+
+
+async def open_store(settings: Settings, clock: Clock, stack: AsyncExitStack) -> SqliteStore:
+    store = await SqliteStore.open(settings.store.path, clock)
+    stack.push_async_callback(store.close)
+    return store
+
+
+async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> Sandbox | None:
+    if settings.provider.kind != "sandbox":
+        return None
+    own = settings.provider.sandbox
+    sandbox = Sandbox(public_url=own.public_url, state=Path(own.state) if own.state else None)
+    await sandbox.start(own.host, own.port)
+    stack.push_async_callback(sandbox.stop)
+    return sandbox
+
+
+def make_provider(settings: Settings, sandbox: Sandbox | None, stack: AsyncExitStack) -> Videomost:
+    provider = _videomost(settings, sandbox)
+    stack.push_async_callback(provider.close)
+    return provider
+
+
+def _videomost(settings: Settings, sandbox: Sandbox | None) -> Videomost:
+    kind = settings.provider.kind
+    match kind:
+        case "sandbox":
+            own = settings.provider.sandbox
+            base = sandbox.url if sandbox else f"http://{own.host}:{own.port}"
+            return Videomost(base, link_hosts=link_hosts(own.public_url or base), kind="sandbox")
+        case "videomost":
+            vm = settings.provider.videomost
+            return Videomost(
+                vm.base_url,
+                token=vm.token,
+                link_hosts=vm.link_hosts,
+                fallback_owner=vm.fallback_owner,
+            )
+        case None:
+            raise Misconfigured('provider.kind is missing: "videomost", or "sandbox" to try mailhook out')
+        case _:
+            assert_never(kind)
+
+
+def link_hosts(url: str) -> tuple[str, ...]:
+    """The host of `url`, without port."""
+    host = url.partition("://")[2].partition("/")[0]
+    return (host.rpartition(":")[0] or host,)
+
+
+def make_pool(settings: Settings) -> Pool:
+    hop = settings.nexthop
+    return Pool(
+        hop.host,
+        hop.port,
+        hostname=own_name(settings),
+        connect_timeout=hop.connect_timeout.total_seconds(),
+        command_timeout=hop.command_timeout.total_seconds(),
+        data_timeout=hop.data_timeout.total_seconds(),
+        limit=hop.max_sessions,
+    )
+
+
+def own_name(settings: Settings) -> str:
+    return settings.listen.hostname or socket.gethostname() or "localhost"
+
+
+def terms(settings: Settings) -> Terms:
+    listen = settings.listen
+    return Terms(
+        hostname=own_name(settings),
+        allow=tuple(str(network) for network in listen.allow),
+        max_size=listen.max_size,
+        timeout=listen.timeout.total_seconds(),
+    )
+
+
+def manner(settings: Settings) -> Manner:
+    return Manner(
+        location=settings.rewrite.location,
+        position=settings.rewrite.position,
+        dkim=settings.rewrite.dkim,
+        language=settings.templates.language,
+        languages=tuple(settings.templates.domains.items()),
+        test=settings.provider.kind == "sandbox",
+    )
+
+
+def make_writer(settings: Settings) -> Writer:
+    return Writer(settings.policy, make_wording(settings), manner(settings))
+
+
+def make_wording(settings: Settings) -> Wording:
+    """The shipped templates, with those of `templates.path` over them."""
+    sources = read_templates(shipped("templates"))
+    if settings.templates.path:
+        sources |= read_templates(Path(settings.templates.path))
+    return Wording(sources, settings.templates.language)
+
+
+def shipped(name: str) -> Path:
+    """A folder that comes with mailhook: inside the installed package, or beside it in a source tree."""
+    package = Path(__file__).parent
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name
+
+
+def read_templates(folder: Path) -> dict[str, str]:
+    """language/file → source."""
+    kinds = ("*/*.txt.j2", "*/*.html.j2")
+    paths = (path for kind in kinds for path in folder.glob(kind))
+    return {f"{path.parent.name}/{path.name}": path.read_text(encoding="utf-8") for path in paths}
+
+
+@contextmanager
+def background(work: Coroutine[object, object, None]) -> Iterator[None]:
+    """Runs `work` until the context is left."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def stop_signal() -> None:
+    """Wait for SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+async def serve(settings: Settings) -> None:
+    """Run until a signal; then drain: transactions past DATA end, others are asked to come again."""
+    async with running(settings):
+        await stop_signal()
+        journal.event("stopping")
+    journal.event("stopped")

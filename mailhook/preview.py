@@ -1,0 +1,114 @@
+"""What mailhook would do with one message: decision, reason, and a readable difference. No side effects.
+
+What: `preview` decides as for a meeting that is not known yet, with a sample link in place of a real conference.
+`differences` compares two messages part by part, decoded.
+
+Not here: the store, the provider, the next hop: none is touched.
+
+Errors: none; what cannot be read is a decision too.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import unified_diff
+from hashlib import sha256
+from typing import assert_never
+
+from mailhook.core import header_values, itip, message
+from mailhook.core.conference import JoinDetails
+from mailhook.core.itip import Defaults, Invitation, NotOurs
+from mailhook.core.meeting import Meeting
+from mailhook.core.message import Message, Part
+from mailhook.core.policy import Envelope, Policy, may_act, wish
+from mailhook.core.revision import Condemn, Create, Insert, Leave, look
+from mailhook.errors import Unreadable
+from mailhook.journal import Story
+from mailhook.pipeline import Carriage, Writer
+
+CARRIAGE = Carriage(eight_bit=True, size=None)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """`content` is what would be relayed; `places` where the link would stand."""
+
+    decision: str
+    reason: str
+    content: bytes
+    places: tuple[str, ...] = ()
+    invitation: Invitation | None = None
+
+
+def read(raw: bytes, policy: Policy) -> tuple[Message, Invitation | NotOurs]:
+    """Raises Unreadable."""
+    defaults = Defaults(policy.timezone, policy.default_duration, policy.domain_aliases)
+    parsed = message.read(raw)
+    return parsed, itip.read(parsed, defaults)
+
+
+def envelope_of(parsed: Message) -> Envelope:
+    """The envelope that such a message is likely to have: From and To."""
+    sender = message.addresses(parsed, "from")
+    return Envelope(sender[0] if sender else "", "127.0.0.1", message.addresses(parsed, "to"))
+
+
+def preview(raw: bytes, policy: Policy, writer: Writer, link_base: str, now: datetime) -> Preview:
+    """The decision on `raw` (a message as in a file: not dot-stuffed) at `now`, UTC."""
+    try:
+        parsed, invitation = read(raw, policy)
+    except Unreadable as error:
+        return Preview("pass", f"unreadable: {error}", raw)
+    if isinstance(invitation, NotOurs):
+        return Preview("pass", invitation.reason, raw)
+    envelope = envelope_of(parsed)
+    reason = may_act(policy, invitation, envelope)
+    if reason:
+        return Preview("pass", reason, raw, invitation=invitation)
+    if invitation.cancels:
+        return Preview("pass", "cancel", raw, invitation=invitation)
+    _, plan = look(Meeting(invitation.key), invitation, wish(policy, invitation), policy, now)
+    match plan:
+        case Leave(reason) | Condemn(reason):
+            return Preview("pass", reason, raw, invitation=invitation)
+        case Insert() | Create():
+            return _rewritten(parsed, invitation, envelope, writer, link_base)
+        case _:
+            assert_never(plan)
+
+
+def _rewritten(
+    parsed: Message, invitation: Invitation, envelope: Envelope, writer: Writer, link_base: str
+) -> Preview:
+    name = sha256(f"{invitation.key.organizer} {invitation.key.uid}".encode()).hexdigest()[:32]
+    details = JoinDetails(name, f"{link_base}/service/join/?confid={name}&confpass=0000")
+    story = Story()
+    verdict = writer.rewritten(parsed, invitation, details, envelope, CARRIAGE, story)
+    if verdict.content is None:
+        return Preview("pass", verdict.reason, parsed.raw, invitation=invitation)
+    return Preview("rewrite", verdict.reason, verdict.content, story.places, invitation)
+
+
+def differences(before: bytes, after: bytes) -> list[str]:
+    """Lines of a unified diff over headers and decoded parts; empty for equal messages."""
+    if before == after:
+        return []
+    return list(
+        unified_diff(_readable(before), _readable(after), "as it came", "as it goes", n=2, lineterm="")
+    )
+
+
+def _readable(raw: bytes) -> list[str]:
+    parsed = message.read(raw)
+    lines = [f"{each.name}: {header_values.unfolded(each.value)}" for each in parsed.headers]
+    for part in parsed.parts:
+        lines += ["", f"--- {part.content_type} ({part.encoding or '7bit'})", *_part_lines(parsed, part)]
+    return lines
+
+
+def _part_lines(parsed: Message, part: Part) -> Iterator[str]:
+    if part.content_type.startswith("text/") or message.may_hold_calendar(part):
+        text = message.text(parsed, part)
+        yield from (line.rstrip("\r") for line in text.replace("\r\n ", "").replace("\n ", "").split("\n"))
+    else:
+        yield f"<{part.body_end - part.body_start} octets>"
