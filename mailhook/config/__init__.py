@@ -1,0 +1,41 @@
+"""The settings: one TOML file.
+
+What: `Settings` is what the rest of the program gets; `load` reads a file; `problems` finds all that is wrong with it.
+
+Not here: what the settings do. docs/configuration.md and config.example.toml explain each of them.
+
+Errors: Misconfigured from `load`, naming every problem.
+"""
+
+from mailhook.config.problem import Problem
+from mailhook.config.reading import load, problems
+from mailhook.config.settings import (
+    Listen,
+    Log,
+    NextHop,
+    PolicySettings,
+    Provider,
+    Rewrite,
+    SandboxSettings,
+    Settings,
+    StoreSettings,
+    Templates,
+    VideomostSettings,
+)
+
+__all__ = [
+    "Listen",
+    "Log",
+    "NextHop",
+    "PolicySettings",
+    "Problem",
+    "Provider",
+    "Rewrite",
+    "SandboxSettings",
+    "Settings",
+    "StoreSettings",
+    "Templates",
+    "VideomostSettings",
+    "load",
+    "problems",
+]

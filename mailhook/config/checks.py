@@ -1,0 +1,220 @@
+"""What does not go together, although each value by itself is right.
+
+What: `crosswise` looks at the settings and at the files that they name; `on_this_machine` at the place of the store.
+
+Not here: single values (`values`), and whether peers answer.
+
+Errors: none; what is wrong is a `Problem`.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mailhook.config.problem import Problem, shown
+from mailhook.config.settings import Settings
+
+# Postfix waits this long for the reply to the dot, as a client of a content filter (smtp_data_done_timeout), and
+# this long for any reply as a client of a before-queue filter (smtpd_proxy_timeout); both less some time for us.
+DOT_REPLY = timedelta(seconds=590)
+PROXY_REPLY = timedelta(seconds=90)
+SHORTEST_GRACE = timedelta(minutes=10)
+
+PRIVATE = tuple(
+    ip_network(text)
+    for text in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+        *("::1/128", "fc00::/7", "fe80::/10"),
+    )
+)
+MAPPED = IPv6Network("::ffff:0:0/96")
+WIDEST_PUBLIC = {4: 24, 6: 64}
+SHIPPED_LANGUAGES = ("ru", "en")
+
+
+def crosswise(settings: Settings) -> list[Problem]:
+    """Every contradiction within the settings."""
+    checks = (_open_relay, _loop, _provider, _times, _domains, _limits, _store, _templates)
+    return [problem for check in checks for problem in check(settings)]
+
+
+def on_this_machine(settings: Settings) -> list[Problem]:
+    """Whether the store's file can be written by who runs this."""
+    path = Path(settings.store.path)
+    wrong = _unwritable(path) if path.is_absolute() else ""
+    return [Problem("store.path", shown("", str(path)), wrong)] if wrong else []
+
+
+def _unwritable(path: Path) -> str:
+    if path.is_dir():
+        return "is a directory; name a file in it"
+    if not path.parent.is_dir():
+        return f"its directory {path.parent} does not exist; make it, owned by the user that mailhook runs as"
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return f"its directory {path.parent} cannot be written by this user"
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        return "cannot be written by this user"
+    return ""
+
+
+# --- who may hand in mail -----------------------------------------------------------------------------------------
+
+
+def _open_relay(settings: Settings) -> Iterator[Problem]:
+    networks, key = settings.listen.allow, "listen.allow"
+    value = shown(key, [str(network) for network in networks])
+    if not networks:
+        yield Problem(key, value, "should name who may hand in mail; nobody could")
+    if _everything(networks):
+        yield Problem(key, value, "lets everybody hand in mail: an open relay; name your own mail servers")
+    elif not _loopback(settings.listen.host):
+        for network in networks:
+            yield from _wide(network, settings.listen.host)
+
+
+def _everything(networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    plain = [_unmapped(network) for network in networks]
+    four = collapse_addresses(network for network in plain if isinstance(network, IPv4Network))
+    six = collapse_addresses(network for network in plain if isinstance(network, IPv6Network))
+    return IPv4Network("0.0.0.0/0") in four or IPv6Network("::/0") in six
+
+
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """IPv4 networks written as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2) as what they are."""
+    if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
+        return IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
+    return network
+
+
+def _wide(network: IPv4Network | IPv6Network, host: str) -> Iterator[Problem]:
+    network = _unmapped(network)
+    if any(network.version == known.version and network.subnet_of(known) for known in PRIVATE):  # type: ignore[arg-type]
+        return
+    if network.prefixlen < WIDEST_PUBLIC[network.version]:
+        why = (
+            f"with listen.host {host} is an open relay for a part of the Internet; name your own mail servers"
+        )
+        yield Problem("listen.allow", shown("", str(network)), why)
+    elif network.num_addresses > 1:
+        why = "are public addresses: make sure that all of them are your own mail servers"
+        yield Problem("listen.allow", shown("", str(network)), why, warning=True)
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _loop(settings: Settings) -> Iterator[Problem]:
+    listen, hop = settings.listen, settings.nexthop
+    wildcard = listen.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+    same = listen.host.lower() == hop.host.lower() or (
+        _loopback(hop.host) and (wildcard or _loopback(listen.host))
+    )
+    if listen.port == hop.port and same:
+        yield Problem(
+            "nexthop.port", str(hop.port), "is where mailhook itself listens: mail would go round in a loop"
+        )
+
+
+# --- the provider ---------------------------------------------------------------------------------------------------
+
+
+def _provider(settings: Settings) -> Iterator[Problem]:
+    provider = settings.provider
+    match provider.kind:
+        case None:
+            yield Problem(
+                "provider.kind", "", 'should be given: "videomost", or "sandbox" to try mailhook out'
+            )
+        case "sandbox":
+            yield from _sandbox(provider.sandbox.public_url)
+        case "videomost":
+            yield from _videomost(provider.videomost.base_url)
+
+
+def _sandbox(public_url: str) -> Iterator[Problem]:
+    why = "is for trying out: invitations are marked as TEST and lead to no real conference"
+    yield Problem("provider.kind", '"sandbox"', why, warning=True)
+    if not public_url:
+        why = "should be the URL at which the readers of the invitations reach the sandbox"
+        yield Problem("provider.sandbox.public_url", '""', why)
+
+
+def _videomost(base_url: str) -> Iterator[Problem]:
+    key, parts = "provider.videomost.base_url", urlsplit(base_url)
+    if not base_url:
+        yield Problem(key, '""', "should be the URL of your Videomost, such as https://videomost.example.org")
+    elif parts.scheme != "https" and not _loopback(parts.hostname or ""):
+        why = "should begin with https: the token and the join links can be read on the way"
+        yield Problem(key, shown(key, base_url), why, warning=True)
+
+
+# --- times, limits, names ---------------------------------------------------------------------------------------------
+
+
+def _times(settings: Settings) -> Iterator[Problem]:
+    policy, data = settings.policy, settings.nexthop.data_timeout
+    deadline = shown("", policy.deadline)
+    if policy.deadline >= PROXY_REPLY:
+        why = (
+            "should be shorter than 90s: the client waits no longer for a reply and would send the mail again"
+        )
+        yield Problem("policy.deadline", deadline, why)
+    if policy.deadline + data > DOT_REPLY:
+        why = (
+            f"should be at most 590s less policy.deadline ({deadline}): the client waits 600s for the reply to a "
+            "message and would then deliver it twice"
+        )
+        yield Problem("nexthop.data_timeout", shown("", data), why)
+    if policy.delete_grace < policy.defer_for:
+        why = f"should not be shorter than policy.defer_for ({shown('', policy.defer_for)}): an update may be deferred"
+        yield Problem("policy.delete_grace", shown("", policy.delete_grace), why, warning=True)
+    elif policy.delete_grace < SHORTEST_GRACE:
+        why = "should be at least 10m, longer than the mail server's pause between tries: deleting cannot be undone"
+        yield Problem("policy.delete_grace", shown("", policy.delete_grace), why, warning=True)
+
+
+def _domains(settings: Settings) -> Iterator[Problem]:
+    policy, key = settings.policy, "policy.organizer_domains"
+    if not policy.organizer_domains:
+        yield Problem(
+            key, "[]", "should name the mail domains of your organizers; no invitation would get a link"
+        )
+        return
+    for alias, domain in policy.domain_aliases.items():
+        if domain not in policy.organizer_domains:
+            why = f"should be one of {key}, or invitations from {alias} get no link"
+            yield Problem(f"policy.domain_aliases.{alias}", shown("", domain), why)
+
+
+def _limits(settings: Settings) -> Iterator[Problem]:
+    waiting, sessions = settings.policy.max_waiting, settings.nexthop.max_sessions
+    if waiting >= sessions:
+        why = f"should be less than nexthop.max_sessions ({sessions}): waiting invitations would hold up all other mail"
+        yield Problem("policy.max_waiting", str(waiting), why)
+
+
+def _store(settings: Settings) -> Iterator[Problem]:
+    if not Path(settings.store.path).is_absolute():
+        yield Problem(
+            "store.path", shown("", settings.store.path), "should be an absolute path, beginning with /"
+        )
+
+
+def _templates(settings: Settings) -> Iterator[Problem]:
+    templates, folder = settings.templates, Path(settings.templates.path)
+    if templates.path and not folder.is_dir():
+        yield Problem("templates.path", shown("", templates.path), "should be a directory; there is none")
+        return
+    named = {"templates.language": templates.language}
+    named |= {f"templates.domains.{domain}": language for domain, language in templates.domains.items()}
+    for key, language in named.items():
+        if language not in SHIPPED_LANGUAGES and not (templates.path and (folder / language).is_dir()):
+            why = f"should be one of {', '.join(SHIPPED_LANGUAGES)}, or a folder in templates.path"
+            yield Problem(key, shown("", language), why)

@@ -1,0 +1,176 @@
+"""The settings as the program sees them.
+
+What: one frozen model per section of the file, with the defaults. They can be made in code too: `Settings()` is valid,
+and only a provider is missing from it.
+
+Not here: reading a file (`reading`), and what does not go together (`checks`).
+
+Errors: pydantic's ValidationError when made in code with values that cannot be.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import cached_property
+from ipaddress import ip_network
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mailhook.config.values import (
+    Address,
+    AddressOrNone,
+    Count,
+    Domain,
+    Duration,
+    File,
+    Flag,
+    Host,
+    HostOrNone,
+    Language,
+    ListenPort,
+    Network,
+    Port,
+    PositiveDuration,
+    Property,
+    Size,
+    Token,
+    Url,
+    Word,
+    Zone,
+)
+from mailhook.core.policy import Policy
+
+_POLICY = Policy()
+
+
+class Section(BaseModel):
+    """What all sections have in common: they do not change, and a key that does nothing is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Listen(Section):
+    """Where and from whom mail is accepted. `hostname` "": the machine's name; `max_size` 0: the next hop's SIZE."""
+
+    host: Host = "127.0.0.1"
+    port: ListenPort = 10225
+    hostname: HostOrNone = ""
+    allow: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+    max_size: Size = 0
+    timeout: PositiveDuration = timedelta(minutes=5)
+
+
+class NextHop(Section):
+    """Where mail goes."""
+
+    host: Host = "127.0.0.1"
+    port: Port = 10226
+    connect_timeout: PositiveDuration = timedelta(seconds=30)
+    command_timeout: PositiveDuration = timedelta(minutes=5)
+    data_timeout: PositiveDuration = timedelta(seconds=570)
+    max_sessions: Count = 80
+
+
+class VideomostSettings(Section):
+    """A Videomost server. `token` holds what `token_file` contains, once loaded."""
+
+    base_url: Url = ""
+    link_hosts: tuple[Domain, ...] = ()
+    fallback_owner: AddressOrNone = ""
+    token: Token = Field(default="", repr=False)
+    token_file: File = ""
+
+
+class SandboxSettings(Section):
+    """The local Videomost. `state`: a file that keeps its conferences, "" for memory."""
+
+    host: Host = "127.0.0.1"
+    port: ListenPort = 18080
+    public_url: Url = ""
+    state: File = ""
+
+
+class Provider(Section):
+    """Where conferences are made. There is no default kind: a relay must not begin to use a sandbox by oversight."""
+
+    kind: Literal["videomost", "sandbox"] | None = None
+    videomost: VideomostSettings = VideomostSettings()
+    sandbox: SandboxSettings = SandboxSettings()
+
+
+class StoreSettings(Section):
+    """Where meetings are kept, and how long after they last changed."""
+
+    path: File = "/var/lib/mailhook/mailhook.db"
+    keep: PositiveDuration = timedelta(days=400)
+
+
+class PolicySettings(Section):
+    """The rules of `core.policy.Policy`, field by field."""
+
+    organizer_domains: tuple[Domain, ...] = _POLICY.organizer_domains
+    domain_aliases: Mapping[Domain, Domain] = Field(default_factory=dict)
+    trusted_senders: tuple[Address, ...] = _POLICY.trusted_senders
+    trusted_networks: tuple[Network, ...] = _POLICY.trusted_networks
+    ignore_recipients: tuple[Address, ...] = _POLICY.ignore_recipients
+    trigger: Literal["marker", "always"] = _POLICY.trigger
+    keywords: tuple[Word, ...] = _POLICY.keywords
+    resource: tuple[Address, ...] = _POLICY.resource
+    property: Property = _POLICY.property
+    category: Word = _POLICY.category
+    tags: tuple[Word, ...] = _POLICY.tags
+    opt_out: tuple[Word, ...] = _POLICY.opt_out
+    foreign_hosts: tuple[Domain, ...] = _POLICY.foreign_hosts
+    all_day: Flag = _POLICY.all_day
+    transparent: Flag = _POLICY.transparent
+    timezone: Zone = _POLICY.timezone
+    default_duration: PositiveDuration = _POLICY.default_duration
+    on_failure: Literal["defer", "pass"] = _POLICY.on_failure
+    deadline: PositiveDuration = _POLICY.deadline
+    max_waiting: Count = _POLICY.max_waiting
+    defer_for: Duration = _POLICY.defer_for
+    delete_grace: Duration = _POLICY.delete_grace
+    roll_after: Duration = _POLICY.roll_after
+    max_conferences_per_organizer_per_hour: Count = _POLICY.max_conferences_per_organizer_per_hour
+    max_deletions_per_hour: Count = _POLICY.max_deletions_per_hour
+
+
+class Rewrite(Section):
+    """How the link is written."""
+
+    location: Literal["if-empty", "append", "never"] = "if-empty"
+    position: Literal["top", "bottom"] = "top"
+    dkim: Literal["skip", "strip"] = "skip"
+
+
+class Templates(Section):
+    """The wording. `path`: a folder whose files take the place of those that come with mailhook."""
+
+    path: File = ""
+    language: Language = "ru"
+    domains: Mapping[Domain, Language] = Field(default_factory=dict)
+
+
+class Log(Section):
+    """What is logged to standard error, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
+
+
+class Settings(Section):
+    """All settings. `rules` is the section [policy] as written, `policy` the same as the core takes it."""
+
+    listen: Listen = Listen()
+    nexthop: NextHop = NextHop()
+    provider: Provider = Provider()
+    store: StoreSettings = StoreSettings()
+    rules: PolicySettings = Field(default_factory=PolicySettings, alias="policy")
+    rewrite: Rewrite = Rewrite()
+    templates: Templates = Templates()
+    log: Log = Log()
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The rules for the core."""
+        return Policy(**{name: getattr(self.rules, name) for name in PolicySettings.model_fields})
