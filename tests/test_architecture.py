@@ -1,0 +1,155 @@
+"""Imports go one way, a library has one home, and the core is pure (docs/internals.md, "Layout")."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "mailhook"
+MODULES = sorted(ROOT.rglob("*.py"))
+
+MIDDLE = {"relay", "pipeline", "flight", "sync"}
+ADAPTERS = {"front", "nexthop", "provider", "store"}
+PURE = {"core", "smtp"}
+SHELL = {"app", "cli", "config", "demo", "preview", "admin", "samples"}
+
+ALLOWED: dict[str, set[str]] = {
+    "core": {"core", "errors"},
+    "smtp": {"smtp", "errors"},
+    "errors": set(),
+    "journal": set(),
+    "ports": {"core", "smtp", "errors"},
+    **{name: {"ports", "errors", "smtp", "core"} for name in ADAPTERS},
+    **{name: {"ports", "errors", "smtp", "core", "journal", *MIDDLE} for name in MIDDLE},
+    "config": {"core", "errors"},
+    "samples": {"core"},
+    "preview": {"core", "errors", "journal", "pipeline"},
+    "admin": {"core", "ports"},
+    "app": {"config", "core", "errors", "journal", "ports", *MIDDLE, *ADAPTERS},
+    "demo": {"app", "config", "errors", "ports", "relay", "samples", "smtp", "front", "nexthop"},
+    "cli": {
+        "app",
+        "admin",
+        "config",
+        "core",
+        "demo",
+        "errors",
+        "flight",
+        "journal",
+        "ports",
+        "preview",
+        "sync",
+        "provider",
+    },
+}
+
+HOMES = {
+    "aiosmtpd": {"front/smtp.py"},
+    "httpx": {"provider/videomost.py"},
+    "jinja2": {"core/wording.py"},
+    "icalendar": {"core/timing.py", "core/recurrence.py"},
+    "dateutil": {"core/recurrence.py"},
+    "sqlite3": {"store/sqlite.py"},
+    "uvicorn": {"front/http.py", "provider/sandbox.py"},
+}
+
+IMPURE = {
+    "asyncio",
+    "socket",
+    "logging",
+    "random",
+    "secrets",
+    "time",
+    "os",
+    "pathlib",
+    "threading",
+    "subprocess",
+}
+CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("date", "today"), ("datetime", "today")}
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                yield from (
+                    (f"{module}.{alias.name}" for alias in names) if module == "mailhook" else (module,)
+                )
+            case ast.ImportFrom(level=level) if level:
+                raise AssertionError(f"{path}: relative import")
+            case _:
+                pass
+
+
+def _ids(paths: list[Path]) -> list[str]:
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_ids(MODULES))
+def test_imports_go_one_way(path: Path) -> None:
+    room = _room(path)
+    if room == "__init__":
+        return
+    rooms = {name.split(".")[1] for name in _imports(path) if name.startswith("mailhook.")}
+    allowed = ALLOWED[room] | ({room} if path.parent != ROOT else set())
+    assert rooms <= allowed, f"{room} may not import {sorted(rooms - allowed)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_ids(MODULES))
+def test_a_library_has_one_home(path: Path) -> None:
+    name = str(path.relative_to(ROOT))
+    strangers = {
+        library
+        for library in (imported.partition(".")[0] for imported in _imports(path))
+        if library in HOMES and name not in HOMES[library]
+    }
+    assert not strangers
+
+
+PURE_MODULES = [path for path in MODULES if _room(path) in PURE]
+
+
+@pytest.mark.parametrize("path", PURE_MODULES, ids=_ids(PURE_MODULES))
+def test_the_core_is_pure(path: Path) -> None:
+    assert not {name.partition(".")[0] for name in _imports(path)} & IMPURE
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="open" | "print" | "input")):
+                raise AssertionError(f"{path.name}:{node.lineno} does I/O")
+            case ast.Attribute(value=ast.Name(id=owner), attr=attribute):
+                assert (owner, attribute) not in CLOCKS, f"{path.name}:{node.lineno} reads a clock"
+            case _:
+                pass
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_ids(MODULES))
+def test_one_entry_point_catches_everything(path: Path) -> None:
+    bare = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ExceptHandler)
+        and (
+            node.type is None
+            or (isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"})
+        )
+    ]
+    assert len(bare) <= 1, f"except Exception at lines {bare}"
+
+
+def test_no_function_is_over_sixty_lines() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno >= 60
+    ]
+    assert not long
