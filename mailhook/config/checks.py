@@ -89,18 +89,18 @@ def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
     return network
 
 
-def _wide(network: IPv4Network | IPv6Network, host: str) -> Iterator[Problem]:
-    network = _unmapped(network)
+def _wide(written: IPv4Network | IPv6Network, host: str) -> Iterator[Problem]:
+    network, value = _unmapped(written), shown("", str(written))
     if any(network.version == known.version and network.subnet_of(known) for known in PRIVATE):  # type: ignore[arg-type]
         return
     if network.prefixlen < WIDEST_PUBLIC[network.version]:
         why = (
             f"with listen.host {host} is an open relay for a part of the Internet; name your own mail servers"
         )
-        yield Problem("listen.allow", shown("", str(network)), why)
+        yield Problem("listen.allow", value, why)
     elif network.num_addresses > 1:
         why = "are public addresses: make sure that all of them are your own mail servers"
-        yield Problem("listen.allow", shown("", str(network)), why, warning=True)
+        yield Problem("listen.allow", value, why, warning=True)
 
 
 def _loopback(host: str) -> bool:

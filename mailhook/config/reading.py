@@ -90,7 +90,9 @@ def _read(path: Path) -> _Reading:
 
 def _new(found: list[Problem], broken: set[str]) -> list[Problem]:
     """Without those that only follow from a value that has been left out."""
-    return [problem for problem in found if problem.key not in broken]
+    return [
+        problem for problem in found if not any(f"{problem.key}.".startswith(f"{key}.") for key in broken)
+    ]
 
 
 def _syntax(path: Path, fault: str) -> Problem:

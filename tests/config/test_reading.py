@@ -1,0 +1,224 @@
+"""What is wrong with a file is told at once, and nothing else."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mailhook.config import Problem, Settings, load, problems
+from mailhook.config.problem import duration, shown
+from mailhook.errors import Misconfigured
+
+BAD = sorted((Path(__file__).parents[1] / "bad_config").glob("*.toml"))
+
+GOOD = """
+[provider]
+kind = "videomost"
+[provider.videomost]
+base_url = "https://videomost.example.org/"
+{videomost}
+[store]
+path = "{folder}/mailhook.db"
+[policy]
+organizer_domains = ["Example.ORG"]
+{policy}
+"""
+
+
+def written(folder: Path, videomost: str = "", policy: str = "") -> Path:
+    path = folder / "config.toml"
+    path.write_text(GOOD.format(folder=folder, videomost=videomost, policy=policy), encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def told(found: list[Problem], path: Path) -> list[str]:
+    return [f"{'warning' if p.warning else 'error'}: {p}".replace(str(path), "FILE") for p in found]
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda path: path.stem)
+def test_a_bad_file_is_told_all_that_is_wrong_with_it(case: Path, tmp_path: Path) -> None:
+    """The first lines of each file, `#! …`, are what has to be told, no more and no less."""
+    text = case.read_text(encoding="utf-8")
+    path = tmp_path / "config.toml"
+    path.write_text(re.sub(r"^#! .*\n", "", text, flags=re.MULTILINE), encoding="utf-8")
+    path.chmod(0o600)
+    expected = re.findall(r"^#! (.*)$", text, re.MULTILINE)
+    assert expected
+    assert told(problems(path), path) == expected
+    assert "hunter2" not in str(problems(path))
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda path: path.stem)
+def test_load_fails_for_errors_of_the_file_alone(case: Path) -> None:
+    errors = [problem for problem in problems(case) if not problem.warning]
+    elsewhere = {"its directory", "is a directory"}
+    if not errors or all(any(word in problem.message for word in elsewhere) for problem in errors):
+        assert isinstance(load(case), Settings)
+        return
+    with pytest.raises(Misconfigured) as caught:
+        load(case)
+    assert str(caught.value).splitlines()[1:] == [str(problem) for problem in errors]
+
+
+def test_a_good_file(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    assert problems(path) == []
+    settings = load(path)
+    assert settings.provider.videomost.base_url == "https://videomost.example.org"
+    assert settings.policy.organizer_domains == ("example.org",)
+
+
+def test_durations_and_sizes(tmp_path: Path) -> None:
+    path = written(tmp_path, policy='defer_for = "1h30m"\ndelete_grace = "2d"\n[listen]\nmax_size = "64MiB"')
+    settings = load(path)
+    assert settings.policy.defer_for == timedelta(hours=1, minutes=30)
+    assert settings.policy.delete_grace == timedelta(days=2)
+    assert settings.listen.max_size == 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize("text", ["", "s", "5", "5 m", "-5m", "5m3h", "1.5h", "5M", "٣s", "9999999d", "5m\n"])
+def test_what_is_no_duration(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path, policy=f"roll_after = {shown('', text)}")
+    assert [problem.key for problem in problems(path)] == ["policy.roll_after"]
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    assert told(problems(path), path) == ["error: FILE: cannot be read: No such file or directory"]
+    with pytest.raises(Misconfigured, match="No such file"):
+        load(path)
+
+
+def test_a_file_that_is_not_text(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b'[log]\nlevel = "\xff"')
+    assert told(problems(path), path) == ["error: FILE: is not UTF-8 text"]
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert problems(path) == []
+
+
+# --- secrets ----------------------------------------------------------------------------------------------------
+
+
+def test_a_token_in_a_file(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(" hunter2\n")
+    token.chmod(0o640)
+    path = written(tmp_path, f'token_file = "{token}"')
+    assert problems(path) == []
+    settings = load(path)
+    assert settings.provider.videomost.token == "hunter2"
+    assert "hunter2" not in repr(settings)
+
+
+def test_a_token_that_everybody_can_read_is_warned_of(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("hunter2")
+    token.chmod(0o644)
+    path = written(tmp_path, f'token_file = "{token}"')
+    (problem,) = problems(path)
+    assert problem == Problem(
+        "provider.videomost.token_file",
+        f'"{token}"'[:60] + ("…" if len(f'"{token}"') > 60 else ""),
+        "the file can be read by everybody on this machine: chmod o-r",
+        warning=True,
+    )
+    assert load(path).provider.videomost.token == "hunter2"
+
+
+def test_so_is_a_settings_file_that_holds_it(tmp_path: Path) -> None:
+    path = written(tmp_path, 'token = "hunter2"')
+    assert problems(path) == []
+    path.chmod(0o644)
+    (problem,) = problems(path)
+    assert (problem.key, problem.value, problem.warning) == ("provider.videomost.token", "***", True)
+
+
+@pytest.mark.parametrize(("content", "message"), [(b" \n", "is an empty file"), (b"\xff", "it is not text")])
+def test_a_token_file_that_holds_none(tmp_path: Path, content: bytes, message: str) -> None:
+    token = tmp_path / "token"
+    token.write_bytes(content)
+    token.chmod(0o600)
+    (problem,) = problems(written(tmp_path, f'token_file = "{token}"'))
+    assert problem.key == "provider.videomost.token_file"
+    assert message in problem.message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("a.token", "x", "***"),
+        ("a.password", "x", "***"),
+        ("a.client_secret", ["x"], "***"),
+        ("a.tls_key", "x", "***"),
+        ("a.token_file", "/x", '"/x"'),
+        ("a.url", "https://user:x@example.org/", '"https://***@example.org/"'),
+        ("a.keywords", ["я", 1, True], '["я", 1, true]'),
+        ("a.name", "x" * 100, '"' + "x" * 59 + "…"),
+        ("a.name", "\u202e", "'\"\\u202e\"'"),
+        ("a.table", {"token": "x"}, ""),
+        ("a.time", timedelta(days=1, minutes=1, seconds=1), '"1d1m1s"'),
+    ],
+)
+def test_values_are_shown_without_secrets(key: str, value: object, text: str) -> None:
+    assert shown(key, value) == text
+
+
+def test_durations_are_shown_as_they_are_written() -> None:
+    assert duration(timedelta(0)) == '"0s"'
+    assert duration(timedelta(days=400)) == '"400d"'
+
+
+# --- whatever stands in a file ------------------------------------------------------------------------------------
+
+KEYS = st.sampled_from(
+    [
+        "listen",
+        "provider",
+        "videomost",
+        "token",
+        "token_file",
+        "policy",
+        "domain_aliases",
+        "allow",
+        "port",
+        "path",
+        "x",
+    ]
+)
+LEAVES = st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs", "Cc"])) | st.floats()
+TREES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3)
+)
+
+
+def toml(value: object) -> str:
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{name} = {toml(content)}" for name, content in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(toml, value)) + "]"
+        case bool():
+            return str(value).lower()
+        case str():
+            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        case _:
+            return str(value)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.dictionaries(KEYS, TREES))
+def test_every_file_is_either_used_or_told_what_is_wrong(tmp_path: Path, tree: dict[str, object]) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("\n".join(f"{name} = {toml(value)}" for name, value in tree.items()), encoding="utf-8")
+    assert any(not problem.warning for problem in problems(path))  # no organizer's domain can come about
+    with pytest.raises(Misconfigured):
+        load(path)
