@@ -63,7 +63,8 @@ BREAKS = {
     "list instead of an object": Fault(body="[]"),
     "truncated JSON": Fault(body=WHOLE[:-20]),
     "truncated in transit": Fault(body=WHOLE, truncate=True),
-    "trickling": Fault(body=WHOLE, trickle=600),
+    # Each byte comes well within any time-out for one read; all of them would take 10 s.
+    "trickling": Fault(body=WHOLE.ljust(500), trickle=0.02),
     "oversized": Fault(body=" " * 1024 * 1024 + WHOLE),
     "bottomless nesting": Fault(body="[" * 500_000),
 }
