@@ -65,7 +65,7 @@ class Story:
     sender     reverse-path
     recipients how many were named, `accepted`: by the next hop
     size       octets on the wire
-    decision   what was done: "relayed", "rewritten", "deferred" …; `reason`: why, a constant of the code
+    decision   what was done: "pass", "rewrite", "defer"; `reason`: why, a constant of the code
     places     where the link was written
     code       of the reply that the client got; `hop_ident`: the next hop's queue id in it
     error      what went wrong, for people
@@ -171,6 +171,11 @@ def _plain(value: object) -> object:
             return _clean(str(value))
 
 
+def _empty(value: object) -> bool:
+    """Whether a field says nothing; a measured 0.0 does."""
+    return not value and not isinstance(value, float)
+
+
 class _Formatter(logging.Formatter):
     """What both formats have in common: the parts of a record, clean."""
 
@@ -186,9 +191,6 @@ class _Formatter(logging.Formatter):
         trace = self.formatException(record.exc_info) if record.exc_info else record.exc_text or ""
         lines = [_clean(line, LONGEST_TEXT) for line in trace.splitlines()]
         return moment.replace("+00:00", "Z"), text, fields, lines
-
-
-EMPTY: tuple[object, ...] = (None, "", 0, (), {}, [], frozenset())
 
 
 class Console(_Formatter):

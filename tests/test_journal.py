@@ -50,7 +50,7 @@ def _rewritten() -> Story:
     story.step("read")
     story.about("uid-1", "boss@example.org", "REQUEST")
     story.step("relay")
-    story.decision, story.reason = "rewritten", "keyword"
+    story.decision, story.reason = "rewrite", "keyword"
     story.rewritten(["text/plain", "DESCRIPTION"], "room-1")
     story.answered(250, "2.0.0 Ok: queued as 4Xy2")
     return story
@@ -61,9 +61,9 @@ def test_a_story_is_one_line(lines: Lines) -> None:
     (line,) = lines()
     assert re.fullmatch(
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info    message client=10\.0\.0\.5 ident=4Xy1 sender=boss@example\.org"
-        r" recipients=3 accepted=2 size=4096 decision=rewritten reason=keyword"
-        r" method=REQUEST organizer=boss@example\.org uid=uid-1 places=text/plain,DESCRIPTION conference=room-1 code=250"
-        r" hop_ident=4Xy2 ms=[\d.]+"
+        r" recipients=3 accepted=2 size=4096 decision=rewrite reason=keyword"
+        r" method=REQUEST organizer=boss@example\.org uid=uid-1 places=text/plain,DESCRIPTION conference=room-1"
+        r" code=250 hop_ident=4Xy2 ms=[\d.]+"
         r" steps=inspect:[\d.]+,read:[\d.]+,relay:[\d.]+",
         line,
     )
@@ -145,6 +145,11 @@ def test_the_level_decides(lines: Lines) -> None:
     event("loud", error="x")
     assert [line.split()[2] for line in stream.getvalue().splitlines()] == ["loud"]
     assert lines() == []
+
+
+def test_fields_that_say_nothing_are_left_out(told: Told) -> None:
+    event("odd", none=None, text="", names=(), count=0, ms=0.0)
+    assert told()[0].keys() - {"time", "level", "logger", "event"} == {"ms"}
 
 
 def test_libraries_do_not_log_every_command(lines: Lines) -> None:
