@@ -182,11 +182,8 @@ class _Formatter(logging.Formatter):
     def _parts(self, record: logging.LogRecord) -> tuple[str, str, dict[str, object], list[str]]:
         """Moment, what happened, its fields, and the traceback by lines."""
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        fields = {
-            name: _plain(value)
-            for name, value in vars(record).get("fields", {}).items()
-            if value not in EMPTY
-        }
+        given: Mapping[str, object] = vars(record).get("fields", {})
+        fields = {name: _plain(value) for name, value in given.items() if not _empty(value)}
         text = _clean(record.getMessage(), LONGEST_TEXT)
         trace = self.formatException(record.exc_info) if record.exc_info else record.exc_text or ""
         lines = [_clean(line, LONGEST_TEXT) for line in trace.splitlines()]
