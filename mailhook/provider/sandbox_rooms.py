@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -67,6 +68,11 @@ class Room:
             "mode": self.mode,
             "join_without_owner": self.join_without_owner,
         }
+
+    @cached_property
+    def line(self) -> str:
+        """The room in the state file; kept, because the file is written whole at every change."""
+        return json.dumps(self.document() | {"deleted": self.deleted}, ensure_ascii=False)
 
 
 class Rooms:
@@ -138,9 +144,9 @@ def _load(state: Path) -> dict[str, Room]:
 
 
 def _save(state: Path, rooms: Mapping[str, Room]) -> None:
-    document = {"conferences": [room.document() | {"deleted": room.deleted} for room in rooms.values()]}
     new = state.with_name(f"{state.name}.new")
-    new.write_text(json.dumps(document, ensure_ascii=False, indent=1), encoding="utf-8")
+    lines = ",\n".join(room.line for room in rooms.values())
+    new.write_text(f'{{"conferences": [\n{lines}\n]}}\n', encoding="utf-8")
     os.replace(new, state)
 
 
