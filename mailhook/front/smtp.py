@@ -24,6 +24,8 @@ from mailhook.ports import Reception
 from mailhook.smtp import replies
 from mailhook.smtp.replies import Reply
 
+__all__ = ["Connection", "Listener", "Terms"]
+
 READ_SIZE = 65536
 
 log = logging.getLogger("mailhook.front.smtp")
@@ -38,7 +40,7 @@ class Listener:
         self._reception = reception
         self.terms = terms
         self._draining = False
-        self._allow = tuple(ipaddress.ip_network(cidr) for cidr in terms.allow)
+        self._allow = tuple(ipaddress.ip_network(cidr, strict=False) for cidr in terms.allow)
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
 

@@ -89,7 +89,10 @@ class Pool:
         """An idle connection if there is one, unless it must be `fresh`; give it back by `release`."""
         await self._wait_for_permit()
         try:
-            return (None if fresh else self._reusable()) or await self._connect()
+            if fresh:
+                # Else what is idle would come on top of the limit.
+                self._forget_idle()
+            return self._reusable() or await self._connect()
         except BaseException:
             self._permits.release()
             raise

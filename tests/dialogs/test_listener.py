@@ -80,13 +80,13 @@ async def test_a_client_that_vanishes_inside_the_content_delivers_nothing(rig: R
 
 
 async def test_a_silent_client_is_sent_away(rig: Rig) -> None:
-    peer, _ = await rig.through(Terms("mailhook.test", timeout=0.1))
+    peer, _ = await rig.through(Terms("mailhook.test", timeout=0.5))
     assert (await peer.hear())[0] == replies.CLIENT_TIMEOUT
     assert await peer.closed()
 
 
 async def test_no_timer_runs_while_we_work(rig: Rig) -> None:
-    peer, reception = await rig.through(Terms("mailhook.test", timeout=0.1))
+    peer, reception = await rig.through(Terms("mailhook.test", timeout=0.5))
     reception.gate.clear()
     await begin(peer)
     await peer.say(b"x\r\n.\r\n")

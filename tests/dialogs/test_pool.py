@@ -95,7 +95,7 @@ async def test_an_envelope_without_commands_takes_no_connection(rig: Rig) -> Non
 
 
 async def test_the_limit_bounds_what_is_open(rig: Rig) -> None:
-    pool = await rig.pool(await rig.sink_port(), limit=2, seconds=0.05)
+    pool = await rig.pool(await rig.sink_port(), limit=2, seconds=0.5)
     first, second, third = (pool.transaction(CLIENT) for _ in range(3))
     await first.envelope([MAIL, BOB])
     await second.envelope([MAIL, BOB])
@@ -130,7 +130,7 @@ async def test_a_next_hop_that_is_silent(rig: Rig) -> None:
     async def hop(reader: StreamReader, writer: StreamWriter) -> None:
         await reader.read()
 
-    pool = await rig.pool(await rig.hop_port(hop), seconds=0.02)
+    pool = await rig.pool(await rig.hop_port(hop), seconds=0.5)
     with pytest.raises(Temporary, match="did not answer"):
         await pool.capabilities()
 
@@ -241,9 +241,9 @@ async def test_no_answer_to_the_dot_in_time(rig: Rig) -> None:
         await scripted(reader, writer, *WHOLE[:2])
         await reader.read()
 
-    pool = await rig.pool(await rig.hop_port(hop), seconds=0.1)
+    pool = await rig.pool(await rig.hop_port(hop), seconds=0.5)
     delivery = await relay(pool)
-    assert delivery == Lost(True, "the next hop did not answer within 0.1 s")
+    assert delivery == Lost(True, "the next hop did not answer within 0.5 s")
 
 
 BIG = b"x" * 998 + b"\r\n"
