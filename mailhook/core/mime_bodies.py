@@ -104,12 +104,12 @@ class QuotedPrintable:
     def decoded(self) -> bytes:
         return b"".join(line.decoded for line in self.lines)
 
-    def spliced(self, splices: list[Splice]) -> bytes:
+    def spliced(self, splices: list[Splice], default_line_end: bytes = b"\r\n") -> bytes:
         """The encoded body with the splices of the decoded one made."""
         if max(line.content_end - line.start for line in self.lines) > MAX_TOLERATED_LINE:
-            return encode(apply(self.decoded(), splices), "quoted-printable", self.raw, b"\r\n")
+            return encode(apply(self.decoded(), splices), "quoted-printable", self.raw, default_line_end)
         starts = [line.decoded_start for line in self.lines]
-        eol = line_end(self.raw)
+        eol = line_end(self.raw, default_line_end)
         out: list[bytes] = []
         done = column = 0
         for splice in sorted(splices, key=lambda each: (each.start, each.end)):

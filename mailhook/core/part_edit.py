@@ -26,12 +26,16 @@ _CHARSET_PARAM = re.compile(rb'(;\s*charset\s*=\s*)("[^"]*"|[^\s;()]+)', re.IGNO
 
 @dataclass(frozen=True)
 class Prepared:
-    """`data` is the part's text in the codec `charset`; `converted`: not in the charset that it came in."""
+    """`data` is the part's text in the codec `charset`.
+
+    `relabelled`: that is not the charset that the part declares. `transcoded`: nor are these its bytes.
+    """
 
     part: Part
     data: bytes
     charset: str
-    converted: bool = False
+    relabelled: bool = False
+    transcoded: bool = False
 
 
 def editable(part: Part) -> bool:
@@ -49,13 +53,18 @@ def prepare_text(whole: Message, part: Part, inserted: str) -> Prepared | None:
             return Prepared(part, data, "utf-8")
         if inserted.isascii():
             return Prepared(part, data, "latin-1")
-        return Prepared(part, data.decode("latin-1").encode(), "utf-8", converted=True)
+        return _in_utf8(part, data, "latin-1")
     if declared and declared.startswith(_TRANSPARENT) and _holds(declared, inserted):
         return Prepared(part, data, declared)
     try:
-        return Prepared(part, data.decode(declared or "utf-8").encode(), "utf-8", converted=True)
+        return _in_utf8(part, data, declared or "utf-8")
     except UnicodeError:
         return None
+
+
+def _in_utf8(part: Part, data: bytes, charset: str) -> Prepared:
+    new = data.decode(charset).encode()
+    return Prepared(part, new, "utf-8", relabelled=True, transcoded=new != data)
 
 
 def prepare_html(whole: Message, part: Part, *, eight_bit: bool) -> Prepared | None:
@@ -82,7 +91,7 @@ def splices(whole: Message, prepared: Prepared, edits: list[Splice], *, eight_bi
     out = [*body, *_content_length(part, body)]
     if encoding != part.encoding:
         out += _field(whole, part, "Content-Transfer-Encoding", b" quoted-printable")
-    if prepared.converted or (introduces and header_values.codec(part.charset) in (None, "ascii")):
+    if prepared.relabelled or (introduces and header_values.codec(part.charset) in (None, "ascii")):
         out += _charset(whole, part)
     return out
 
@@ -90,12 +99,12 @@ def splices(whole: Message, prepared: Prepared, edits: list[Splice], *, eight_bi
 def _body(whole: Message, prepared: Prepared, edits: list[Splice], encoding: str) -> list[Splice]:
     part = prepared.part
     raw = whole.raw[part.body_start : part.body_end]
-    if mime_bodies.is_identity(encoding) and not prepared.converted:
+    if mime_bodies.is_identity(encoding) and not prepared.transcoded:
         return shifted(edits, part.body_start)
-    if encoding == part.encoding == "quoted-printable" and not prepared.converted:
-        new = mime_bodies.QuotedPrintable.read(raw).spliced(edits)
+    default = mime_bodies.line_end(whole.raw[: part.body_start])
+    if encoding == part.encoding == "quoted-printable" and not prepared.transcoded:
+        new = mime_bodies.QuotedPrintable.read(raw).spliced(edits, default)
     else:
-        default = mime_bodies.line_end(whole.raw[: part.body_start])
         new = mime_bodies.encode(apply(prepared.data, edits), encoding, raw, default)
     return [_tightened(whole.raw, Splice(part.body_start, part.body_end, new))]
 

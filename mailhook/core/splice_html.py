@@ -10,17 +10,20 @@ Errors: none; in markup that breaks off (an open comment, an open quote) the sca
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mailhook.core import splice_text
-from mailhook.core.splices import Position, Splice
+from mailhook.core.splices import Position, Splice, settled
 
 BEGIN = "<!-- videomost:begin -->"
 END = "<!-- videomost:end -->"
 ELEMENT = "videomost-conference"
 """The id of the element around the block: it marks the block where comments were stripped."""
 
+_TEXT_BEGIN, _TEXT_END = splice_text.BEGIN.encode("ascii"), splice_text.END.encode("ascii")
 _BEGIN_COMMENT, _END_COMMENT = b"videomost:begin", b"videomost:end"
 _MARKUP = re.compile(rb"<(?:!--|/?([A-Za-z][A-Za-z0-9:-]*)|[!?])")
 _COMMENT_END = re.compile(rb"--!?>")
@@ -29,14 +32,17 @@ _RAW_TEXT = {
     name: re.compile(rb"</" + name + rb"(?=[\s/>])", re.IGNORECASE)
     for name in (b"style", b"script", b"title", b"textarea", b"xmp")
 }
+_NOTED = frozenset({b"html", b"head", b"body", b"div", b"!--", b"!"})
 # A declaration or <html> further down is no preamble.
 _PREAMBLE = 1024
 _COMMENT, _DECLARATION = b"!--", b"!"
 
 
-@dataclass(frozen=True)
-class _Token:
-    """A tag (name in lower case, "/" before it in an end tag), comment or declaration, with its span."""
+class _Token(NamedTuple):
+    """A tag (name in lower case, "/" before it in an end tag), comment or declaration, with its span.
+
+    The span of style, script and their like includes their raw text.
+    """
 
     name: bytes
     start: int
@@ -55,6 +61,8 @@ class _Landmarks:
     html_close: int | None = None
     comments: list[tuple[int, int]] = field(default_factory=list)
     elements: list[tuple[int, int]] = field(default_factory=list)
+    hidden: list[tuple[int, int]] = field(default_factory=list)
+    """Tags, comments and raw text: what stands in them is not shown as text."""
 
 
 def marked(html: str) -> str:
@@ -69,11 +77,15 @@ def carries_mark(text: str) -> bool:
 def place(data: bytes, block: bytes, position: Position, line_end: bytes) -> list[Splice]:
     """Put `block` where the first older block stands, and take others out; else into the body."""
     marks = _landmarks(data)
-    older = _blocks(data, marks)
-    if older:
-        return [Splice(*older[0], block), *(Splice(start, end, b"") for start, end in older[1:])]
+    if _blocks(data, marks):
+        return settled(data, lambda html: _replaced(html, block))
     at = _top(data, marks) if position == "top" else _bottom(marks)
     return [Splice(at, at, block + line_end)]
+
+
+def _replaced(data: bytes, block: bytes) -> list[Splice]:
+    older = _blocks(data, _landmarks(data))
+    return [Splice(*each, b"" if number else block) for number, each in enumerate(older)]
 
 
 def _top(data: bytes, marks: _Landmarks) -> int:
@@ -89,21 +101,26 @@ def _bottom(marks: _Landmarks) -> int:
 def _blocks(data: bytes, marks: _Landmarks) -> list[tuple[int, int]]:
     """Blocks by comments, by the element where comments are gone, and blocks of plain text shown in HTML."""
     out: list[tuple[int, int]] = []
-    for start, end in sorted([*marks.comments, *marks.elements, *_text_blocks(data)]):
+    for start, end in sorted([*marks.comments, *marks.elements, *_text_blocks(data, marks)]):
         if not out or start >= out[-1][1]:
             out.append((start, end))
     return out
 
 
-def _text_blocks(data: bytes) -> Iterator[tuple[int, int]]:
-    begin, end = splice_text.BEGIN.encode("ascii"), splice_text.END.encode("ascii")
-    at = data.find(begin)
+def _text_blocks(data: bytes, marks: _Landmarks) -> Iterator[tuple[int, int]]:
+    """Where a DESCRIPTION with our block is shown in the HTML."""
+    at = data.find(_TEXT_BEGIN)
     while at >= 0:
-        following = data.find(begin, at + 1)
-        close = data.find(end, at, len(data) if following < 0 else following)
-        if close >= 0:
-            yield at, close + len(end)
+        following = data.find(_TEXT_BEGIN, at + 1)
+        close = data.find(_TEXT_END, at, len(data) if following < 0 else following)
+        if close >= 0 and not _is_hidden(at, marks) and not _is_hidden(close, marks):
+            yield at, close + len(_TEXT_END)
         at = following
+
+
+def _is_hidden(at: int, marks: _Landmarks) -> bool:
+    before = bisect_right(marks.hidden, (at, at)) - 1
+    return before >= 0 and at < marks.hidden[before][1]
 
 
 # --- the scan ------------------------------------------------------------------------------------------
@@ -113,7 +130,10 @@ def _landmarks(data: bytes) -> _Landmarks:
     marks = _Landmarks(len(data))
     begun: int | None = None
     divs: list[int] = []
-    for token in _tokens(data):
+    shows_text = _TEXT_BEGIN in data
+    for token in _tokens(data, everything=shows_text):
+        if shows_text:
+            marks.hidden.append((token.start, token.end))
         match token.name:
             case b"":
                 marks.limit = token.start
@@ -164,8 +184,8 @@ def _structure(token: _Token, marks: _Landmarks) -> None:
             pass
 
 
-def _tokens(data: bytes) -> Iterator[_Token]:
-    """Markup in order; a nameless token where it breaks off."""
+def _tokens(data: bytes, *, everything: bool) -> Iterator[_Token]:
+    """Markup in order, unless everything is wanted only the kinds that matter; a nameless token where it breaks off."""
     at = 0
     while match := _MARKUP.search(data, at):
         name = match[1].lower() if match[1] else _COMMENT if match[0] == b"<!--" else _DECLARATION
@@ -174,14 +194,15 @@ def _tokens(data: bytes) -> Iterator[_Token]:
             yield _Token(b"", match.start(), len(data))
             return
         closing = match[0].startswith(b"</")
-        yield _Token(b"/" + name if closing else name, match.start(), end)
-        at = end
         if name in _RAW_TEXT and not closing:
             raw_end = _RAW_TEXT[name].search(data, end)
             if raw_end is None:
                 yield _Token(b"", match.start(), len(data))
                 return
-            at = raw_end.start()
+            end = raw_end.start()
+        if everything or name in _NOTED:
+            yield _Token(b"/" + name if closing else name, match.start(), end)
+        at = end
 
 
 def _end(data: bytes, name: bytes, match: re.Match[bytes]) -> int | None:

@@ -11,7 +11,7 @@ Errors: none.
 
 from collections.abc import Iterator
 
-from mailhook.core.splices import Position, Splice
+from mailhook.core.splices import Position, Splice, settled
 
 BEGIN = "_______ Videomost _______"
 END = "_______ /Videomost ______"
@@ -34,10 +34,13 @@ def flowed(block: str) -> str:
 
 def place(data: bytes, block: bytes, position: Position, line_end: bytes) -> list[Splice]:
     """Put `block` where the first older block stands, and take others out; else at the top or bottom."""
-    older = list(blocks(data))
-    if older:
-        return [Splice(*older[0], block), *(Splice(start, end, b"") for start, end in older[1:])]
+    if next(blocks(data), None):
+        return settled(data, lambda text: _replaced(text, block))
     return [_at_top(data, block, line_end) if position == "top" else _at_bottom(data, block, line_end)]
+
+
+def _replaced(data: bytes, block: bytes) -> list[Splice]:
+    return [Splice(*each, b"" if number else block) for number, each in enumerate(blocks(data))]
 
 
 def blocks(data: bytes) -> Iterator[tuple[int, int]]:

@@ -18,6 +18,8 @@ from typing import Literal
 
 Position = Literal["top", "bottom"]
 
+_SETTLING_ROUNDS = 8
+
 
 @dataclass(frozen=True)
 class Splice:
@@ -43,6 +45,21 @@ def apply(data: bytes, splices: Iterable[Splice]) -> bytes:
 def effective(data: bytes, splices: Iterable[Splice]) -> list[Splice]:
     """Without those that would write what is there already."""
     return [each for each in splices if data[each.start : each.end] != each.data]
+
+
+def settled(data: bytes, place: Callable[[bytes], list[Splice]]) -> list[Splice]:
+    """`place(data)`, so that placing again would change nothing.
+
+    Taking one block out of damaged text can join the remains of two others to a third.
+    """
+    splices = place(data)
+    once = apply(data, splices)
+    for _ in range(_SETTLING_ROUNDS):
+        again = apply(once, place(once))
+        if again == once:
+            return splices
+        splices, once = [Splice(0, len(data), again)], again
+    return splices
 
 
 def shifted(splices: Iterable[Splice], by: int) -> list[Splice]:

@@ -131,5 +131,5 @@ def _stripped(lines: Iterable[str]) -> Iterable[str]:
 
 def rendered(source: str, values: Mapping[str, str]) -> str:
     """A text that is no block, as it stands: nothing is escaped. Errors: those of jinja2."""
-    environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
+    environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
     return environment.from_string(source).render(values)

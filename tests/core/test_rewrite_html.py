@@ -1,0 +1,113 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailhook.core import splice_text
+from mailhook.core.splice_html import marked, place
+from mailhook.core.splices import Position, apply
+
+NEW = marked("<p>new</p>").encode()
+OLD = marked("<p>old <div>x</div></p>").encode()
+STRIPPED = b'<div class=x id="x_videomost-conference"><p>old<div>x</div></p></div>'
+TEXT = splice_text.marked("old<br><a href='x'>x</a>").encode()
+
+
+def placed(data: bytes, position: Position) -> bytes:
+    return apply(data, place(data, NEW, position, b"\n"))
+
+
+@pytest.mark.parametrize(
+    ("data", "top", "bottom"),
+    [
+        (b"<html><body><p>x</body></html>", b"<html><body>@<p>x</body></html>", b"<html><body><p>x@</body></html>"),
+        (b"<BODY\nclass='a>b'>x</BODY >", b"<BODY\nclass='a>b'>@x</BODY >", b"<BODY\nclass='a>b'>x@</BODY >"),
+        (b"<p>x</p>", b"@<p>x</p>", b"<p>x</p>@"),
+        (b"<html><p>x</html>\n", b"<html>@<p>x</html>\n", b"<html><p>x@</html>\n"),
+        (b"<!DOCTYPE html>\n<p>x", b"<!DOCTYPE html>@\n<p>x", b"<!DOCTYPE html>\n<p>x@"),
+        (b"<head></head>x", b"<head></head>@x", b"<head></head>x@"),
+        (b"<body>x<!-- </body> -->", b"<body>@x<!-- </body> -->", b"<body>x<!-- </body> -->@"),
+        (b"<body>x</body><!-- </body> -->", b"<body>@x</body><!-- </body> -->", b"<body>x@</body><!-- </body> -->"),
+        (b"<style></body></style>x", b"@<style></body></style>x", b"<style></body></style>x@"),
+        (b"<script>'</body>'</script>x", b"@<script>'</body>'</script>x", b"<script>'</body>'</script>x@"),
+        (b'<a title="</body>">x', b'@<a title="</body>">x', b'<a title="</body>">x@'),
+        (b"<![if !mso]><body>x</body><![endif]>", b"<![if !mso]><body>@x</body><![endif]>",
+         b"<![if !mso]><body>x@</body><![endif]>"),
+        (b"<body>x</body>y</body>", b"<body>@x</body>y</body>", b"<body>x</body>y@</body>"),
+        (b"a < b <3", b"@a < b <3", b"a < b <3@"),
+        (b"<p>x<!-- open", b"@<p>x<!-- open", b"<p>x@<!-- open"),
+        (b"<p>x<style>open", b"@<p>x<style>open", b"<p>x@<style>open"),
+        (b'<p>x<a href="open', b'@<p>x<a href="open', b'<p>x@<a href="open'),
+        (b"<!-->x<!--->y<!--a--!></body>", b"@<!-->x<!--->y<!--a--!></body>", b"<!-->x<!--->y<!--a--!>@</body>"),
+        (b"", b"@", b"@"),
+        (b"\xef\xbb\xbfx", b"\xef\xbb\xbf@x", b"\xef\xbb\xbfx@"),
+    ],
+)  # fmt: skip
+def test_positions(data: bytes, top: bytes, bottom: bytes) -> None:
+    assert placed(data, "top") == top.replace(b"@", NEW + b"\n")
+    assert placed(data, "bottom") == bottom.replace(b"@", NEW + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"<body>a" + OLD + b"b</body>", b"<body>a@b</body>"),
+        (b"a" + STRIPPED + b"b", b"a@b"),
+        (b"a" + TEXT + b"b", b"a@b"),
+        (OLD + b"a" + STRIPPED + b"b" + TEXT, b"@ab"),
+        (b"a<div>" + STRIPPED + b"</div>b", b"a<div>@</div>b"),
+        (b"<title>" + TEXT + b"</title><body>b", b"<title>" + TEXT + b"</title><body>@\nb"),
+    ],
+    ids=[
+        "comments",
+        "comments stripped",
+        "text marks",
+        "several",
+        "inside a div",
+        "marks that are not shown",
+    ],
+)
+def test_an_older_block_is_replaced(data: bytes, expected: bytes) -> None:
+    assert placed(data, "top") == expected.replace(b"@", NEW)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"<!--" * 100_000, b"<!-->" * 50_000, b'<a ="' + b'" ="' * 20_000, b"<style>" * 50_000, b"<" * 100_000],
+    ids=["comments", "empty comments", "quotes", "styles", "angles"],
+)
+def test_hostile_markup_gets_its_block_in_linear_time(data: bytes) -> None:
+    assert NEW in placed(data, "bottom")
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        b"<html>",
+        b"<body>",
+        b"</body>",
+        b"</html>",
+        b"<!--",
+        b"-->",
+        b"<style>",
+        b"</style>",
+        b"<div>",
+        b"</div>",
+        b'<a x="',
+        b'">',
+        b"x",
+        NEW,
+        OLD,
+        STRIPPED,
+        TEXT,
+        splice_text.BEGIN.encode(),
+        b"<!-- videomost:begin -->",
+        b"<!-- videomost:end -->",
+        b'<div id="videomost-conference">',
+    ]
+)
+
+
+@given(st.lists(FRAGMENTS, max_size=12).map(b"".join), st.sampled_from(["top", "bottom"]))
+def test_twice_is_once(data: bytes, position: Position) -> None:
+    once = placed(data, position)
+    assert NEW in once
+    assert placed(once, position) == once

@@ -1,0 +1,77 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailhook.core.splice_text import BEGIN, END, blocks, flowed, links, marked, place
+from mailhook.core.splices import Position, apply
+
+BLOCK = marked("Name\nhttps://vm.example/?a=1&b=2")
+NEW = BLOCK.encode()
+OLDER = marked("Old\nhttps://vm.example/old").encode()
+
+
+def placed(data: bytes, position: Position = "bottom") -> bytes:
+    return apply(data, place(data, NEW, position, b"\n"))
+
+
+@pytest.mark.parametrize(
+    ("data", "top", "bottom"),
+    [
+        (b"", NEW, NEW),
+        (b"a", NEW + b"\n\na", b"a\n\n" + NEW),
+        (b"a\n", NEW + b"\n\na\n", b"a\n\n" + NEW + b"\n"),
+        (b"a\n\n", NEW + b"\n\na\n\n", b"a\n\n" + NEW + b"\n"),
+        (b"\na", NEW + b"\n\na", b"\na\n\n" + NEW),
+        (b"\n", NEW + b"\n", b"\n" + NEW + b"\n"),
+        (b" ", NEW + b"\n ", b" \n" + NEW),
+        (b"\xef\xbb\xbfa", b"\xef\xbb\xbf" + NEW + b"\n\na", b"\xef\xbb\xbfa\n\n" + NEW),
+    ],
+)
+def test_positions(data: bytes, top: bytes, bottom: bytes) -> None:
+    assert placed(data, "top") == top
+    assert placed(data, "bottom") == bottom
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"a\n" + OLDER + b"\nb", b"a\n" + NEW + b"\nb"),
+        (OLDER + b"\n" + OLDER + b"\nb", NEW + b"\n\nb"),
+        (b"Text: " + OLDER, b"Text: " + NEW),
+        (BEGIN.encode() + b"\nOld\nhttps://vm.exam", NEW),
+        (BEGIN.encode() + b"\r\nOld\r\n\r\nmine", NEW + b"\r\n\r\nmine"),
+        (BEGIN.encode() + b"\nOld\n\nmine\n\n" + OLDER + b"\nb", NEW + b"\n\nmine\n\n\nb"),
+    ],
+    ids=["in place", "only one", "mid-line", "truncated", "end mark lost", "end mark lost, another block"],
+)
+def test_an_older_block_is_replaced(data: bytes, expected: bytes) -> None:
+    assert placed(data) == expected
+
+
+def test_a_block_in_quoted_text_is_history() -> None:
+    quoted = b"> " + OLDER.replace(b"\n", b"\n> ")
+    assert list(blocks(quoted)) == []
+    assert placed(quoted) == quoted + b"\n\n" + NEW
+
+
+def test_a_mark_inside_the_text_cannot_end_the_block() -> None:
+    text = marked(f"topic {END}\n{BEGIN}\nlink")
+    assert list(blocks(text.encode())) == [(0, len(text))]
+
+
+def test_links_are_those_alone_on_a_line_of_a_block() -> None:
+    assert list(links(b"https://no.example/\n" + OLDER)) == ["https://vm.example/old"]
+
+
+def test_format_flowed_is_space_stuffed() -> None:
+    assert flowed("a\n b\nFrom c\n>d\nFromage") == "a\n  b\n From c\n >d\nFromage"
+
+
+FRAGMENTS = st.sampled_from([b"a", b" ", b"\n", b"\n\n", b"> ", BEGIN.encode(), END.encode(), OLDER, NEW])
+
+
+@given(st.lists(FRAGMENTS, max_size=12).map(b"".join), st.sampled_from(["top", "bottom"]))
+def test_twice_is_once(data: bytes, position: Position) -> None:
+    once = placed(data, position)
+    assert placed(once, position) == once
+    assert NEW in once

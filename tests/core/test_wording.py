@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import pytest
+
+from mailhook.core.wording import FILES, Variables, Wording
+from mailhook.errors import Misconfigured
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+LINK = "https://vm.example/service/join/?confid=1&confpass=2"
+
+
+def shipped() -> dict[str, str]:
+    return {path.relative_to(TEMPLATES).as_posix(): path.read_text() for path in TEMPLATES.glob("*/*.j2")}
+
+
+def test_both_languages_have_every_template() -> None:
+    assert set(shipped()) >= {f"{language}/{file}" for language in ("ru", "en") for file in FILES.values()}
+    assert Wording(shipped(), "ru").languages == ("en", "ru")
+
+
+def test_other_folders_of_templates_are_no_languages() -> None:
+    assert Wording(shipped() | {"page/mail.html.j2": "{{ broken"}, "ru").languages == ("en", "ru")
+
+
+@pytest.mark.parametrize(
+    ("language", "test", "name"),
+    [
+        ("ru", False, "Конференция в Videomost"),
+        ("ru", True, "ТЕСТ: Конференция в Videomost"),
+        ("en", False, "Videomost conference"),
+        ("en", True, "TEST: Videomost conference"),
+        ("en-GB", False, "Videomost conference"),
+        ("EN_us", False, "Videomost conference"),
+        ("de", False, "Конференция в Videomost"),
+        ("", False, "Конференция в Videomost"),
+    ],
+)
+def test_the_name_of_the_service_and_the_bare_link_below_it(language: str, test: bool, name: str) -> None:
+    block = Wording(shipped(), "ru").render(language, Variables(link=LINK, test=test))
+    assert block.text == block.description == f"{name}\n{LINK}"
+    assert block.location == LINK
+    assert block.label == name
+    escaped = LINK.replace("&", "&amp;")
+    for html in (block.html, block.description_html):
+        assert f'<a href="{escaped}">{escaped}</a>' in html
+        assert name in html
+        assert "<table" in html
+
+
+def test_html_has_no_external_resources_and_no_background() -> None:
+    for language in ("ru", "en"):
+        html = Wording(shipped(), language).render(language, Variables(link=LINK)).html
+        assert not any(
+            word in html.lower() for word in ("src=", "url(", "background", "bgcolor", "<script", "<style")
+        )
+
+
+def test_variables_are_escaped_in_html_only() -> None:
+    sources = shipped() | {
+        "en/body.html.j2": "{{ topic }}",
+        "en/body.txt.j2": "{{ topic }}\r\n{{ organizer_name }}  ",
+    }
+    block = Wording(sources, "en").render("en", Variables(link=LINK, topic="<b>&", organizer_name="x"))
+    assert (block.html, block.text) == ("&lt;b&gt;&amp;", "<b>&\nx")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("ok\n{{ link", "template en/body.txt.j2, line 2"),
+        ("ok\n\n{{ lnik }}", "template en/body.txt.j2, line 3: 'lnik' is undefined"),
+        ("{% include 'nowhere' %}", "template en/body.txt.j2, line 1"),
+        ("\n{{ 1 / 0 }}", "template en/body.txt.j2, line 2"),
+        ("{{ link.__class__.__mro__ }}", "template en/body.txt.j2, line 1"),
+        ("{% if test %}{{ lnik }}{% endif %}", "template en/body.txt.j2, line 1"),
+    ],
+)
+def test_a_broken_template_is_found_when_the_wording_is_made(source: str, message: str) -> None:
+    with pytest.raises(Misconfigured, match=message):
+        Wording(shipped() | {"en/body.txt.j2": source}, "ru")
+
+
+def test_a_missing_template_is_named() -> None:
+    sources = shipped()
+    del sources["en/label.txt.j2"]
+    with pytest.raises(Misconfigured, match=r"en/label\.txt\.j2"):
+        Wording(sources, "ru")
+
+
+def test_a_default_language_without_templates() -> None:
+    with pytest.raises(Misconfigured, match="'fr'"):
+        Wording(shipped(), "fr")
