@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import assert_never
+from urllib.parse import urlsplit
 
 from mailhook import journal
 from mailhook.config import Settings
@@ -131,9 +132,8 @@ def _videomost(settings: Settings, sandbox: Sandbox | None) -> Videomost:
 
 
 def link_hosts(url: str) -> tuple[str, ...]:
-    """The host of `url`, without port."""
-    host = url.partition("://")[2].partition("/")[0]
-    return (host.rpartition(":")[0] or host,)
+    """The host of `url`, without port and brackets."""
+    return (urlsplit(url).hostname or "",)
 
 
 def make_pool(settings: Settings) -> Pool:

@@ -9,6 +9,7 @@ Not here: what the commands do.
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -38,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(options)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # The reader of our output has seen enough; what is left of it must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
     except (MailhookError, OSError) as error:
         print(f"mailhook: {error}", file=sys.stderr)
         return WRONG_CALL
