@@ -1,0 +1,314 @@
+"""The whole relay in this process, between a client that a test leads and a receiving server it looks into.
+
+What: `world` starts a local Videomost, a sink and mailhook on free ports, with a clock that the test moves; `invitation`
+writes the mails; `Client` speaks SMTP.
+
+Not here: expectations.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from mailhook.app import App, running
+from mailhook.config import Listen, NextHop, PolicySettings, Provider, Settings, StoreSettings, VideomostSettings
+from mailhook.core.itip import canonical
+from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.front.sink import Received, Sink
+from mailhook.provider.sandbox import Sandbox
+from mailhook.provider.sandbox_rooms import Room
+from mailhook.smtp.content import dot_stuff
+from mailhook.smtp.replies import Reply, ReplyParser
+from mailhook.store.sqlite import SqliteStore
+
+NOW = datetime(2026, 11, 23, 0, 30, tzinfo=UTC)
+PUBLIC = "https://videomost.corp.example"
+SECRET = bytes(range(32))
+PATIENCE = 30.0
+"""Seconds after which a test that waits for something has failed."""
+
+IVAN, ANNA, BORIS = "ivan@corp.example", "anna@partner.example", "boris@partner.example"
+
+
+@dataclass
+class Clock:
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, by: timedelta) -> None:
+        self.now += by
+
+
+@contextmanager
+def stories() -> Iterator[list[dict[str, Any]]]:
+    """The fields of the line that is told of each message, in order."""
+    told: list[dict[str, Any]] = []
+
+    class Listening(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() == "message":
+                told.append(vars(record)["fields"])
+
+    log, handler = logging.getLogger("mailhook"), Listening()
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield told
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+@dataclass
+class Client:
+    """One SMTP connection. A connection that ends while a reply is awaited raises EOFError."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    parser: ReplyParser = field(default_factory=ReplyParser)
+    heard: list[Reply] = field(default_factory=list)
+
+    @classmethod
+    async def connect(cls, port: int) -> Self:
+        """Greeted and introduced."""
+        client = cls(*await asyncio.open_connection("127.0.0.1", port))
+        await client.hear()
+        await client.ask(b"EHLO client.test\r\n")
+        return client
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.writer.close()
+
+    async def hear(self) -> Reply:
+        async with asyncio.timeout(PATIENCE):
+            while not self.heard:
+                data = await self.reader.read(65536)
+                if not data:
+                    raise EOFError("the connection was closed")
+                self.heard += self.parser.feed(data)
+        return self.heard.pop(0)
+
+    async def ask(self, data: bytes) -> Reply:
+        self.writer.write(data)
+        await self.writer.drain()
+        return await self.hear()
+
+    async def envelope(self, sender: str, *recipients: str) -> list[Reply]:
+        replies = [await self.ask(f"MAIL FROM:<{sender}>\r\n".encode())]
+        for recipient in recipients:
+            replies.append(await self.ask(f"RCPT TO:<{recipient}>\r\n".encode()))
+        return replies
+
+    async def begin(self, content: bytes, sender: str, *recipients: str) -> None:
+        """Everything up to the final dot, but without awaiting the reply to that."""
+        await self.envelope(sender, *recipients)
+        assert (await self.ask(b"DATA\r\n")).code == 354
+        self.writer.write(dot_stuff(content) + b".\r\n")
+        await self.writer.drain()
+
+    async def send(self, content: bytes, sender: str, *recipients: str) -> Reply:
+        """The reply to the final dot."""
+        await self.begin(content, sender, *recipients)
+        return await self.hear()
+
+
+@dataclass
+class World:
+    """`port`: where mail is handed in."""
+
+    app: App
+    sandbox: Sandbox
+    sink: Sink
+    clock: Clock
+    stories: list[dict[str, Any]]
+
+    @property
+    def port(self) -> int:
+        return self.app.listener.port
+
+    @property
+    def messages(self) -> list[Received]:
+        return self.sink.messages
+
+    async def send(self, content: bytes, sender: str = IVAN, *recipients: str) -> Reply:
+        """By a connection of its own."""
+        async with await Client.connect(self.port) as client:
+            return await client.send(content, sender, *(recipients or (ANNA,)))
+
+    async def passes(self, content: bytes, sender: str = IVAN, *recipients: str) -> bytes:
+        """What arrives of a mail that is accepted."""
+        known = len(self.messages)
+        reply = await self.send(content, sender, *(recipients or (ANNA,)))
+        assert reply.code == 250, reply
+        assert len(self.messages) == known + 1
+        return self.messages[-1].content
+
+    async def settle(self) -> None:
+        """Until the worker has done all that is due at the clock's time."""
+        async with asyncio.timeout(PATIENCE):
+            while await self.app.sync.once() or any(m.lease for m in await self.app.store.all()):
+                pass
+
+    async def meeting(self, uid: str, organizer: str = IVAN) -> Meeting | None:
+        return await self.app.store.get(MeetingKey(canonical(organizer, {}), uid))
+
+    def rooms(self) -> list[Room]:
+        return list(self.sandbox.conferences.values())
+
+    def calls(self, operation: str) -> int:
+        """How many requests of that kind Videomost has had."""
+        return sum(counter[operation] for counter in self.sandbox.counts.values())
+
+    def link(self) -> str:
+        """Of the only room."""
+        (room,) = self.rooms()
+        return self.sandbox.link(room)
+
+
+def settings_for(
+    sandbox_url: str, hop: int, policy: Mapping[str, Any] | None = None, store: str = ":memory:"
+) -> Settings:
+    rules: dict[str, Any] = {"organizer_domains": ("corp.example",), **(policy or {})}
+    return Settings(
+        listen=Listen(port=0, hostname="mailhook.test"),
+        nexthop=NextHop(port=hop),
+        provider=Provider(
+            kind="videomost",
+            videomost=VideomostSettings(
+                base_url=sandbox_url, link_hosts=("127.0.0.1", PUBLIC.partition("://")[2])
+            ),
+        ),
+        store=StoreSettings(path=store),
+        policy=PolicySettings(**rules),
+    )
+
+
+@asynccontextmanager
+async def world(
+    policy: Mapping[str, Any] | None = None,
+    *,
+    store: str = ":memory:",
+    clock: Clock | None = None,
+    sink: Sink | None = None,
+) -> AsyncIterator[World]:
+    clock = clock or Clock()
+    async with AsyncExitStack() as stack:
+        told = stack.enter_context(stories())
+        sandbox, sink = Sandbox(public_url=PUBLIC), sink or Sink()
+        await sandbox.start()
+        stack.push_async_callback(sandbox.stop)
+        await sink.start()
+        stack.push_async_callback(sink.close)
+        settings = settings_for(sandbox.url, sink.port, policy, store)
+        app = await stack.enter_async_context(running(settings, clock))
+        yield World(app, sandbox, sink, clock, told)
+
+
+async def with_secret(path: Path) -> str:
+    """A store whose secret is SECRET, so that conferences have the same ids in every run."""
+    store = await SqliteStore.open(path, Clock())
+    await store.secret()
+    await store.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE secret SET value = ?", (SECRET,))
+    return str(path)
+
+
+# --- mails ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Event:
+    """One revision of a meeting, as its organizer's calendar server would mail it."""
+
+    uid: str = "meeting-1@corp.example"
+    method: str = "REQUEST"
+    sequence: int = 0
+    organizer: str = IVAN
+    attendees: tuple[str, ...] = (ANNA,)
+    summary: str = "Бюджет"
+    location: str = "Videomost"
+    description: str = "Повестка"
+    start: datetime = NOW + timedelta(days=7)
+    hours: int = 1
+    stamp: datetime = NOW
+    extra: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+
+    def calendar(self) -> str:
+        lines = [
+            "BEGIN:VCALENDAR",
+            "VERSION:2.0",
+            "PRODID:-//corp.example//Test//EN",
+            f"METHOD:{self.method}",
+            "BEGIN:VEVENT",
+            f"UID:{self.uid}",
+            f"DTSTAMP:{self.stamp:%Y%m%dT%H%M%SZ}",
+            f"DTSTART:{self.start:%Y%m%dT%H%M%SZ}",
+            f"DTEND:{self.start + timedelta(hours=self.hours):%Y%m%dT%H%M%SZ}",
+            f"SEQUENCE:{self.sequence}",
+            f"SUMMARY:{self.summary}",
+            f"LOCATION:{self.location}",
+            f"DESCRIPTION:{self.description}",
+            f"ORGANIZER:mailto:{self.organizer}",
+            *(f"ATTENDEE;CUTYPE=INDIVIDUAL:mailto:{address}" for address in self.attendees),
+            *self.extra,
+            "END:VEVENT",
+            "END:VCALENDAR",
+            "",
+        ]
+        return "\r\n".join(lines)
+
+
+def invitation(event: Event, to: str = ANNA, **headers: str) -> bytes:
+    """The mail to one attendee; `headers` are added, with "_" for "-"."""
+    lines = [
+        f"From: <{event.organizer}>",
+        f"To: <{to}>",
+        f"Subject: {event.method} {event.sequence}",
+        f"Date: {format_datetime(event.stamp)}",
+        f"Message-ID: <{event.uid}.{event.method}.{event.sequence}.{to}>",
+        *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
+        *event.headers,
+        "MIME-Version: 1.0",
+        'Content-Type: multipart/alternative; boundary="=_test"',
+        "",
+        "--=_test",
+        "Content-Type: text/plain; charset=utf-8",
+        "Content-Transfer-Encoding: 8bit",
+        "",
+        f"Вы приглашены: {event.summary}",
+        "",
+        "--=_test",
+        "Content-Type: text/html; charset=utf-8",
+        "Content-Transfer-Encoding: 8bit",
+        "",
+        f"<html><body><p>Вы приглашены: {event.summary}</p></body></html>",
+        "--=_test",
+        f"Content-Type: text/calendar; charset=utf-8; method={event.method}",
+        "Content-Transfer-Encoding: 8bit",
+        "",
+        event.calendar().rstrip("\r\n"),
+        "--=_test--",
+        "",
+    ]
+    return "\r\n".join(lines).encode()
+
+
+ORDINARY = b"From: <ivan@corp.example>\r\nTo: <anna@partner.example>\r\nSubject: hello\r\n\r\nOrdinary \xff mail\r\n"
