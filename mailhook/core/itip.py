@@ -12,20 +12,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from mailhook.core import header_values
 from mailhook.core import message as mime
 from mailhook.core.conference import Person
 from mailhook.core.contentlines import Component as Block
 from mailhook.core.contentlines import ContentLine, unescape_text
 from mailhook.core.contentlines import read as read_calendar
 from mailhook.core.meeting import MASTER, Attendee, Component, MeetingKey, Stamp
-from mailhook.core.message import Message, Part
-from mailhook.core.timing import Zones, first_value, instant, lines, param, recurrence_key, schedule
+from mailhook.core.message import Message
+from mailhook.core.timing import (
+    Zones,
+    added_key,
+    first_value,
+    instant,
+    lines,
+    param,
+    recurrence_key,
+    schedule,
+)
 from mailhook.errors import Unreadable
 
 MARKER_HEADER = "x-mailhook-conference"
 """The header of a message that mailhook has rewritten already."""
 
-CALENDAR_TYPES = ("text/calendar", "application/ics")
 SCHEDULING = ("REQUEST", "ADD", "CANCEL")
 MAX_EVENTS = 500
 
@@ -101,19 +110,15 @@ def read(message: Message, defaults: Defaults) -> Invitation | NotOurs:
     return _invitation(message, method, calendar, events, defaults)
 
 
-def is_calendar(part: Part) -> bool:
-    """Whether a part may hold the invitation's calendar, by its type or its file name."""
-    named = (part.filename or part.params.get("name", "")).lower().endswith(".ics")
-    return part.content_type in CALENDAR_TYPES or named
-
-
 def _calendar(message: Message) -> Block | None:
     """The first readable calendar, text/calendar before others; the last error if none is readable."""
-    parts = sorted(filter(is_calendar, message.parts), key=lambda part: part.content_type != "text/calendar")
+    candidates = filter(mime.may_hold_calendar, message.parts)
+    parts = sorted(candidates, key=lambda part: part.content_type != "text/calendar")
     fault: Unreadable | None = None
     for part in parts:
         try:
-            return read_calendar(mime.body(message, part))
+            charset = header_values.codec(part.charset) or "utf-8"
+            return read_calendar(mime.body(message, part), charset)
         except Unreadable as error:
             fault = error
     if fault is not None:
@@ -134,12 +139,19 @@ def _invitation(
     sent_by = _mailto(param(line, "SENT-BY"))
     zones = Zones(calendar, defaults.timezone)
     sent = mime.date(message)
+    events = tuple(
+        _event(block, key, zones, defaults, sent)
+        for block in blocks
+        if (key := _key(method, block, zones)) is not None
+    )
+    if not events:
+        return NotOurs("no-readable-event")
     return Invitation(
         method=method,
         key=MeetingKey(canonical(organizers.pop(), defaults.domain_aliases), uids.pop()),
         organizer=_person(line),
         sent_by=sent_by,
-        events=tuple(_event(block, zones, defaults, sent) for block in blocks),
+        events=events,
         forwarded=_forwarded(message, sent_by),
         languages=_languages(blocks),
     )
@@ -191,10 +203,16 @@ def _attendees(block: Block) -> tuple[Attendee, ...]:
     return tuple(attendee for address, attendee in found.items() if address)
 
 
-def _event(block: Block, zones: Zones, defaults: Defaults, sent: datetime | None) -> Event:
+def _key(method: str, block: Block, zones: Zones) -> str | None:
+    """The component's key. What ADD brings is an instance more, and never the master (RFC 5546 §3.2.4)."""
+    key = recurrence_key(block, zones)
+    return added_key(block, zones) if method == "ADD" and key == MASTER else key
+
+
+def _event(block: Block, key: str, zones: Zones, defaults: Defaults, sent: datetime | None) -> Event:
     timing = schedule(block, zones, defaults.duration)
     component = Component(
-        key=recurrence_key(block, zones),
+        key=key,
         stamp=_stamp(block, sent),
         summary=_text(block, "SUMMARY"),
         schedule=timing,

@@ -9,23 +9,47 @@ Errors: none. A rule that cannot be expanded within the bounds counts as its fir
 the conference is then never over, because a leftover room costs little and a deleted one kills a meeting.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
-from itertools import islice
+from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr
-from icalendar import Timezone
 
-# Bounds of an expansion. The rule is expanded by days at the least, over a window that ends HORIZON after the
-# moment asked about, so that an impossible date (30 February) ends the search instead of running to the year 9999.
-HORIZON = timedelta(days=5 * 366)
-EXPANDABLE = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
-FINE_PARTS = ("BYHOUR", "BYMINUTE", "BYSECOND")
-EARLIEST = datetime(1970, 1, 1)  # noqa: DTZ001 - compared with local times
+from mailhook.core.vtimezone import custom_zone
+
+HORIZON = timedelta(days=40 * 366)
 MAX_INSTANCES = 20_000
+EARLIEST = datetime(1990, 1, 1)  # noqa: DTZ001 - compared with local times
+
+# dateutil looks for the next instance up to the year 9999, so a rule that can have none (30 February) would hold up
+# every mail for seconds. Only rules whose parts cannot exclude each other for long are handed to it.
+_WEEKDAY = r"(?:MO|TU|WE|TH|FR|SA|SU)"
+_DAYS = rf"{_WEEKDAY}(?:,{_WEEKDAY}){{0,6}}"
+_ORDINAL = rf"[+-]?[1-5]?{_WEEKDAY}(?:,[+-]?[1-5]?{_WEEKDAY}){{0,6}}"
+_MONTHS = r"(?:1[0-2]|[1-9])(?:,(?:1[0-2]|[1-9])){0,11}"
+_MONTH_DAYS = r"-?(?:3[01]|[12]\d|[1-9])(?:,-?(?:3[01]|[12]\d|[1-9])){0,30}"
+_SAFE_MONTH_DAY = r"-?(?:2[0-8]|1\d|[1-9])"
+_SHAPES: dict[str, tuple[dict[str, str], ...]] = {
+    "DAILY": ({}, {"BYDAY": _DAYS}),
+    "WEEKLY": ({}, {"BYDAY": _DAYS}),
+    "MONTHLY": (
+        {},
+        {"BYMONTHDAY": _MONTH_DAYS},
+        {"BYDAY": _ORDINAL},
+        {"BYDAY": _DAYS, "BYSETPOS": r"-?[1-4]"},
+    ),
+    "YEARLY": (
+        {},
+        {"BYMONTH": _MONTHS},
+        {"BYMONTH": _MONTHS, "BYMONTHDAY": _SAFE_MONTH_DAY},
+        {"BYMONTH": _MONTHS, "BYDAY": _ORDINAL},
+        {"BYMONTH": _MONTHS, "BYDAY": _DAYS, "BYSETPOS": r"-?[1-4]"},
+    ),
+}
+_FREE_PARTS = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST"}
 
 
 @dataclass(frozen=True)
@@ -58,15 +82,6 @@ class Occurrence:
     end: datetime
 
 
-@lru_cache(maxsize=256)
-def custom_zone(vtimezone: str) -> tzinfo:
-    """The zone that the text of a VTIMEZONE defines; raises what icalendar raises."""
-    zone = Timezone.from_ical(vtimezone)
-    assert isinstance(zone, Timezone)
-    made: tzinfo = zone.to_tz()
-    return made
-
-
 def zone_of(schedule: Schedule) -> tzinfo:
     """The zone in which the local times of `schedule` are meant."""
     return ZoneInfo(schedule.zone) if schedule.zone else custom_zone(schedule.vtimezone)
@@ -88,14 +103,33 @@ def _parts(rule: str) -> dict[str, str]:
 
 
 def expandable(schedule: Schedule) -> bool:
-    """Whether the rule can be expanded within the bounds."""
+    """Whether the rule is one that can be expanded within the bounds."""
     parts = _parts(schedule.rrule)
-    return (
-        parts.get("FREQ") in EXPANDABLE
-        and not any(name in parts for name in FINE_PARTS)
-        and schedule.start >= EARLIEST
-        and len(schedule.rrule) <= 500
+    numbers = (parts.get("INTERVAL", "1"), parts.get("COUNT", "1"))
+    if schedule.start < EARLIEST or not all(re.fullmatch(r"0*[1-9]\d{0,3}", number) for number in numbers):
+        return False
+    if _misses(parts, schedule.start):
+        return False
+    limiting = {name: value for name, value in parts.items() if name not in _FREE_PARTS}
+    return any(
+        limiting.keys() == shape.keys()
+        and all(re.fullmatch(shape[name], value) for name, value in limiting.items())
+        for shape in _SHAPES.get(parts.get("FREQ", ""), ())
     )
+
+
+def _misses(parts: dict[str, str], start: datetime) -> bool:
+    """Whether the steps of the rule may never meet its parts, though each alone is harmless."""
+    interval = int(parts.get("INTERVAL", "1"))
+    match parts.get("FREQ"):
+        case "DAILY":
+            return "BYDAY" in parts and interval % 7 == 0
+        case "MONTHLY":
+            return "BYMONTHDAY" in parts and interval % 12 == 0
+        case "YEARLY":
+            return "BYMONTH" in parts and not {"BYDAY", "BYMONTHDAY"} & parts.keys() and start.day > 28
+        case _:
+            return False
 
 
 def _until(parts: dict[str, str], zone: tzinfo, horizon: datetime) -> datetime:
@@ -130,19 +164,16 @@ def _rule_starts(schedule: Schedule, zone: tzinfo, since: datetime, until: datet
     """Local starts of the rule's instances in a window from before `since` to `until` (local)."""
     parts = _parts(schedule.rrule)
     last = _until(parts, zone, until)
-    wanted = ";".join(f"{name}={value}" for name, value in parts.items() if name != "UNTIL")
+    yield schedule.start
     try:
         start = _advanced(schedule.start, parts, since - schedule.duration - timedelta(days=8))
-        rule = rrulestr(f"{wanted};UNTIL={last:%Y%m%dT%H%M%S}", dtstart=start, ignoretz=True)
-        if "COUNT" in parts:
-            # COUNT and UNTIL exclude each other in RFC 5545; the window is applied by hand.
-            rule = rrulestr(wanted, dtstart=start, ignoretz=True)
-            rule = rule.replace(count=min(int(parts["COUNT"]), MAX_INSTANCES), until=last)
-        if start == schedule.start:
-            yield start
-        yield from (moment for moment in islice(rule, MAX_INSTANCES) if moment != schedule.start)
-    except (ValueError, TypeError, KeyError, OverflowError):
-        yield schedule.start
+        wanted = ";".join(f"{name}={value}" for name, value in parts.items() if name != "UNTIL")
+        rule = rrulestr(wanted, dtstart=start, ignoretz=True)
+    except (ValueError, OverflowError):
+        return
+    for moment in takewhile(lambda moment: moment <= last, islice(rule, MAX_INSTANCES)):
+        if moment != schedule.start:
+            yield moment
 
 
 def occurrences(schedule: Schedule, since: datetime) -> Iterator[Occurrence]:

@@ -1,24 +1,30 @@
-"""Timing values of a calendar component, converted by `icalendar` one by one.
+"""Timing values of a calendar component.
 
 What: `Zones` resolves TZID against the message's own VTIMEZONEs; `schedule`, `instant` and `recurrence_key` read the
 timing of a VEVENT (RFC 5545 §3.8.2, §3.8.4.4, §3.8.5).
 
-Not here: expansion of rules (`recurrence`).
+Not here: expansion of rules (`recurrence`), offsets of a VTIMEZONE (`vtimezone`).
 
-Errors: none. A value that cannot be converted counts as absent.
+Errors: none. A value that cannot be converted, or lies beyond the years below, counts as absent.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from icalendar import vDDDTypes, vDuration
+from icalendar import vDuration
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
 from mailhook.core.contentlines import Component as Block
 from mailhook.core.contentlines import ContentLine
-from mailhook.core.recurrence import Schedule, custom_zone
+from mailhook.core.recurrence import Schedule, first
+from mailhook.core.vtimezone import custom_zone, date_time
 
+# Arithmetic with what passes these bounds stays far from the ends of Python's calendar.
+FIRST_YEAR = 1900
+LAST_YEAR = 2500
+MAX_DURATION = timedelta(days=3660)
+DAY = timedelta(days=1)
 MAX_DATES = 2000
 
 
@@ -37,17 +43,20 @@ def param(line: ContentLine, name: str) -> str:
 def instant(value: str) -> datetime | None:
     """A UTC instant; what lacks the Z is taken for UTC, as RFC 5545 demands UTC for these properties."""
     moment = _moment(value)
-    if not isinstance(moment, datetime):
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.replace(tzinfo=UTC) if moment and _timed(value) else None
 
 
-def _moment(value: str) -> date | datetime | None:
+def _moment(value: str) -> datetime | None:
+    """A DATE-TIME, a DATE as its midnight, or a PERIOD's start; naive unless it is UTC."""
     try:
-        parsed = vDDDTypes.from_ical(value.strip())
-    except (ValueError, TypeError):
+        moment = date_time(value.partition("/")[0])
+    except ValueError:
         return None
-    return parsed if isinstance(parsed, date) else None
+    return moment if FIRST_YEAR <= moment.year <= LAST_YEAR else None
+
+
+def _timed(value: str) -> bool:
+    return "T" in value
 
 
 class Zones:
@@ -55,6 +64,7 @@ class Zones:
 
     def __init__(self, calendar: Block, default: str) -> None:
         self.default = default
+        self._resolved: dict[str, tuple[str, str]] = {"": (default, "")}
         self._definitions = {
             first_value(child, "TZID").strip('"'): child
             for child in calendar.children
@@ -62,7 +72,16 @@ class Zones:
         }
 
     def resolve(self, tzid: str, local: datetime) -> tuple[str, str]:
-        """(IANA name, "") or ("", text of the VTIMEZONE)."""
+        """(IANA name, "") or ("", text of the VTIMEZONE); one answer per TZID, compared at the first `local` asked."""
+        if tzid not in self._resolved:
+            self._resolved[tzid] = self._look_up(tzid, local)
+        return self._resolved[tzid]
+
+    def zone(self, tzid: str, local: datetime) -> tzinfo:
+        name, text = self.resolve(tzid, local)
+        return ZoneInfo(name) if name else custom_zone(text)
+
+    def _look_up(self, tzid: str, local: datetime) -> tuple[str, str]:
         definition = self._definitions.get(tzid)
         text = _vtimezone(definition) if definition else ""
         custom = _try_custom(text)
@@ -87,23 +106,23 @@ def _iana(name: str) -> ZoneInfo | None:
 
 
 def _offset(local: datetime, zone: tzinfo) -> timedelta | None:
-    try:
-        return local.replace(tzinfo=zone).utcoffset()
-    except (ValueError, TypeError, OverflowError):
-        return None
+    return local.replace(tzinfo=zone).utcoffset()
 
 
 def _try_custom(text: str) -> tzinfo | None:
     try:
         return custom_zone(text) if text else None
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError):
+    except ValueError:
         return None
 
 
+_ZONE_PROPERTIES = frozenset({"DTSTART", "TZOFFSETFROM", "TZOFFSETTO", "RRULE", "RDATE"})
+
+
 def _vtimezone(block: Block) -> str:
-    """The component's text again, unfolded, with what `icalendar` needs to convert it."""
+    """What counts of the component, as text again, unfolded."""
     rows = [f"BEGIN:{block.name}"]
-    rows += [f"{line.name}:{line.value}" for line in block.lines]
+    rows += [f"{line.name}:{line.value.strip()}" for line in block.lines if line.name in _ZONE_PROPERTIES]
     rows += [_vtimezone(child) for child in block.children]
     return "\r\n".join([*rows, f"END:{block.name}"])
 
@@ -114,72 +133,88 @@ def schedule(block: Block, zones: Zones, default: timedelta) -> Schedule | None:
     moment = _moment(line.value) if line else None
     if line is None or moment is None:
         return None
-    local, zone, text, all_day = _placed(moment, param(line, "TZID"), zones)
-    base = Schedule(start=local, duration=default, zone=zone, vtimezone=text, all_day=all_day)
+    tzid = param(line, "TZID").strip('"')
+    all_day = not _timed(line.value)
+    zone, text = ("UTC", "") if moment.tzinfo else zones.resolve("" if all_day else tzid, moment)
+    base = Schedule(moment.replace(tzinfo=None), default, zone, text, all_day)
     return Schedule(
-        start=local,
+        start=base.start,
         duration=_duration(block, base, zones, default),
         zone=zone,
         vtimezone=text,
         all_day=all_day,
         rrule=first_value(block, "RRULE").strip(),
-        rdates=_dates(block, "RDATE", zones),
-        exdates=_dates(block, "EXDATE", zones),
+        rdates=_dates(block, "RDATE", zones, base),
+        exdates=_dates(block, "EXDATE", zones, base),
     )
 
 
-def _placed(moment: date | datetime, tzid: str, zones: Zones) -> tuple[datetime, str, str, bool]:
-    """(local time, IANA name, VTIMEZONE text, all-day) of a DATE or DATE-TIME value."""
-    if not isinstance(moment, datetime):
-        return datetime.combine(moment, time()), zones.default, "", True
-    if moment.tzinfo is not None:
-        return moment.astimezone(UTC).replace(tzinfo=None), "UTC", "", False
-    name, text = zones.resolve(tzid.strip('"'), moment) if tzid else (zones.default, "")
-    return moment, name, text, False
-
-
 def _utc(value: str, tzid: str, zones: Zones) -> datetime | None:
-    moment = _moment(value.partition("/")[0])
-    if moment is None:
-        return None
-    local, name, text, _ = _placed(moment, tzid, zones)
-    zone = ZoneInfo(name) if name else custom_zone(text)
-    try:
-        return local.replace(tzinfo=zone).astimezone(UTC)
-    except OverflowError:
-        return None
+    moment = _moment(value)
+    if moment is None or moment.tzinfo:
+        return moment
+    zone = zones.zone(tzid.strip('"') if _timed(value) else "", moment)
+    return moment.replace(tzinfo=zone).astimezone(UTC)
 
 
 def _duration(block: Block, base: Schedule, zones: Zones, default: timedelta) -> timedelta:
+    """DTEND or DURATION; where neither gives a positive length, a day for a DATE, else `default`."""
     end = next(lines(block, "DTEND"), None)
     span = timedelta(0)
     if end is not None:
-        start = _utc(first_value(block, "DTSTART"), param(next(lines(block, "DTSTART")), "TZID"), zones)
         finish = _utc(end.value, param(end, "TZID"), zones)
-        span = finish - start if start and finish else span
+        span = finish - first(base).start if finish else span
     elif text := first_value(block, "DURATION").strip():
         span = _span(text)
-    elif base.all_day:
-        span = timedelta(days=1)
-    return span if span > timedelta(0) else default
+    if span <= timedelta(0):
+        return DAY if base.all_day else default
+    return min(span, MAX_DURATION)
 
 
 def _span(text: str) -> timedelta:
     try:
-        parsed = vDuration.from_ical(text)
+        parsed = vDuration.from_ical(text[:40])  # type: ignore[no-untyped-call]
     except (ValueError, OverflowError):
         return timedelta(0)
     return parsed if isinstance(parsed, timedelta) else timedelta(0)
 
 
-def _dates(block: Block, name: str, zones: Zones) -> tuple[datetime, ...]:
-    values = [(v, param(line, "TZID")) for line in lines(block, name) for v in line.value.split(",")]
-    moments = (_utc(value, tzid, zones) for value, tzid in values[:MAX_DATES])
+def _dates(block: Block, name: str, zones: Zones, base: Schedule) -> tuple[datetime, ...]:
+    values = [
+        (v, param(line, "TZID")) for line in lines(block, name) for v in line.value.split(",", MAX_DATES)
+    ]
+    moments = (_date(value, tzid, zones, base) for value, tzid in values[:MAX_DATES])
     return tuple(sorted({moment for moment in moments if moment is not None}))
 
 
-def recurrence_key(block: Block, zones: Zones) -> str:
-    """RECURRENCE-ID as a UTC instant in basic form; "" for a component without one."""
+def _date(value: str, tzid: str, zones: Zones, base: Schedule) -> datetime | None:
+    """A DATE in the list of a timed event means the instance of that day: clients write EXDATE so."""
+    if _timed(value) or base.all_day:
+        return _utc(value, tzid, zones)
+    moment = _moment(value)
+    if moment is None:
+        return None
+    day = Schedule(
+        moment.replace(hour=base.start.hour, minute=base.start.minute, second=base.start.second),
+        base.duration,
+        base.zone,
+        base.vtimezone,
+    )
+    return first(day).start
+
+
+def recurrence_key(block: Block, zones: Zones) -> str | None:
+    """RECURRENCE-ID as a UTC instant in basic form; "" for a component without one, None if it is unreadable."""
     line = next(lines(block, "RECURRENCE-ID"), None)
-    moment = _utc(line.value, param(line, "TZID"), zones) if line else None
-    return f"{moment:%Y%m%dT%H%M%SZ}" if moment else ""
+    return "" if line is None else _as_key(line, zones)
+
+
+def added_key(block: Block, zones: Zones) -> str | None:
+    """What a RECURRENCE-ID of the instance that DTSTART names would be; None if it is unreadable."""
+    line = next(lines(block, "DTSTART"), None)
+    return None if line is None else _as_key(line, zones)
+
+
+def _as_key(line: ContentLine, zones: Zones) -> str | None:
+    moment = _utc(line.value, param(line, "TZID"), zones)
+    return f"{moment:%Y%m%dT%H%M%SZ}" if moment else None
