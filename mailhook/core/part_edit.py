@@ -38,10 +38,17 @@ class Prepared:
     transcoded: bool = False
 
 
+# No invitation has more text or calendar than this in one part; the work for one mail stays bounded.
+MAX_EDITED = 4 * 1024 * 1024
+
+
 def editable(part: Part) -> bool:
-    """Whether an empty line separates its header from its body; else what is written could be read as header."""
+    """Whether the part is of a sane size, and an empty line separates its header from its body.
+
+    Without that line, what is written into the body could be read as header.
+    """
     header_end = part.headers[-1].end if part.headers else part.header_start
-    return header_end < part.body_start
+    return header_end < part.body_start and part.body_end - part.body_start <= MAX_EDITED
 
 
 def prepare_text(whole: Message, part: Part, inserted: str) -> Prepared | None:

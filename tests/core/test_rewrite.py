@@ -462,6 +462,13 @@ def test_attached_texts_are_not_the_invitations_text() -> None:
     assert attached in result.content
 
 
+def test_a_giant_text_is_left_alone() -> None:
+    raw = mixed(part("text/plain", b"x" * 5_000_000), part("text/calendar", calendar().encode()))
+    result = rewritten(raw)
+    assert "text/plain" not in result.places
+    assert "DESCRIPTION" in result.places
+
+
 def test_a_message_that_is_a_calendar() -> None:
     raw = b"From: a@corp.example\r\nContent-Type: text/calendar; method=REQUEST\r\n\r\n" + calendar().encode()
     result = rewritten(raw)
