@@ -33,6 +33,9 @@ FOREIGN_HOSTS = (
 )
 
 
+_URL = re.compile(r"https?://\S+", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class Policy:
     """Section `[policy]` of the settings; addresses and domains in lower case, networks parsed."""
@@ -109,6 +112,8 @@ def _within(address: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool
         parsed = ip_address(address)
     except ValueError:
         return False
+    # A listener on an IPv6 socket names its IPv4 clients as ::ffff:192.0.2.1.
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(parsed in network for network in networks)
 
 
@@ -155,7 +160,7 @@ def wish(policy: Policy, invitation: Invitation) -> Wish:
 
 def _always(policy: Policy, invitation: Invitation) -> Wish:
     events = invitation.events
-    if not any(_has_guests(event, invitation.key.organizer) for event in events):
+    if not any(_has_guests(event, invitation) for event in events):
         return Unwanted("no-attendee")
     if not policy.all_day and all(event.all_day for event in events):
         return Unwanted("all-day")
@@ -164,18 +169,21 @@ def _always(policy: Policy, invitation: Invitation) -> Wish:
     return Wanted("always")
 
 
-def _has_guests(event: Event, organizer: str) -> bool:
+def _has_guests(event: Event, invitation: Invitation) -> bool:
+    organizer = {invitation.key.organizer, invitation.organizer.address}
     attendees = event.component.attendees
-    return any(a.individual and a.person.address != organizer for a in attendees)
+    return any(a.individual and a.person.address not in organizer for a in attendees)
 
 
 def _marker(policy: Policy, event: Event) -> str:
     """The reason for which this event asks for a conference, or ""."""
-    if any(_whole_word(word, event.location) for word in policy.keywords):
+    # The name of the service in a link is no wish: the link may be one that somebody has made by hand.
+    place = _URL.sub(" ", event.location)
+    if any(_whole_word(word, place) for word in policy.keywords):
         return "keyword"
     if any(attendee.person.address in policy.resource for attendee in event.component.attendees):
         return "resource"
-    if event.properties.get(policy.property.upper(), "").upper() == "TRUE":
+    if event.properties.get(policy.property.upper(), "").strip().upper() == "TRUE":
         return "property"
     if policy.category.casefold() in (category.casefold() for category in event.categories):
         return "category"
