@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -97,6 +99,12 @@ class Peer:
     async def codes(self, data: bytes, count: int) -> list[int]:
         await self.say(data)
         return [reply.code for reply in await self.hear(count)]
+
+    def reset(self) -> None:
+        """Cut the connection with a RST."""
+        linger = struct.pack("ii", 1, 0)
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.writer.transport.abort()
 
     async def closed(self) -> bool:
         """Wait until the other side has closed; True if it said nothing more."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -264,6 +266,33 @@ async def test_a_refusal_inside_the_content_is_the_answer(rig: Rig, code: bytes,
     delivery = await relay(pool, wire=BIG * 30_000)
     assert isinstance(delivery, Answered)
     assert delivery.reply.wire() == code
+
+
+async def test_a_refusal_is_read_also_when_the_next_write_fails(rig: Rig) -> None:
+    arrived: asyncio.Queue[StreamWriter] = asyncio.Queue()
+
+    async def hop(reader: StreamReader, writer: StreamWriter) -> None:
+        arrived.put_nowait(writer)
+        await scripted(reader, writer, *WHOLE[:1], (b"DATA\r\n", b"354 go\r\n"))
+        await asyncio.Event().wait()
+
+    class Interrupted(Spool):
+        """Between two chunks, without a turn of the event loop, the next hop refuses and closes."""
+
+        def chunks(self) -> Iterator[bytes]:
+            yield BIG
+            yield BIG
+            peer = socket.socket(fileno=os.dup(arrived.get_nowait().get_extra_info("socket").fileno()))
+            peer.send(b"552 5.3.4 too much\r\n")
+            peer.shutdown(socket.SHUT_RDWR)
+            peer.close()
+            for _ in range(3):
+                yield BIG
+
+    pool = await rig.pool(await rig.hop_port(hop))
+    transaction = pool.transaction(CLIENT)
+    await transaction.envelope([MAIL, BOB])
+    assert await transaction.deliver(Interrupted()) == Answered(reply(552, "5.3.4 too much"))
 
 
 async def test_an_acceptance_inside_the_content_may_be_a_delivery(rig: Rig) -> None:
