@@ -51,7 +51,7 @@ class Pool:
         hostname: str,
         connect_timeout: float = 30.0,
         command_timeout: float = 300.0,
-        data_timeout: float = 590.0,
+        data_timeout: float = 570.0,
         limit: int = 90,
         idle: float = 60.0,
     ) -> None:
@@ -187,12 +187,15 @@ class Transaction:
         if self._over or self._session is None:
             return Lost(False, "there is no transaction with the next hop")
         settled = False
+        clock = asyncio.get_running_loop().time
+        # The client waits for all of this: a mail that it has given up is delivered a second time.
+        until = clock() + self._hop.data_timeout
         try:
-            refusal = await self._data()
+            refusal = await self._data(min(self._hop.command_timeout, self._hop.data_timeout / 3))
             if refusal is not None:
                 settled, self._refused = True, True
                 return Answered(refusal)
-            delivery = await self._session.send_content(content, self._hop.data_timeout)
+            delivery = await self._session.send_content(content, until - clock())
             settled = isinstance(delivery, Answered)
             self._refused |= not (isinstance(delivery, Answered) and delivery.reply.code < 300)
             return delivery
@@ -215,16 +218,16 @@ class Transaction:
         except SessionLostError:
             return await self._say(await self._replace(), commands)
 
-    async def _data(self) -> Reply | None:
+    async def _data(self, within: float) -> Reply | None:
         """None: go on with the content. The first moment at which a next hop's time-out is noticed."""
         assert self._session is not None
         try:
-            answer = await self._session.command(b"DATA\r\n", self._hop.command_timeout)
+            answer = await self._session.command(b"DATA\r\n", within)
             if answer.code == 421 and not self._replaced:
                 raise SessionLostError(answer.text)
         except SessionLostError:
             session = await self._replace()
-            answer = await session.command(b"DATA\r\n", self._hop.command_timeout)
+            answer = await session.command(b"DATA\r\n", within)
         if 200 <= answer.code < 300:
             raise Temporary(f"the next hop answers DATA with {answer.text}")
         return None if answer.code == 354 else answer

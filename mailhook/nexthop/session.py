@@ -144,16 +144,18 @@ class Session(asyncio.Protocol):
         return bool(replies) and replies[-1].code == 421
 
     async def send_content(self, content: Content, within: float) -> Delivery:
-        """Content and final dot, then the reply. `within` bounds each standstill, in seconds."""
+        """Content and final dot, then the reply, all of it `within` so many seconds."""
         after_dot = False
+        clock = asyncio.get_running_loop().time
+        until = clock() + within
         try:
             for piece, last in _with_dot(content.chunks()):
                 if self._replies or self._lost:
-                    return await self._early(within)
+                    return await self._early(until - clock())
                 after_dot = last
                 self._write(piece)
-                await self._until(lambda: not self._paused or bool(self._replies), within)
-            return Answered(await self._reply(within))
+                await self._until(lambda: not self._paused or bool(self._replies), until - clock())
+            return Answered(await self._reply(until - clock()))
         except (Temporary, OSError) as error:
             return Lost(after_dot, str(error))
 
@@ -193,7 +195,7 @@ class Session(asyncio.Protocol):
                     self._waiter = asyncio.get_running_loop().create_future()
                     await self._waiter
         except TimeoutError:
-            raise Temporary(f"the next hop did not answer within {within:g} s") from None
+            raise Temporary("the next hop did not answer in time") from None
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
