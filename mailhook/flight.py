@@ -20,7 +20,7 @@ from mailhook import journal
 from mailhook.core.conference import JoinDetails, Spec
 from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.policy import Policy
-from mailhook.core.upkeep import (
+from mailhook.core.reservation import (
     LEASE,
     Grant,
     Granted,

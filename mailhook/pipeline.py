@@ -21,9 +21,9 @@ from mailhook.core.itip import Defaults, Invitation, NotOurs
 from mailhook.core.meeting import Meeting
 from mailhook.core.message import Message
 from mailhook.core.policy import Envelope, Policy, domain, may_act, wish
+from mailhook.core.reservation import of_provider
 from mailhook.core.revision import Condemn, Create, Insert, Leave, Plan, look, postponed
 from mailhook.core.rewrite import Options, rewrite
-from mailhook.core.upkeep import of_provider
 from mailhook.core.wording import Block, Variables, Wording
 from mailhook.errors import MailhookError, Permanent, Unreadable
 from mailhook.flight import Flight

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.meeting import Meeting
 from mailhook.core.policy import Envelope, Policy
-from mailhook.core.revision import announce, cancel, condemn, withdraw
+from mailhook.core.revision import announce, cancel, renounce, withdraw
 from mailhook.errors import MailhookError, Temporary
 from mailhook.journal import Story
 from mailhook.pipeline import Carriage, Defer, Nothing, Pipeline, Renounce, Sequel, Tell, Untell, Verdict
@@ -243,7 +243,7 @@ class Records:
                 known = before
                 await self._store.change(
                     invitation.key,
-                    lambda m, c: (withdraw(m, known, recipients, self._policy, c.now), None),
+                    lambda m, c: (withdraw(m, known, invitation, recipients, self._policy, c.now), None),
                 )
             case Untell(invitation) if passed:
                 await self._store.change(
@@ -251,15 +251,11 @@ class Records:
                     lambda m, c: (cancel(m, invitation, recipients, self._policy, c.now), None),
                 )
             case Renounce(invitation) if passed:
-                await self._renounce(invitation.key)
+                await self._store.change(
+                    invitation.key,
+                    lambda m, c: (renounce(m, invitation, self._policy, c.now), None),
+                )
             case Nothing() | Tell() | Untell() | Renounce():
                 pass
             case _:
                 assert_never(sequel)
-
-    async def _renounce(self, key: MeetingKey) -> None:
-        def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
-            at = c.now + self._policy.delete_grace
-            return condemn(meeting, meeting.delete_at or at, self._policy, c.now), None
-
-        await self._store.change(key, decide)

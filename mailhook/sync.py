@@ -18,6 +18,7 @@ from typing import assert_never
 from mailhook import journal
 from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.policy import Policy
+from mailhook.core.reservation import conference_key
 from mailhook.core.upkeep import (
     CreateRoom,
     DeleteLeftover,
@@ -28,7 +29,6 @@ from mailhook.core.upkeep import (
     Task,
     UpdateRoom,
     claim,
-    conference_key,
     failed,
     lost,
     succeeded,
@@ -52,7 +52,7 @@ PURGE_EVERY = timedelta(hours=6)
 class Sync:
     """One worker; `keep`: how long a meeting that needs nothing any more is remembered."""
 
-    def __init__(  # noqa: PLR0913 - the four seams and two settings
+    def __init__(
         self,
         store: Store,
         provider: Provider,
@@ -113,7 +113,7 @@ class Sync:
             except MailhookError as error:
                 await self._failed(key, token, task, str(error))
                 return
-            except Exception as error:  # noqa: BLE001 - the entry point of one meeting's upkeep
+            except Exception as error:
                 await self._failed(key, token, task, f"{type(error).__name__}: {error}")
                 return
             else:

@@ -10,7 +10,9 @@ changes its state is in `TRANSITIONS`; a move that is not in the table raises `I
                                                ENDING ──deleted──► GONE ──reserve──► RESERVED (next generation)
 
 RESERVED bears a token: `confirm` is conditional on it, so of two creators one wins and the other uses the
-winner's link. A create without a clear answer leaves RESERVED, with the lease over: there may be a room.
+winner's link. A create without a clear answer leaves RESERVED, with the lease over: there may be a room. Whoever
+releases such a reservation goes on to the next generation and lists the old one in `Meeting.suspects`, so that removing
+what bears its key can never hit a room that somebody has been told of.
 ENDING is committed before the delete call and has no way back: a REQUEST that comes then reserves the next
 generation, and the old room stays listed in `Meeting.leftovers` until it is deleted. GONE also comes by `lose`:
 somebody else deleted the room at the provider.
@@ -110,7 +112,10 @@ class JoinDetails:
 
 @dataclass(frozen=True)
 class Conference:
-    """One generation's room. `provider` is "kind base_url": another provider's room is never touched."""
+    """One generation's room. `provider` is "kind base_url": another provider's room is never touched.
+
+    `uncertain`: RESERVED by a second creator, so that there may be a room whatever the second one is answered.
+    """
 
     state: State = State.ABSENT
     generation: int = 1
@@ -119,3 +124,4 @@ class Conference:
     provider: str = ""
     details: JoinDetails | None = None
     applied: Spec | None = None
+    uncertain: bool = False

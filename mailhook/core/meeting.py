@@ -4,11 +4,12 @@ What: a `Meeting` is all that is known of one (organizer, UID): its components a
 was told of what by a mail that passed), its conference, and what keeps the worker busy. `desired` says, purely,
 what the conference should be at a moment and until when that answer holds.
 
-Not here: how a message changes a meeting (`revision`), who may act (`policy`), I/O (`flight`, `sync`).
+Not here: how a message changes a meeting (`revision`), who may act (`policy`), I/O (`flight`, `sync`), when
+the worker looks (`waking`).
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from heapq import merge
 from typing import assert_never
@@ -79,10 +80,15 @@ class Component:
 
 @dataclass(frozen=True)
 class Told:
-    """A holder was told of the component `key` by a mail that passed, in the revision `stamp`."""
+    """A recipient was told of the component `key` in the revision `stamp`, by so many `copies` of the mail.
+
+    `cancelled`: a CANCEL has taken this one instance from him, who still holds the series.
+    """
 
     key: str
     stamp: Stamp
+    copies: int = 1
+    cancelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,14 @@ class Leftover:
     """A room that must go: it lost a race, or its generation has ended."""
 
     conference_id: str
+    provider: str
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A create of this generation that had no clear answer: whatever room bears its key must go."""
+
+    generation: int
     provider: str
 
 
@@ -108,8 +122,8 @@ class Meeting:
     told          recipient → what he was told by REQUESTs that passed, and not un-invited from
     ever_told     everyone who was ever told by mail
     left          un-invited; no participants, whatever an ATTENDEE list says, until they are told again
-    wanted        a conference is wanted: once true, later REQUESTs need no marker
-    delete_at     when the conference goes, unless a REQUEST is seen meanwhile
+    wanted        a conference is wanted: later REQUESTs need no marker, not even after a deletion by CANCEL
+    delete_at     when the conference goes, unless a REQUEST is seen meanwhile; once past, there shall be none
     doubtful      why nobody can tell whether the meeting lives ("" when there is no doubt)
     first_seen    revision fingerprint → when a REQUEST of it was first deferred
     wake_at       when the worker has to look again; `error`, `attempts`: why it did not succeed so far
@@ -124,6 +138,7 @@ class Meeting:
     wanted: bool = False
     conference: Conference = UNSCHEDULED
     leftovers: tuple[Leftover, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
     delete_at: datetime | None = None
     doubtful: str = ""
     first_seen: Mapping[str, datetime] = field(default_factory=dict)
@@ -152,16 +167,25 @@ class Meeting:
                 assert_never(conference.state)
 
 
-def participants(meeting: Meeting) -> tuple[Person, ...]:
-    """Individuals of any living component, without the organizer and those who were un-invited."""
+def participants(meeting: Meeting, at: Occurrence | None = None) -> tuple[Person, ...]:
+    """Individuals of the meeting without the organizer and those who were un-invited.
+
+    `at`: only those of the series and of the override that takes place then. Default: of any living component.
+    """
+    organizer = {meeting.organizer.address, meeting.key.organizer}
     people: dict[str, Person] = {}
-    for component in meeting.living:
+    for component in meeting.living if at is None else _held(meeting, at):
         for attendee in component.attendees:
             address = attendee.person.address
-            if attendee.individual and address != meeting.organizer.address and address not in meeting.left:
+            if attendee.individual and address not in organizer and address not in meeting.left:
                 known = people.get(address)
                 people[address] = known if known and known.name else attendee.person
     return tuple(people[address] for address in sorted(people))
+
+
+def _held(meeting: Meeting, at: Occurrence) -> list[Component]:
+    """The master, and the override that takes place at `at`."""
+    return [c for c in meeting.living if c.key == MASTER or (c.schedule and first(c.schedule) == at)]
 
 
 def upcoming(meeting: Meeting, since: datetime) -> Iterator[Occurrence]:
@@ -223,7 +247,7 @@ def desired(meeting: Meeting, now: datetime, roll_after: timedelta) -> Desired:
         end=place.occurrence.end,
         timezone=_timezone(meeting),
         owner=meeting.organizer,
-        participants=participants(meeting),
+        participants=participants(meeting, place.occurrence),
     )
     return Room(spec, _earliest(place.until, meeting.delete_at))
 
@@ -257,38 +281,3 @@ def _timezone(meeting: Meeting) -> str:
 
 def _earliest(*moments: datetime | None) -> datetime | None:
     return min((moment for moment in moments if moment is not None), default=None)
-
-
-def next_wake(meeting: Meeting, now: datetime, roll_after: timedelta) -> datetime | None:
-    """When the worker has to look at the meeting; None when nothing can become due by itself."""
-    conference = meeting.conference
-    if meeting.lease is not None:
-        return meeting.lease.until
-    if conference.state is State.RESERVED:
-        return _latest(conference.lease_until, None if meeting.wanted else meeting.delete_at)
-    if meeting.leftovers or conference.state is State.ENDING:
-        return now
-    wish = desired(meeting, now, roll_after)
-    match wish:
-        case NoRoom():
-            return now if meeting.link else None
-        case Rest(until, over):
-            unfinished = over and conference.state in {State.READY, State.ANNOUNCED}
-            return now if unfinished else until
-        case Room(spec, until):
-            reopened = conference.state is State.FINISHED
-            return now if spec != conference.applied or reopened else until
-        case _:
-            assert_never(wish)
-
-
-def _latest(*moments: datetime | None) -> datetime | None:
-    return max((moment for moment in moments if moment is not None), default=None)
-
-
-def awake(meeting: Meeting, now: datetime, roll_after: timedelta) -> Meeting:
-    """`meeting` with `wake_at` as its new state asks for; a failing one keeps its retry time."""
-    wake = next_wake(meeting, now, roll_after)
-    if meeting.error and wake is not None and meeting.wake_at is not None:
-        wake = max(wake, meeting.wake_at)
-    return replace(meeting, wake_at=wake)

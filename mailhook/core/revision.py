@@ -1,4 +1,4 @@
-"""How a message changes what is known of a meeting: revisions, holders, un-inviting, cancelling.
+"""How a message changes what is known of a meeting: holders, un-inviting, cancelling.
 
 What: pure functions (meeting, message, moment) → meeting, carried out inside `store.change`:
 
@@ -6,12 +6,13 @@ What: pure functions (meeting, message, moment) → meeting, carried out inside 
     announce    before the dot: the revision, and the recipients who are about to be told
     withdraw    after the dot: those whom the next hop refused for good were not told after all
     cancel      after the dot of a CANCEL: its recipients hold its components no longer
+    renounce    after the dot of a REQUEST with an opt-out: no conference any more
     postponed   a REQUEST that has to wait for the provider: since when this revision is kept waiting
 
 What keeps a room alive is written before a mail can be delivered, what removes one only after. When in doubt the
 room is kept.
 
-Not here: the questions a meeting answers (`meeting`), who may act (`policy`).
+Not here: the questions a meeting answers (`meeting`), the order of revisions (`merging`), who may act (`policy`).
 """
 
 from collections.abc import Iterable
@@ -21,49 +22,15 @@ from hashlib import sha256
 from typing import assert_never
 
 from mailhook.core.conference import JoinDetails, Move, Spec, State, step
-from mailhook.core.itip import Event, Invitation
-from mailhook.core.meeting import (
-    MASTER,
-    Component,
-    Meeting,
-    NoRoom,
-    Rest,
-    Room,
-    Stamp,
-    Told,
-    awake,
-    desired,
-)
+from mailhook.core.holders import held_by_none, holds, still_told, told_less, told_more
+from mailhook.core.itip import Invitation
+from mailhook.core.meeting import Meeting, NoRoom, Rest, Room, desired
+from mailhook.core.merging import entomb, is_buried, is_stale, revise
 from mailhook.core.policy import OptedOut, Policy, Unwanted, Wanted, Wish
+from mailhook.core.waking import awake
 
 UNCLAIMED = timedelta(days=1)
 """How long a room that no mail has announced yet is kept for the client's next attempt."""
-
-
-def is_older(new: Stamp, known: Stamp) -> bool:
-    """Whether `new` is a revision before `known` (RFC 5546 §2.1.5, as real servers keep it).
-
-    Older if none of SEQUENCE, DTSTAMP, LAST-MODIFIED is higher and one is lower. Where they disagree or are all
-    equal, the header Date decides, by the second; then arrival, so what comes later is not older.
-    """
-    signs = {
-        _sign(new.sequence, known.sequence),
-        _sign(new.dtstamp, known.dtstamp),
-        _sign(new.last_modified, known.last_modified),
-    }
-    if signs in ({-1}, {-1, 0}):
-        return True
-    if signs in ({1}, {1, 0}):
-        return False
-    return _sign(new.date, known.date) == -1
-
-
-def _sign(new: int | datetime | None, known: int | datetime | None) -> int:
-    match new, known:
-        case (int(), int()) | (datetime(), datetime()):
-            return (new > known) - (new < known)  # type: ignore[operator]
-        case _:
-            return 0
 
 
 # --- a REQUEST -----------------------------------------------------------------------------------------
@@ -117,8 +84,8 @@ def look(
 def _plan(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy, now: datetime) -> Plan:
     match wish:
         case OptedOut(why):
-            return Condemn(why) if meeting.link else Leave(why)
-        case Unwanted(why) if not (meeting.wanted or meeting.link):
+            return _opted_out(meeting, invitation, why)
+        case Unwanted(why) if meeting.link is None and (not meeting.wanted or why == "foreign-link"):
             return Leave(why)
         case Unwanted() | Wanted():
             pass
@@ -126,7 +93,7 @@ def _plan(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy, 
             assert_never(wish)
     if meeting.link is not None:
         return Insert(meeting.link)
-    if _buried(meeting, invitation):
+    if is_buried(meeting, invitation):
         return Leave("cancelled-already")
     revised = replace(revise(meeting, invitation), wanted=True, delete_at=None)
     aim = desired(revised, now, policy.roll_after)
@@ -139,46 +106,16 @@ def _plan(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy, 
             assert_never(aim)
 
 
+def _opted_out(meeting: Meeting, invitation: Invitation, why: str) -> Plan:
+    concerned = meeting.wanted or meeting.link or meeting.conference.state is State.RESERVED
+    return Condemn(why) if concerned and not is_stale(meeting, invitation) else Leave(why)
+
+
 def _spared(meeting: Meeting, policy: Policy, now: datetime) -> Meeting:
     later = now + policy.delete_grace
-    if meeting.delete_at is None or not meeting.wanted or meeting.delete_at >= later:
+    if meeting.delete_at is None or meeting.delete_at >= later:
         return meeting
     return replace(meeting, delete_at=later)
-
-
-def _buried(meeting: Meeting, invitation: Invitation) -> bool:
-    """Whether a CANCEL has already overtaken every component of this REQUEST (a tombstone)."""
-
-    def overtaken(event: Event) -> bool:
-        known = meeting.component(event.component.key) or meeting.component(MASTER)
-        return known is not None and known.cancelled and is_older(event.component.stamp, known.stamp)
-
-    return all(overtaken(event) for event in invitation.events)
-
-
-def revise(meeting: Meeting, invitation: Invitation) -> Meeting:
-    """`meeting` with the components of a REQUEST or ADD that are not older than what is known."""
-    components = {component.key: component for component in meeting.components}
-    for event in invitation.events:
-        new = event.component
-        known = components.get(new.key)
-        if known is None or not is_older(new.stamp, known.stamp):
-            components[new.key] = new if known is None else _merged(known, new)
-    return replace(
-        meeting,
-        organizer=invitation.organizer,
-        components=tuple(components[key] for key in sorted(components)),
-    )
-
-
-def _merged(known: Component, new: Component) -> Component:
-    """The newer component; copies of one revision that list different people are joined."""
-    same = (known.stamp.sequence, known.stamp.dtstamp) == (new.stamp.sequence, new.stamp.dtstamp)
-    if not same or known.schedule != new.schedule or known.cancelled:
-        return new
-    people = {attendee.person.address: attendee for attendee in (*known.attendees, *new.attendees)}
-    newest = known.stamp if is_older(new.stamp, known.stamp) else new.stamp
-    return replace(new, attendees=tuple(people.values()), stamp=newest)
 
 
 def announce(
@@ -191,54 +128,68 @@ def announce(
     linked: bool,
 ) -> Meeting:
     """The meeting once `recipients` may be told of `invitation`; `linked`: the message bears the link."""
-    told = dict(meeting.told)
-    people = [address for address in recipients if address not in policy.ignore_recipients]
-    for address in people:
-        told[address] = _told_more(told.get(address, ()), invitation)
-    conference = meeting.conference
     if linked:
-        move = Move.REOPEN if conference.state is State.FINISHED else Move.ANNOUNCE
-        conference = replace(conference, state=step(conference.state, move))
+        meeting = _announced(meeting)
+    if is_buried(meeting, invitation):
+        return awake(meeting, now, policy.roll_after)
+    people = {address for address in recipients if address not in policy.ignore_recipients}
+    told = {**meeting.told, **{a: told_more(meeting.told.get(a, ()), invitation) for a in sorted(people)}}
     changed = replace(
         revise(meeting, invitation),
         told=told,
-        ever_told=meeting.ever_told | set(people),
-        left=meeting.left - set(people),
-        wanted=True,
-        delete_at=None,
-        doubtful="",
+        ever_told=meeting.ever_told | people,
+        left=meeting.left - people,
         first_seen={},
-        conference=conference,
     )
+    if not (is_stale(meeting, invitation) and _renounced(meeting)):
+        changed = replace(changed, wanted=True, delete_at=None, doubtful="")
     return awake(changed, now, policy.roll_after)
 
 
-def _told_more(known: tuple[Told, ...], invitation: Invitation) -> tuple[Told, ...]:
-    entries = {entry.key: entry for entry in known}
-    for event in invitation.events:
-        component = event.component
-        before = entries.get(component.key)
-        if before is None or not is_older(component.stamp, before.stamp):
-            entries[component.key] = Told(component.key, component.stamp)
-    return tuple(entries[key] for key in sorted(entries))
+def _announced(meeting: Meeting) -> Meeting:
+    conference = meeting.conference
+    move = Move.REOPEN if conference.state is State.FINISHED else Move.ANNOUNCE
+    return replace(meeting, conference=replace(conference, state=step(conference.state, move)))
+
+
+def _renounced(meeting: Meeting) -> bool:
+    return not meeting.wanted and meeting.delete_at is not None
 
 
 def withdraw(
-    meeting: Meeting, before: Meeting, refused: Iterable[str], policy: Policy, now: datetime
+    meeting: Meeting,
+    before: Meeting,
+    invitation: Invitation,
+    refused: Iterable[str],
+    policy: Policy,
+    now: datetime,
 ) -> Meeting:
-    """The meeting after a definite refusal of `refused`: what they hold is again what they held `before`."""
+    """The meeting after a definite refusal of `invitation` to `refused`; `before`: as it was before the announcing."""
     told = dict(meeting.told)
-    gone = set(refused)
-    for address in gone & told.keys():
-        if address in before.told:
-            told[address] = before.told[address]
-        else:
+    gone = {address for address in refused if address in told}
+    for address in gone:
+        told[address] = told_less(told[address], before.told.get(address, ()), invitation)
+        if not holds(told[address]):
             del told[address]
-    strangers = gone - before.ever_told
-    changed = replace(meeting, told=told, ever_told=meeting.ever_told - strangers)
-    if not told and changed.link:
-        changed = replace(changed, delete_at=now + UNCLAIMED)
+    lost = gone - told.keys()
+    changed = replace(
+        meeting,
+        told=told,
+        ever_told=meeting.ever_told - (lost - before.ever_told),
+        left=meeting.left | (lost & before.left),
+    )
+    if not told and (changed.link or changed.conference.state is State.RESERVED):
+        changed = _unclaimed(changed, before, policy, now)
     return awake(changed, now, policy.roll_after)
+
+
+def _unclaimed(meeting: Meeting, before: Meeting, policy: Policy, now: datetime) -> Meeting:
+    """Nobody was told: what was due before is due again, else the room waits for the client's next attempt."""
+    if before.doubtful:
+        return replace(meeting, doubtful=before.doubtful, delete_at=None)
+    if before.delete_at is not None:
+        return _spared(replace(meeting, delete_at=before.delete_at), policy, now)
+    return replace(meeting, delete_at=now + UNCLAIMED)
 
 
 # --- a CANCEL ------------------------------------------------------------------------------------------
@@ -253,48 +204,31 @@ def cancel(
     A CANCEL is stale for a recipient to whom a newer REQUEST has passed.
     """
     told = dict(meeting.told)
-    left = set(meeting.left)
-    for address in recipients:
-        rest = _still_told(told.pop(address, ()), invitation)
-        if rest:
+    left: set[str] = set()
+    for address in set(recipients) - set(policy.ignore_recipients):
+        rest = still_told(told.pop(address, ()), invitation)
+        if holds(rest):
             told[address] = rest
-        elif address not in policy.ignore_recipients:
+        else:
             left.add(address)
-    changed = replace(meeting, told=told, left=frozenset(left))
+    changed = replace(meeting, told=told, left=meeting.left | left)
     if not told:
-        changed = _abandoned(_entombed(changed, invitation), policy, now)
+        changed = _abandoned(changed, invitation, policy, now)
+    elif left & set(policy.resource):
+        changed = condemn(changed, now + policy.delete_grace, policy, now)
+    else:
+        changed = entomb(changed, invitation, held_by_none(told, invitation))
     return awake(changed, now, policy.roll_after)
 
 
-def _still_told(known: tuple[Told, ...], invitation: Invitation) -> tuple[Told, ...]:
-    cancelled = {event.component.key: event.component.stamp for event in invitation.events}
-
-    def survives(entry: Told) -> bool:
-        stamp = cancelled.get(entry.key, cancelled.get(MASTER))
-        return stamp is None or is_older(stamp, entry.stamp)
-
-    return tuple(entry for entry in known if survives(entry))
-
-
-def _entombed(meeting: Meeting, invitation: Invitation) -> Meeting:
-    """Mark what the CANCEL names, so that a REQUEST which it overtook is known to be dead."""
-    components = {component.key: component for component in meeting.components}
-    for event in invitation.events:
-        new = event.component
-        known = components.get(new.key)
-        if known is None or not is_older(new.stamp, known.stamp):
-            components[new.key] = replace(known or new, stamp=new.stamp, cancelled=True)
-    return replace(meeting, components=tuple(components[key] for key in sorted(components)))
-
-
-def _abandoned(meeting: Meeting, policy: Policy, now: datetime) -> Meeting:
+def _abandoned(meeting: Meeting, invitation: Invitation, policy: Policy, now: datetime) -> Meeting:
     """Nobody holds the meeting any more: its conference goes after the grace time, unless that is in doubt."""
-    if not meeting.wanted:
-        return meeting
     untold = _untold(meeting, policy)
-    if untold:
+    if meeting.wanted and untold:
         return replace(meeting, doubtful=f"never told by mail: {', '.join(untold)}")
-    return replace(meeting, delete_at=now + policy.delete_grace)
+    keys = (event.component.key for event in invitation.events)
+    buried = entomb(meeting, invitation, keys)
+    return replace(buried, delete_at=now + policy.delete_grace) if meeting.wanted else buried
 
 
 def _untold(meeting: Meeting, policy: Policy) -> list[str]:
@@ -309,9 +243,15 @@ def _untold(meeting: Meeting, policy: Policy) -> list[str]:
     return sorted(others - set(policy.ignore_recipients))
 
 
+def renounce(meeting: Meeting, invitation: Invitation, policy: Policy, now: datetime) -> Meeting:
+    """The meeting after a REQUEST by which the organizer wants no conference any more."""
+    at = meeting.delete_at or now + policy.delete_grace
+    return condemn(revise(meeting, invitation), at, policy, now)
+
+
 def condemn(meeting: Meeting, at: datetime, policy: Policy, now: datetime) -> Meeting:
-    """The meeting once somebody who may say so wants no conference: it goes at `at`."""
-    return awake(replace(meeting, delete_at=at), now, policy.roll_after)
+    """The meeting once somebody who may say so wants no conference: it goes at `at`, and comes again by a marker."""
+    return awake(replace(meeting, delete_at=at, wanted=False), now, policy.roll_after)
 
 
 # --- waiting for the provider --------------------------------------------------------------------------

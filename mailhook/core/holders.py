@@ -1,0 +1,73 @@
+"""What a recipient holds: the entries of `Meeting.told`, changed by mails that pass, are refused, or cancel.
+
+What: pure functions on the entries of one recipient. He is a holder as long as one entry is not cancelled.
+
+Not here: what that means for the conference (`revision`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from mailhook.core.itip import Invitation
+from mailhook.core.meeting import MASTER, Told
+from mailhook.core.merging import is_copy, is_older, newest
+
+
+def holds(entries: tuple[Told, ...]) -> bool:
+    return any(not entry.cancelled for entry in entries)
+
+
+def told_more(known: tuple[Told, ...], invitation: Invitation) -> tuple[Told, ...]:
+    entries = {entry.key: entry for entry in known}
+    for event in invitation.events:
+        key, stamp = event.component.key, event.component.stamp
+        before = entries.get(key)
+        if before is None:
+            entries[key] = Told(key, stamp)
+        elif is_copy(stamp, before.stamp) and not before.cancelled:
+            entries[key] = replace(before, stamp=newest(stamp, before.stamp), copies=before.copies + 1)
+        elif not is_older(stamp, before.stamp):
+            entries[key] = Told(key, stamp)
+    return tuple(entries[key] for key in sorted(entries))
+
+
+def told_less(known: tuple[Told, ...], before: tuple[Told, ...], invitation: Invitation) -> tuple[Told, ...]:
+    entries = {entry.key: entry for entry in known}
+    earlier = {entry.key: entry for entry in before}
+    for event in invitation.events:
+        key, stamp = event.component.key, event.component.stamp
+        entry, old = entries.get(key), earlier.get(key)
+        if entry is None or entry.cancelled or not is_copy(entry.stamp, stamp):
+            continue
+        if entry.copies > 1:
+            entries[key] = replace(entry, copies=entry.copies - 1)
+        elif old is None:
+            del entries[key]
+        elif not is_copy(old.stamp, stamp):
+            entries[key] = old
+    return tuple(entries[key] for key in sorted(entries))
+
+
+def still_told(known: tuple[Told, ...], invitation: Invitation) -> tuple[Told, ...]:
+    """What is left to a recipient of a CANCEL; of a series, single instances are marked as taken from him."""
+    entries = {entry.key: entry for entry in known}
+    for event in invitation.events:
+        key, stamp = event.component.key, event.component.stamp
+        series = entries.get(MASTER)
+        if key == MASTER:
+            entries = {k: entry for k, entry in entries.items() if is_older(stamp, entry.stamp)}
+        elif (key in entries or series) and not is_older(stamp, (entries.get(key) or entries[MASTER]).stamp):
+            entries.pop(key, None)
+            entries |= {key: Told(key, stamp, cancelled=True)} if series else {}
+    return tuple(entries[key] for key in sorted(entries))
+
+
+def held_by_none(told: Mapping[str, tuple[Told, ...]], invitation: Invitation) -> set[str]:
+    """Instances of a CANCEL that every holder has lost: they leave the schedule, and the conference stays."""
+
+    def has(entries: tuple[Told, ...], key: str) -> bool:
+        own = {entry.key: not entry.cancelled for entry in entries}
+        return own.get(key, own.get(MASTER, False))
+
+    keys = {event.component.key for event in invitation.events} - {MASTER}
+    return {key for key in keys if not any(has(entries, key) for entries in told.values())}

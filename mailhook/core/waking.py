@@ -1,0 +1,48 @@
+"""When the worker has to look at a meeting.
+
+What: `awake` keeps `Meeting.wake_at` true after every change; the store finds what is due by it.
+
+Not here: what is then to be done (`upkeep`).
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from mailhook.core.conference import State
+from mailhook.core.meeting import Meeting, NoRoom, Rest, Room, desired
+
+
+def next_wake(meeting: Meeting, now: datetime, roll_after: timedelta) -> datetime | None:
+    """When the worker has to look at the meeting; None when nothing can become due by itself."""
+    conference = meeting.conference
+    if meeting.lease is not None:
+        return meeting.lease.until
+    if conference.state is State.RESERVED:
+        return _latest(conference.lease_until, None if meeting.wanted else meeting.delete_at)
+    if meeting.leftovers or meeting.suspects or conference.state is State.ENDING:
+        return now
+    wish = desired(meeting, now, roll_after)
+    match wish:
+        case NoRoom():
+            return now if meeting.link else None
+        case Rest(until, over):
+            unfinished = over and conference.state in {State.READY, State.ANNOUNCED}
+            return now if unfinished else until
+        case Room(spec, until):
+            reopened = conference.state is State.FINISHED
+            return now if spec != conference.applied or reopened else until
+        case _:
+            assert_never(wish)
+
+
+def _latest(*moments: datetime | None) -> datetime | None:
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+def awake(meeting: Meeting, now: datetime, roll_after: timedelta) -> Meeting:
+    """`meeting` with `wake_at` as its new state asks for; a failing one keeps its retry time."""
+    wake = next_wake(meeting, now, roll_after)
+    if meeting.error and wake is not None and meeting.wake_at is not None:
+        wake = max(wake, meeting.wake_at)
+    return replace(meeting, wake_at=wake)
