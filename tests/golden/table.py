@@ -3,7 +3,7 @@
 What: `run` hands in every .eml of a folder by SMTP and says what became of each; as a program,
 `python tests/golden/table.py [--trigger marker|always] FOLDER...`, it prints a table in Markdown. The envelope stands
 in FILE.envelope.json; where there is none, the organizer is the sender. Organizers of the messages that have no
-envelope of their own count as ours, and the clock stands at the date of the message.
+envelope of their own count as ours, and the clock stands before the event.
 
 Not here: what is right (test_golden).
 """
@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from mailhook.preview import envelope_of, read  # noqa: E402
 from tests.relay.rig import NOW, Client, Clock, World, with_secret, world  # noqa: E402
 
 OURS = "corp.example"
+GROUPWARE = f"noreply@{OURS}"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Mail:
     content: bytes
     sender: str
     recipients: tuple[str, ...]
-    order: tuple[int, str]
+    order: tuple[int, datetime, str]
     key: tuple[str, str]
     date: datetime
 
@@ -53,7 +54,7 @@ class Mail:
 
 @dataclass(frozen=True)
 class Passage:
-    """What became of a mail. `again`: what arrives when `arrived` is handed in once more."""
+    """What became of a mail. `again`: what arrives when `arrived` is handed in once more; `link`: of the conference."""
 
     mail: Mail
     arrived: bytes
@@ -61,18 +62,26 @@ class Passage:
     decision: str
     reason: str
     places: tuple[str, ...]
+    conference: str
+    link: str
 
     def expectation(self) -> dict[str, Any]:
         return {"decision": self.decision, "reason": self.reason, "places": list(self.places)}
 
 
 def envelope_file(path: Path) -> Path:
-    return path.with_suffix(".envelope.json")
+    """Of in.eml envelope.json, of NAME.eml NAME.envelope.json."""
+    return path.with_name("envelope.json" if path.name == "in.eml" else f"{path.stem}.envelope.json")
+
+
+def expected_file(path: Path) -> Path:
+    """Of in.eml expect.eml, of NAME.eml NAME.expect.eml."""
+    return path.with_name("expect.eml" if path.name == "in.eml" else f"{path.stem}.expect.eml")
 
 
 def mails(folder: Path) -> list[Mail]:
     """The folder's own messages, in the order in which they were captured, else by name."""
-    names = sorted(path for path in folder.glob("*.eml") if not path.name.endswith(".expect.eml"))
+    names = sorted(path for path in folder.glob("*.eml") if not path.name.endswith("expect.eml"))
     return sorted((_mail(path) for path in names), key=lambda mail: mail.order)
 
 
@@ -80,23 +89,32 @@ def _mail(path: Path) -> Mail:
     content = path.read_bytes()
     content += b"" if content.endswith(b"\r\n") else b"\r\n"  # SMTP carries nothing else (RFC 5321 §4.1.1.4)
     key, sender, recipients, date = _of_content(content)
-    order = 0
+    order, date = 0, date.astimezone(UTC)
     if envelope_file(path).exists():
         envelope = json.loads(envelope_file(path).read_text(encoding="utf-8"))
         sender, recipients, order = envelope["mail_from"], envelope["rcpt_to"], envelope.get("n", 0)
-    return Mail(path, content, sender, tuple(recipients), (order, path.name), key, date)
+    return Mail(path, content, sender, tuple(recipients), (order, date, path.name), key, date)
 
 
 def _of_content(content: bytes) -> tuple[tuple[str, str], str, tuple[str, ...], datetime]:
-    key, sender, recipients, date = ("", ""), "somebody@sender.example", ("anybody@partner.example",), NOW
+    key, sender, date = ("", ""), "somebody@sender.example", NOW
+    recipients: tuple[str, ...] = ("anybody@partner.example",)
     with suppress(Unreadable):
         parsed, invitation = read(content, Policy())
         envelope, date = envelope_of(parsed), message.date(parsed) or NOW
         sender, recipients = envelope.sender or sender, envelope.recipients or recipients
         if isinstance(invitation, Invitation):
             key = (invitation.key.organizer, invitation.key.uid)
+            date = min([date.astimezone(UTC), *_eves(invitation)])
             sender = invitation.key.organizer
-    return key, sender, recipients, date.astimezone(UTC)
+    return key, sender, recipients, date
+
+
+def _eves(invitation: Invitation) -> Iterator[datetime]:
+    """Moments before each event: some collections hold events that were over when they were mailed."""
+    for event in invitation.events:
+        if event.component.schedule is not None:
+            yield event.component.schedule.start.replace(tzinfo=UTC) - timedelta(days=2)
 
 
 async def run(folder: Path, trigger: str) -> list[Passage]:
@@ -104,7 +122,12 @@ async def run(folder: Path, trigger: str) -> list[Passage]:
     found = mails(folder)
     domains = {OURS, *(domain(mail.key[0]) for mail in found if mail.invented and mail.key[0])}
     limits = {"max_conferences_per_organizer_per_hour": 1000}
-    policy = {"trigger": trigger, "organizer_domains": tuple(sorted(domains)), **limits}
+    policy = {
+        "trigger": trigger,
+        "organizer_domains": tuple(sorted(domains)),
+        "trusted_senders": (GROUPWARE,),
+        **limits,
+    }
     clock = Clock()
     with tempfile.TemporaryDirectory() as place:
         store = await with_secret(Path(place) / "store.db")
@@ -117,7 +140,10 @@ async def _passage(here: World, mail: Mail) -> Passage:
     arrived = await _sent(here, mail, mail.content)
     story = here.stories[-1]
     again = await _sent(here, mail, arrived)
-    return Passage(mail, arrived, again, story["decision"], story["reason"], tuple(story["places"]))
+    conference = story["conference"]
+    link = here.sandbox.link(here.sandbox.conferences[conference]) if conference else ""
+    places = tuple(story["places"])
+    return Passage(mail, arrived, again, story["decision"], story["reason"], places, conference, link)
 
 
 async def _sent(here: World, mail: Mail, content: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """The whole relay in this process, between a client that a test leads and a receiving server it looks into.
 
-What: `world` starts a local Videomost, a sink and mailhook on free ports, with a clock that the test moves; `invitation`
-writes the mails; `Client` speaks SMTP.
+What: `world` starts a local Videomost, a sink and mailhook on free ports, with a clock that the test moves;
+`invitation` writes the mails; `Client` speaks SMTP.
 
 Not here: expectations.
 """
@@ -19,7 +19,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from mailhook.app import App, running
-from mailhook.config import Listen, NextHop, PolicySettings, Provider, Settings, StoreSettings, VideomostSettings
+from mailhook.config import (
+    Listen,
+    NextHop,
+    PolicySettings,
+    Provider,
+    Settings,
+    StoreSettings,
+    VideomostSettings,
+)
 from mailhook.core.itip import canonical
 from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.front.sink import Received, Sink
@@ -311,4 +319,6 @@ def invitation(event: Event, to: str = ANNA, **headers: str) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-ORDINARY = b"From: <ivan@corp.example>\r\nTo: <anna@partner.example>\r\nSubject: hello\r\n\r\nOrdinary \xff mail\r\n"
+ORDINARY = (
+    b"From: <ivan@corp.example>\r\nTo: <anna@partner.example>\r\nSubject: hello\r\n\r\nOrdinary \xff mail\r\n"
+)

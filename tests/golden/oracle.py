@@ -1,0 +1,230 @@
+"""What a rewritten invitation must be, told by the libraries `email` and `icalendar`.
+
+What: `check` compares a message with what was made of it: the same parts, the same components and properties but for
+ours, the link in every place where it belongs, and no other line changed.
+
+Not here: which messages are rewritten (expect.json).
+"""
+
+import html
+import re
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from email import message_from_bytes
+from email.message import Message
+from typing import Any
+from urllib.parse import unquote
+
+from icalendar import Calendar
+from icalendar.cal import Component
+
+KEYWORDS = {"", "videomost", "видеомост"}
+TEXT_MARKS = ("_______ Videomost _______", "_______ /Videomost ______")
+HTML_MARKS = ("<!-- videomost:begin -->", "<!-- videomost:end -->")
+EDITED = {"DESCRIPTION", "LOCATION", "URL", "CONFERENCE", "X-VIDEOMOST-CONFERENCE", "X-ALT-DESC"}
+PART_FIELDS = re.compile(rb"content-(length|type|transfer-encoding):|\s", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Expected:
+    link: str
+    conference: str
+
+
+def check(before: bytes, after: bytes, expected: Expected) -> None:
+    """AssertionError where `after` is not `before` with the link."""
+    old, new = message_from_bytes(before), message_from_bytes(after)
+    assert new["X-Mailhook-Conference"] == expected.conference
+    assert [k for k, _ in new.items() if k != "X-Mailhook-Conference"] == [k for k, _ in old.items()]
+    pairs = list(zip(leaves(old), leaves(new), strict=True))
+    edited = [one for one, other in pairs if _check_part(one, other, expected)]
+    assert any(map(is_calendar, edited))
+    texts = [one for one, _ in pairs if is_text(one)]
+    for kind in ("text/plain", "text/html"):
+        of_kind = [one for one in texts if one.get_content_type() == kind]
+        assert not of_kind or of_kind[0] in edited, f"no link in {kind}"
+    check_twins([other for _, other in pairs if is_calendar(other)])
+    check_lines(before, after, edited)
+
+
+def leaves(message: Message) -> list[Message]:
+    return [part for part in message.walk() if not part.is_multipart()]
+
+
+def is_calendar(part: Message) -> bool:
+    named = (part.get_filename() or "").lower().endswith(".ics")
+    return part.get_content_type() in {"text/calendar", "application/ics"} or named
+
+
+def is_text(part: Message) -> bool:
+    return part.get_content_maintype() == "text" and not is_calendar(part) and part.get_filename() is None
+
+
+def decoded(part: Message) -> bytes:
+    payload = part.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    return payload
+
+
+def encoded(part: Message) -> bytes:
+    """The body as it stands in the message."""
+    if str(part.get("content-transfer-encoding", "7bit")).lower() in {"7bit", "8bit", "binary"}:
+        return decoded(part)
+    payload = part.get_payload()
+    assert isinstance(payload, str)
+    return payload.encode("ascii")
+
+
+def _text(part: Message) -> str:
+    return decoded(part).decode(part.get_content_charset() or "utf-8", "replace")
+
+
+def _check_part(old: Message, new: Message, expected: Expected) -> bool:
+    """Whether the part is edited."""
+    assert _type(old) == _type(new)
+    if decoded(old) == decoded(new):
+        return False
+    if "content-length" in new:
+        stated, was = int(new["content-length"]), int(old["content-length"])
+        assert stated - was == len(encoded(new)) - len(encoded(old))
+    if is_calendar(old):
+        check_calendar(decoded(old), decoded(new), expected)
+    else:
+        check_text(old, new, expected)
+    return True
+
+
+def _type(part: Message) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in part.get_params() or [] if name != "charset"]
+
+
+# --- texts ---------------------------------------------------------------------------------------------
+
+
+def check_text(old: Message, new: Message, expected: Expected) -> None:
+    assert is_text(old)
+    before, after = _text(old), _text(new)
+    if old.get_content_type() == "text/html":
+        assert html.escape(expected.link) in after
+        assert without(after, HTML_MARKS) & without(before, HTML_MARKS)
+    else:
+        assert expected.link in [line.strip() for line in after.splitlines()]
+        assert without(after, TEXT_MARKS) & without(before, TEXT_MARKS)
+
+
+def without(text: str, marks: tuple[str, str]) -> set[str]:
+    """What the text may have been before it got its block: up to two line ends after that are the block's."""
+    begin, end = text.find(marks[0]), text.find(marks[1])
+    if begin < 0:
+        return {text}
+    assert end > begin
+    assert text.count(marks[0]) == text.count(marks[1]) == 1
+    head, tail = text[:begin], text[end + len(marks[1]) :]
+    tails = [tail, *(tail.removeprefix(eol * n) for eol in ("\n", "\r\n") for n in (1, 2))]
+    return {head + each for each in tails}
+
+
+# --- calendars -----------------------------------------------------------------------------------------
+
+
+def check_calendar(before: bytes, after: bytes, expected: Expected) -> None:
+    """New lines are folded; what is left of a line that was too long may stay so."""
+    old, new = set(re.split(rb"\r?\n", before)), set(re.split(rb"\r?\n", after))
+    long = [line.removeprefix(b" ") for line in new - old if len(line) > 75]
+    assert all(any(was.endswith(line) for was in old) for line in long)
+    _check_component(_calendar(before), _calendar(after), expected)
+
+
+def _calendar(data: bytes) -> Component:
+    return Calendar.from_ical(data)
+
+
+def _check_component(old: Component, new: Component, expected: Expected) -> None:
+    assert (old.name, old.errors) == (new.name, new.errors)
+    if old.name == "VEVENT":
+        _check_event(old, new, expected)
+    else:
+        assert _properties(old) == _properties(new)
+    for one, other in zip(old.subcomponents, new.subcomponents, strict=True):
+        _check_component(one, other, expected)
+
+
+def _properties(component: Component, skipped: frozenset[str] = frozenset()) -> list[tuple[str, str, str]]:
+    items = component.property_items(recursive=False, sorted=False)
+    return [(n, _ical(v), str(dict(getattr(v, "params", {})))) for n, v in items if n not in skipped]
+
+
+def _ical(value: Any) -> str:
+    return str(value.to_ical() if hasattr(value, "to_ical") else value)
+
+
+def _values(event: Component, name: str) -> list[str]:
+    found = event.get(name, [])
+    return [str(value) for value in (found if isinstance(found, list) else [found])]
+
+
+def _check_event(old: Component, new: Component, expected: Expected) -> None:
+    link = expected.link
+    assert _properties(old, frozenset(EDITED)) == _properties(new, frozenset(EDITED))
+    (description,) = _values(new, "DESCRIPTION")[:1]
+    assert link in [line.strip() for line in description.splitlines()]
+    before = "".join(_values(old, "DESCRIPTION")[:1])
+    assert without(description, TEXT_MARKS) & without(before, TEXT_MARKS)
+    assert _values(new, "LOCATION")[:1] == _location(_values(old, "LOCATION"), link)
+    assert _values(new, "URL")[:1] == (list(filter(None, _values(old, "URL")))[:1] or [link])
+    assert _values(new, "CONFERENCE") == [*_values(old, "CONFERENCE"), link]
+    assert _values(new, "X-VIDEOMOST-CONFERENCE") == [expected.conference]
+    _check_html_twins(old, new, link)
+
+
+def _location(before: list[str], link: str) -> list[str]:
+    present = before[0] if before else ""
+    return [link] if present.strip().casefold() in KEYWORDS else [present]
+
+
+def _check_html_twins(old: Component, new: Component, link: str) -> None:
+    for before, after in zip(_values(old, "X-ALT-DESC"), _values(new, "X-ALT-DESC"), strict=True):
+        one, other = (re.sub(r"\\([,;])", r"\1", each).replace("\\n", "\n") for each in (before, after))
+        assert html.escape(link) in other
+        assert without(other, HTML_MARKS) & without(one, HTML_MARKS)
+    params = getattr(old.get("DESCRIPTION"), "params", {})
+    if "ALTREP" in params:
+        twin = unquote(str(new["DESCRIPTION"].params["ALTREP"]))
+        assert html.escape(link) in twin
+        assert without(twin, HTML_MARKS) & without(unquote(str(params["ALTREP"])), HTML_MARKS)
+
+
+def check_twins(calendars: list[Message]) -> None:
+    """The calendar and its attached twin hold the same events."""
+    events = [
+        [_properties(event) for event in _calendar(decoded(each)).walk("VEVENT")]
+        for each in calendars
+        if decoded(each).strip()
+    ]
+    assert all(each == events[0] for each in events)
+
+
+# --- lines ---------------------------------------------------------------------------------------------
+
+
+def check_lines(before: bytes, after: bytes, edited: list[Message]) -> None:
+    """Only lines in the bodies of edited parts, and fields that describe these, are gone or other."""
+    spans: list[tuple[int, int]] = []
+    for part in edited:
+        spans.append(_span(before, part, spans[-1][1] if spans else 0))
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    offsets = [0]
+    for line in old:
+        offsets.append(offsets[-1] + len(line))
+    for tag, start, end, *_ in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        for number in range(start, end) if tag in {"replace", "delete"} else ():
+            at = offsets[number]
+            inside = any(first <= at <= last for first, last in spans)
+            assert inside or PART_FIELDS.match(old[number]), old[number]
+
+
+def _span(raw: bytes, part: Message, after: int) -> tuple[int, int]:
+    body = encoded(part)
+    start = raw.find(body, after)
+    assert start >= 0
+    return start, start + len(body)
