@@ -8,10 +8,11 @@ Not here: expectations.
 
 import asyncio
 import logging
+import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -322,3 +323,25 @@ def invitation(event: Event, to: str = ANNA, **headers: str) -> bytes:
 ORDINARY = (
     b"From: <ivan@corp.example>\r\nTo: <anna@partner.example>\r\nSubject: hello\r\n\r\nOrdinary \xff mail\r\n"
 )
+
+
+_LINK = re.compile(rb"^" + re.escape(PUBLIC.encode()) + rb"/service/join/\?\S+", re.MULTILINE)
+
+
+def link_in(content: bytes) -> str:
+    """The link that stands alone on its line in the text of a rewritten `invitation`, or ""."""
+    found = _LINK.search(content)
+    return found[0].decode() if found else ""
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let others run until `condition` holds."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - it may be anything, and tells nobody
+            await asyncio.sleep(0.005)
+
+
+def copies(event: Event, count: int = 20) -> list[tuple[str, bytes]]:
+    """One message per attendee of one invitation, as many groupwares send it: recipient and content."""
+    people = tuple(f"guest{number}@partner.example" for number in range(count))
+    return [(person, invitation(replace(event, attendees=people), person)) for person in people]

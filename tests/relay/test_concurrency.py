@@ -1,0 +1,213 @@
+"""Many copies of one invitation at once: one conference, one link, whoever creates it and whatever becomes of him."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mailhook.app import running, utc_now
+from mailhook.front.sink import Sink
+from mailhook.provider.sandbox import Sandbox
+from mailhook.provider.sandbox_faults import Fault
+from tests.relay.processes import serving, write_settings
+from tests.relay.rig import (
+    IVAN,
+    PUBLIC,
+    Client,
+    Event,
+    World,
+    copies,
+    invitation,
+    link_in,
+    settings_for,
+    until,
+    world,
+)
+
+SLOW = Fault(delay=0.3)
+"""Long enough for all copies to come while the first creates."""
+
+
+async def hand_in(port: int, recipient: str, content: bytes) -> int:
+    async with await Client.connect(port) as client:
+        return (await client.send(content, IVAN, recipient)).code
+
+
+def fresh() -> Event:
+    """For processes, whose clock cannot be moved."""
+    now = utc_now().replace(microsecond=0)
+    return Event(start=now + timedelta(days=7), stamp=now)
+
+
+def links(sink: Sink) -> list[str]:
+    return [link_in(message.content) for message in sink.messages]
+
+
+async def test_twenty_copies_at_once() -> None:
+    async with world() as here:
+        here.sandbox.faults["create"] = SLOW
+        sent = copies(Event())
+        codes = await asyncio.gather(*(hand_in(here.port, who, mail) for who, mail in sent))
+        assert codes == [250] * 20
+        assert links(here.sink) == [here.link()] * 20
+        assert here.calls("create") == 1
+        await here.settle()
+        meeting = await here.meeting(Event().uid)
+        assert meeting is not None
+        assert set(meeting.told) == {who for who, _ in sent}
+        assert len(here.rooms()[0].spec.participants) == 20
+
+
+async def test_two_apps_on_one_store(tmp_path: Path) -> None:
+    store = str(tmp_path / "store.db")
+    async with world(store=store) as here:
+        settings = settings_for(here.sandbox.url, here.sink.port, store=store)
+        async with running(settings, here.clock) as other:
+            here.sandbox.faults["create"] = SLOW
+            ports = [here.port, other.listener.port] * 10
+            sent = zip(ports, copies(Event()), strict=True)
+            codes = await asyncio.gather(*(hand_in(port, *mail) for port, mail in sent))
+            assert codes == [250] * 20
+            assert links(here.sink) == [here.link()] * 20
+            assert here.calls("create") == 1
+
+
+# --- the client of the one who creates ----------------------------------------------------------------
+
+
+@pytest.fixture
+async def creating() -> AsyncIterator[tuple[World, Client]]:
+    """A first client has handed in its copy, and the conference is being created."""
+    async with world() as here:
+        here.sandbox.faults["create"] = SLOW
+        async with await Client.connect(here.port) as leader:
+            await leader.begin(invitation(Event()), IVAN, "anna@partner.example")
+            await until(lambda: here.calls("create") == 1)
+            yield here, leader
+
+
+async def follow(here: World) -> None:
+    """A second copy gets the link, and the first one has arrived with it too."""
+    assert (
+        await hand_in(here.port, "boris@partner.example", invitation(Event(), "boris@partner.example")) == 250
+    )
+    await here.sink.wait_for(2)
+    assert links(here.sink) == [here.link()] * 2
+    assert here.calls("create") == 1
+
+
+async def test_the_leaders_client_half_closes(creating: tuple[World, Client]) -> None:
+    here, leader = creating
+    leader.writer.write_eof()
+    await follow(here)
+    assert (await leader.hear()).code == 250
+
+
+async def test_the_leaders_client_is_cut_off(creating: tuple[World, Client]) -> None:
+    here, leader = creating
+    leader.writer.transport.abort()
+    await follow(here)
+
+
+# --- processes ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def outside(tmp_path: Path) -> AsyncIterator[tuple[Sandbox, Sink, Path]]:
+    """A Videomost and a next hop, and settings for processes that share a store."""
+    async with AsyncExitStack() as stack:
+        sandbox, sink = Sandbox(public_url=PUBLIC), Sink()
+        await sandbox.start()
+        stack.push_async_callback(sandbox.stop)
+        await sink.start()
+        stack.push_async_callback(sink.close)
+        path = tmp_path / "mailhook.toml"
+        yield (
+            sandbox,
+            sink,
+            write_settings(path, hop=sink.port, base=sandbox.url, store=tmp_path / "store.db"),
+        )
+
+
+def creates(sandbox: Sandbox) -> int:
+    return sum(counter["create"] for counter in sandbox.counts.values())
+
+
+async def test_two_processes_on_one_store(outside: tuple[Sandbox, Sink, Path]) -> None:
+    sandbox, sink, settings = outside
+    async with serving(settings) as one, serving(settings) as other:
+        sandbox.faults["create"] = SLOW
+        sent = zip([one.port, other.port] * 10, copies(fresh()), strict=True)
+        assert await asyncio.gather(*(hand_in(port, *mail) for port, mail in sent)) == [250] * 20
+    (room,) = sandbox.conferences.values()
+    assert links(sink) == [sandbox.link(room)] * 20
+    assert creates(sandbox) == 1
+
+
+async def test_the_leading_process_is_killed_while_it_creates(outside: tuple[Sandbox, Sink, Path]) -> None:
+    sandbox, sink, settings = outside
+    event = fresh()
+    async with serving(settings) as leader, serving(settings) as other:
+        sandbox.faults["create"] = Fault(delay=60, times=1)
+        async with await Client.connect(leader.port) as client:
+            await client.begin(invitation(event), IVAN, "anna@partner.example")
+            await until(lambda: creates(sandbox) == 1)
+            following = asyncio.create_task(
+                hand_in(other.port, "boris@partner.example", invitation(event, "boris@partner.example"))
+            )
+            await leader.kill()
+        assert await following == 250
+        assert await hand_in(other.port, "anna@partner.example", invitation(event)) == 250
+    (room,) = sandbox.conferences.values()
+    assert links(sink) == [sandbox.link(room)] * 2
+    assert creates(sandbox) == 2
+
+
+# --- Videomost in trouble ------------------------------------------------------------------------------
+
+
+async def test_slower_than_the_deadline() -> None:
+    """The copies are asked to come again, and then find the conference that was created meanwhile."""
+    async with world({"deadline": timedelta(seconds=0.2)}) as here:
+        here.sandbox.faults["create"] = SLOW
+        sent = copies(Event(), 5)
+        assert await asyncio.gather(*(hand_in(here.port, *mail) for mail in sent)) == [451] * 5
+        await here.app.flight.close()  # waits for the creation
+        assert [await hand_in(here.port, *mail) for mail in sent] == [250] * 5
+        assert links(here.sink) == [here.link()] * 5
+        assert here.calls("create") == 1
+
+
+async def test_created_but_never_answered() -> None:
+    async with world() as here:
+        here.sandbox.faults["create"] = Fault(fail_after=True, times=1)
+        sent = copies(Event())
+        codes = await asyncio.gather(*(hand_in(here.port, *mail) for mail in sent))
+        assert set(codes) <= {250, 451}
+        again = [mail for mail, code in zip(sent, codes, strict=True) if code == 451]
+        assert [await hand_in(here.port, *mail) for mail in again] == [250] * len(again)
+        assert again
+        assert links(here.sink) == [here.link()] * 20
+
+
+async def test_down_and_up_again() -> None:
+    async with world() as here:
+        port = int(here.sandbox.url.rpartition(":")[2])
+        await here.sandbox.stop()
+        sent = copies(Event())
+        assert await asyncio.gather(*(hand_in(here.port, *mail) for mail in sent)) == [451] * 20
+        assert here.messages == []
+        await here.sandbox.start(port=port)
+        assert await asyncio.gather(*(hand_in(here.port, *mail) for mail in sent)) == [250] * 20
+        assert links(here.sink) == [here.link()] * 20
+
+
+async def test_two_meetings_have_two_links() -> None:
+    async with world() as here:
+        events = [Event(), replace(Event(), uid="meeting-2@corp.example")]
+        await asyncio.gather(*(hand_in(here.port, *mail) for event in events for mail in copies(event, 5)))
+        assert len(set(links(here.sink))) == len(here.rooms()) == 2
