@@ -204,10 +204,16 @@ def read_templates(folder: Path) -> dict[str, str]:
 def background(work: Coroutine[object, object, None]) -> Iterator[None]:
     """Runs `work` until the context is left."""
     task = asyncio.create_task(work)
+    task.add_done_callback(_tell_of_death)
     try:
         yield
     finally:
         task.cancel()
+
+
+def _tell_of_death(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (fault := task.exception()) is not None:
+        journal.event("worker-died", error=f"{type(fault).__name__}: {fault}; restart mailhook")
 
 
 async def stop_signal() -> None:

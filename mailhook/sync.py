@@ -86,8 +86,12 @@ class Sync:
     async def once(self) -> int:
         """Work on what is due now; how many meetings that were."""
         keys = await self._store.due(AT_ONCE)
-        await asyncio.gather(*(self.bring(key) for key in keys))
-        return len(keys)
+        results = await asyncio.gather(*(self.bring(key) for key in keys), return_exceptions=True)
+        for key, fault in zip(keys, results, strict=True):
+            if fault is not None:
+                # Its lease ends by itself, and then it is tried again; the others go on.
+                journal.event("conference-fault", uid=key.uid, error=f"{type(fault).__name__}: {fault}")
+        return sum(fault is None for fault in results)
 
     async def _purge_sometimes(self) -> None:
         now = self._clock()
