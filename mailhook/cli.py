@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mailhook import admin, app, journal
 from mailhook.config import PolicySettings, Provider, Settings, load, problems
+from mailhook.core.conference import State
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import Meeting
 from mailhook.core.policy import domain
@@ -293,9 +294,11 @@ def _conferences_delete(options: argparse.Namespace) -> int:
         for meeting in meetings:
             await admin.remove(store, meeting.key, settings.policy)
             await _bring(settings, store, meeting)
-            after = await store.get(meeting.key)
-            rows = [admin.overview(after or meeting, settings.policy, app.utc_now())]
-            _print(rows, as_json=options.json, empty="")
+            after = await store.get(meeting.key) or meeting
+            _print([admin.overview(after, settings.policy, app.utc_now())], as_json=options.json, empty="")
+            if after.conference.state is State.ENDING:
+                print(f"mailhook: not deleted yet, will be tried again: {after.error}", file=sys.stderr)
+                return NOT_IN_ORDER
         return OK if meetings else NOT_IN_ORDER
 
     return _with_store(options, act)
@@ -312,7 +315,7 @@ async def _bring(settings: Settings, store: Store, meeting: Meeting) -> None:
 
 
 def _pending_list(options: argparse.Namespace) -> int:
-    async def act(settings: Settings, store: Store) -> int:
+    async def act(_: Settings, store: Store) -> int:
         now = app.utc_now()
         rows = [admin.pending(meeting) for meeting in await store.all() if admin.is_pending(meeting, now)]
         _print(rows, as_json=options.json, empty="nothing is pending")

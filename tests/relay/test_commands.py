@@ -1,0 +1,212 @@
+"""The commands for the administrator, on a store that the relay has written."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailhook.app import utc_now
+from mailhook.cli import main
+from mailhook.provider.sandbox import Sandbox
+from mailhook.provider.sandbox_faults import Fault
+from tests.relay.processes import write_settings
+from tests.relay.rig import ANNA, IVAN, PUBLIC, Client, Clock, Event, invitation, world
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+SECRETS = ("confpass", "confid", "/service/join/")
+
+
+@dataclass
+class Office:
+    """A store with one conference and one that could not be created yet; `run` is the command line."""
+
+    settings: Path
+    output: pytest.CaptureFixture[str]
+
+    def run(self, *arguments: str, expect: int = 0) -> str:
+        """Standard output, or standard error where the command fails."""
+        status = main([*arguments, "--config", str(self.settings)])
+        said = self.output.readouterr()
+        assert (status, said.err if not status else "") == (expect, "")
+        return said.out + said.err
+
+    def rows(self, *arguments: str) -> list[dict[str, Any]]:
+        rows = json.loads(self.run(*arguments, "--json"))
+        assert isinstance(rows, list)
+        return rows
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A command sets logging up for a process that is its own."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def office(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Office:
+    """The sandbox has stopped meanwhile."""
+    store, now = tmp_path / "store.db", utc_now()
+
+    async def fill() -> str:
+        async with world({"on_failure": "pass"}, store=str(store), clock=Clock(now)) as here:
+            event = Event(uid="held", start=now + timedelta(days=7), stamp=now)
+            async with await Client.connect(here.port) as client:
+                assert (await client.send(invitation(event), IVAN, ANNA)).code == 250
+                here.sandbox.faults["create"] = Fault(status=503)
+                event = replace(event, uid="failed")
+                assert (await client.send(invitation(event), IVAN, ANNA)).code == 250
+            return here.sandbox.url
+
+    base = asyncio.run(fill())
+    settings = write_settings(tmp_path / "mailhook.toml", hop=25, base=base, store=store)
+    settings.chmod(0o600)
+    return Office(settings, capsys)
+
+
+def test_conferences_list(office: Office) -> None:
+    rows = {row["uid"]: row for row in office.rows("conferences", "list")}
+    assert set(rows) == {"held", "failed"}
+    held = rows["held"]
+    assert (held["organizer"], held["state"], held["holders"], held["topic"]) == (
+        IVAN,
+        "announced",
+        1,
+        "Бюджет",
+    )
+    assert held["next"]
+    assert held["conference_id"]
+    assert rows["failed"]["conference_id"] is None
+    text = office.run("conferences", "list")
+    assert len(text.splitlines()) == 2
+    assert not any(secret in text for secret in SECRETS)
+
+
+def test_conferences_show_hides_the_link_unless_asked(office: Office) -> None:
+    (row,) = office.rows("conferences", "show", "held")
+    assert row["told"] == {ANNA: ["all"]}
+    assert row["participants"] == [ANNA]
+    for text in (json.dumps(row), office.run("conferences", "show", "held")):
+        assert not any(secret in text for secret in SECRETS)
+    (row,) = office.rows("conferences", "show", "held", "--links")
+    assert row["join_link"].startswith(f"{PUBLIC}/service/join/?")
+    assert row["join_link"] in office.run("conferences", "show", "held", "--links").replace('"', "")
+
+
+def test_a_conference_is_found_by_its_id_and_by_its_organizer(office: Office) -> None:
+    (row,) = office.rows("conferences", "show", "held")
+    assert office.rows("conferences", "show", row["conference_id"]) == [row]
+    assert len(office.rows("conferences", "show", IVAN)) == 2
+
+
+def test_what_nobody_knows(office: Office) -> None:
+    assert "no conference is known by 'nothing'" in office.run("conferences", "show", "nothing", expect=1)
+    assert "no conference is known by 'nothing'" in office.run("conferences", "delete", "nothing", expect=1)
+
+
+def test_delete_wants_one_conference(office: Office) -> None:
+    assert "names 2 conferences" in office.run("conferences", "delete", IVAN, expect=2)
+    assert {row["state"] for row in office.rows("conferences", "list")} == {"announced", "reserved"}
+
+
+def test_delete_while_videomost_is_down_is_remembered(office: Office) -> None:
+    assert "not deleted yet" in office.run("conferences", "delete", "held", expect=1)
+    (row,) = [row for row in office.rows("pending", "list") if row["uid"] == "held"]
+    assert row["state"] == "ending"
+    assert row["attempts"] == 1
+    assert row["tried_again"]
+
+
+def test_delete_at_the_provider(office: Office) -> None:
+    port = int(office.settings.read_text(encoding="utf-8").partition("127.0.0.1:")[2].partition('"')[0])
+
+    async def delete() -> int:
+        sandbox = Sandbox()
+        await sandbox.start(port=port)
+        try:
+            await asyncio.to_thread(office.run, "conferences", "delete", "held")
+        finally:
+            await sandbox.stop()
+        return sum(counter["delete"] for counter in sandbox.counts.values())
+
+    assert asyncio.run(delete()) == 1
+    (row,) = [row for row in office.rows("conferences", "list") if row["uid"] == "held"]
+    assert row["state"] == "gone"
+
+
+def test_pending(office: Office) -> None:
+    (row,) = office.rows("pending", "list")
+    assert (row["uid"], row["attempts"]) == ("failed", 1)
+    assert row["why"]
+    waits = row["tried_again"]
+    (row,) = office.rows("pending", "retry", "failed")
+    assert row["uid"] == "failed"
+    (row,) = office.rows("pending", "list")
+    assert row["tried_again"] < waits
+    assert not any(secret in office.run("pending", "list") for secret in SECRETS)
+
+
+def test_check(office: Office) -> None:
+    assert office.run("check").endswith("no errors\n")
+    with office.settings.open("a", encoding="utf-8") as file:
+        file.write('[templates]\nlanguage = "xx"\n[listn]\nport = 1\n')
+    wrong = office.run("check", expect=2)
+    assert "templates.language" in wrong
+    assert "listn" in wrong
+
+
+def test_a_missing_settings_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["conferences", "list", "--config", str(tmp_path / "none.toml")]) == 2
+    assert "none.toml" in capsys.readouterr().err
+
+
+# --- preview ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "decision", "reason"),
+    [
+        ("zimbra-series/in.eml", "rewrite", "rewritten"),
+        ("zimbra-series/cancel.eml", "pass", "cancel"),
+        ("anyone-opt-out/in.eml", "pass", "opted-out"),
+        ("anyone-bounce/in.eml", "pass", "no-calendar"),
+        ("sogo/11a-reply-accepted-karl_partner.example.eml", "pass", "method-reply"),
+    ],
+)
+def test_preview(
+    message: str, decision: str, reason: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    before, output = (GOLDEN / message).read_bytes(), tmp_path / "new.eml"
+    assert main(["preview", str(GOLDEN / message), "--output", str(output)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"decision: {decision}\nreason:   {reason}")
+    assert (output.read_bytes() != before) == (decision == "rewrite")
+    assert ("--- as it came" in said) == (decision == "rewrite")
+    assert (GOLDEN / message).read_bytes() == before
+
+
+def test_preview_with_settings_touches_nothing(office: Office) -> None:
+    before = office.run("conferences", "list", "--json")
+    said = office.run("preview", str(GOLDEN / "zimbra-series" / "in.eml"))
+    assert said.startswith("decision: rewrite")
+    assert "places:   text/plain, text/html" in said
+    assert office.run("conferences", "list", "--json") == before
+
+
+def test_preview_of_somebody_elses_invitation(office: Office) -> None:
+    said = office.run("preview", str(GOLDEN / "anyone-foreign-organizer" / "in.eml"))
+    assert said.startswith("decision: pass\nreason:   foreign-organizer")
+
+
+def test_preview_without_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["preview", "/nowhere/none.eml"]) == 2
+    assert "none.eml" in capsys.readouterr().err
