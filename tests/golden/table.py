@@ -28,6 +28,7 @@ from mailhook.core import message  # noqa: E402
 from mailhook.core.itip import Invitation  # noqa: E402
 from mailhook.core.policy import Policy, domain  # noqa: E402
 from mailhook.errors import Unreadable  # noqa: E402
+from mailhook.front.sink import EXTENSIONS, Sink  # noqa: E402
 from mailhook.preview import envelope_of, read  # noqa: E402
 from tests.relay.rig import NOW, Client, Clock, World, with_secret, world  # noqa: E402
 
@@ -117,8 +118,8 @@ def _eves(invitation: Invitation) -> Iterator[datetime]:
             yield event.component.schedule.start.replace(tzinfo=UTC) - timedelta(days=2)
 
 
-async def run(folder: Path, trigger: str) -> list[Passage]:
-    """All messages of `folder`, with one store and one Videomost."""
+async def run(folder: Path, trigger: str, extensions: tuple[str, ...] = EXTENSIONS) -> list[Passage]:
+    """All messages of `folder`, with one store and one Videomost; `extensions`: of the next hop."""
     found = mails(folder)
     domains = {OURS, *(domain(mail.key[0]) for mail in found if mail.invented and mail.key[0])}
     limits = {"max_conferences_per_organizer_per_hour": 1000}
@@ -131,7 +132,7 @@ async def run(folder: Path, trigger: str) -> list[Passage]:
     clock = Clock()
     with tempfile.TemporaryDirectory() as place:
         store = await with_secret(Path(place) / "store.db")
-        async with world(policy, store=store, clock=clock) as here:
+        async with world(policy, store=store, clock=clock, sink=Sink(extensions=extensions)) as here:
             return [await _passage(here, mail) for mail in found]
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
+from mailhook.front.sink import EXTENSIONS
 from tests.golden.oracle import Expected, check
 from tests.golden.table import Mail, Passage, envelope_file, expected_file, mails, run
 
@@ -86,6 +87,18 @@ def test_one_link_per_meeting(folder: Path) -> None:
             links[each.mail.key].add(each.link)
     assert all(len(each) == 1 for each in links.values())
     assert len(set().union(*links.values())) == len(links)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name)
+def test_a_next_hop_without_8bitmime(folder: Path) -> None:
+    """Nothing becomes 8-bit that was not; and the rest is the same."""
+    extensions = tuple(each for each in EXTENSIONS if each != "8BITMIME")
+    seen = asyncio.run(run(folder, "always", extensions))
+    for each in seen:
+        assert each.arrived.isascii() or not each.mail.content.isascii()
+        if each.decision == "rewrite":
+            check(each.mail.content, each.arrived, Expected(each.link, each.conference))
+    assert [each.expectation() for each in seen] == [each.expectation() for each in passages(folder)]
 
 
 def test_every_message_has_its_envelope() -> None:

@@ -211,3 +211,31 @@ async def test_two_meetings_have_two_links() -> None:
         events = [Event(), replace(Event(), uid="meeting-2@corp.example")]
         await asyncio.gather(*(hand_in(here.port, *mail) for event in events for mail in copies(event, 5)))
         assert len(set(links(here.sink))) == len(here.rooms()) == 2
+
+
+async def test_two_revisions_at_once() -> None:
+    async with world() as here:
+        here.sandbox.faults["create"] = SLOW
+        first = replace(Event(), attendees=("anna@partner.example", "boris@partner.example"))
+        second = replace(first, sequence=1, start=first.start + timedelta(days=1))
+        mails = [
+            ("anna@partner.example", invitation(first)),
+            ("boris@partner.example", invitation(second, "boris@partner.example")),
+        ]
+        assert await asyncio.gather(*(hand_in(here.port, *mail) for mail in mails)) == [250] * 2
+        await here.settle()
+        assert links(here.sink) == [here.link()] * 2
+        assert here.rooms()[0].spec.start == second.start
+
+
+async def test_a_cancel_during_the_creation(creating: tuple[World, Client]) -> None:
+    """The CANCEL passes at once. The room, of which nobody is to know any more, goes."""
+    here, leader = creating
+    stamp = Event().stamp + timedelta(minutes=1)
+    cancel = invitation(replace(Event(), method="CANCEL", sequence=1, stamp=stamp))
+    assert await here.passes(cancel) == cancel
+    assert (await leader.hear()).code == 250
+    await here.settle()
+    here.clock.forward(timedelta(days=2))
+    await here.settle()
+    assert here.rooms() == []
