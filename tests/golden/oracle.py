@@ -35,7 +35,7 @@ def check(before: bytes, after: bytes, expected: Expected) -> None:
     """AssertionError where `after` is not `before` with the link."""
     old, new = message_from_bytes(before), message_from_bytes(after)
     assert new["X-Mailhook-Conference"] == expected.conference
-    assert [k for k, _ in new.items() if k != "X-Mailhook-Conference"] == [k for k, _ in old.items()]
+    assert _names(old) == _names(new)
     pairs = list(zip(leaves(old), leaves(new), strict=True))
     edited = [one for one, other in pairs if _check_part(one, other, expected)]
     assert any(map(is_calendar, edited))
@@ -45,6 +45,11 @@ def check(before: bytes, after: bytes, expected: Expected) -> None:
         assert not of_kind or of_kind[0] in edited, f"no link in {kind}"
     check_twins([other for _, other in pairs if is_calendar(other)])
     check_lines(before, after, edited)
+
+
+def _names(message: Message) -> list[str]:
+    """Fields but for the marker, and one that a message which is all calendar may come to need."""
+    return [name for name in message if name not in {"X-Mailhook-Conference", "Content-Transfer-Encoding"}]
 
 
 def leaves(message: Message) -> list[Message]:
@@ -113,15 +118,15 @@ def check_text(old: Message, new: Message, expected: Expected) -> None:
 
 
 def without(text: str, marks: tuple[str, str]) -> set[str]:
-    """What the text may have been before it got its block: up to two line ends after that are the block's."""
+    """What the text may have been before it got its block: up to two line ends on each side are the block's."""
     begin, end = text.find(marks[0]), text.find(marks[1])
     if begin < 0:
         return {text}
     assert end > begin
     assert text.count(marks[0]) == text.count(marks[1]) == 1
     head, tail = text[:begin], text[end + len(marks[1]) :]
-    tails = [tail, *(tail.removeprefix(eol * n) for eol in ("\n", "\r\n") for n in (1, 2))]
-    return {head + each for each in tails}
+    ends = [eol * count for eol in ("\n", "\r\n") for count in (0, 1, 2)]
+    return {head.removesuffix(before) + tail.removeprefix(after) for before in ends for after in ends}
 
 
 # --- calendars -----------------------------------------------------------------------------------------
@@ -131,7 +136,7 @@ def check_calendar(before: bytes, after: bytes, expected: Expected) -> None:
     """New lines are folded; what is left of a line that was too long may stay so."""
     old, new = set(re.split(rb"\r?\n", before)), set(re.split(rb"\r?\n", after))
     long = [line.removeprefix(b" ") for line in new - old if len(line) > 75]
-    assert all(any(was.endswith(line) for was in old) for line in long)
+    assert all(any(line in was for was in old) for line in long)
     _check_component(_calendar(before), _calendar(after), expected)
 
 

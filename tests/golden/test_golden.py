@@ -9,6 +9,12 @@ from typing import Any, Literal
 
 import pytest
 
+from mailhook.app import make_wording
+from mailhook.config import Settings
+from mailhook.core.message import read
+from mailhook.core.rewrite import Options, rewrite
+from mailhook.core.splices import Position
+from mailhook.core.wording import Variables
 from mailhook.front.sink import EXTENSIONS
 from tests.golden.oracle import Expected, check
 from tests.golden.table import Mail, Passage, envelope_file, expected_file, mails, run
@@ -99,6 +105,24 @@ def test_a_next_hop_without_8bitmime(folder: Path) -> None:
         if each.decision == "rewrite":
             check(each.mail.content, each.arrived, Expected(each.link, each.conference))
     assert [each.expectation() for each in seen] == [each.expectation() for each in passages(folder)]
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("position", ["top", "bottom"])
+def test_every_wording_everywhere(position: Position, language: str) -> None:
+    """All messages that can be rewritten, wanted or not; and twice is once."""
+    expected = Expected("https://videomost.corp.example/service/join/?confid=a&confpass=1", "a")
+    variables = Variables(expected.link, "Topic", "", "ivan@corp.example", "", "a", test=False)
+    block = make_wording(Settings()).render(language, variables)
+    options = Options(position=position, keywords=("videomost",))
+    rewritten = 0
+    for mail in MAILS:
+        once = rewrite(read(mail.content), block, expected.link, "a", options)
+        if once.places:
+            rewritten += 1
+            check(mail.content, once.content, expected)
+            assert rewrite(read(once.content), block, expected.link, "a", options).content == once.content
+    assert rewritten > len(MAILS) / 2
 
 
 def test_every_message_has_its_envelope() -> None:
