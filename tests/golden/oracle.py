@@ -230,6 +230,6 @@ def check_lines(before: bytes, after: bytes, edited: list[Message]) -> None:
 
 def _span(raw: bytes, part: Message, after: int) -> tuple[int, int]:
     body = encoded(part)
-    start = raw.find(body, after)
-    assert start >= 0
-    return start, start + len(body)
+    ends = (raw.find(eol * 2 + body, after - 4 if after else 0) for eol in (b"\r\n", b"\n"))
+    start = min(at for at in ends if at >= 0)
+    return start, start + len(body) + 4
