@@ -1,6 +1,6 @@
 """`mailhook serve` that kills itself (SIGKILL) at a named instant.
 
-    runner.py STEP COUNT serve --config FILE
+    python -m tests.crash.runner STEP COUNT serve --config FILE
 
 STEP is a name that `mailhook.journal.step` is called with, or "any"; the process dies at the COUNT-th of them. With the
 STEP "moment" it dies COUNT milliseconds after the first step of any name, wherever it then is.

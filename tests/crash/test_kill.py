@@ -20,7 +20,7 @@ from tests.peers.waiting import eventually_async
 
 pytestmark = pytest.mark.peers
 
-RUNNER = Path(__file__).with_name("runner.py")
+RUNNER = ("-m", "tests.crash.runner")
 
 UPKEEP = ("claimed", "done")
 CREATION = ("reserved", "created", "confirmed", "create")
@@ -85,7 +85,7 @@ def _kills(dice: random.Random) -> list[tuple[str, int]]:
 
 async def _killed_at(place: Site, step: str, number: int, mails: Sequence[tuple[str, bytes]]) -> None:
     """Run, with `mails` and what is left of earlier ones in flight, until the kill."""
-    await place.mailhook.start(str(RUNNER), step, str(number), "serve", "--config", str(place.config))
+    await place.mailhook.start(*RUNNER, step, str(number), "serve", "--config", str(place.config))
     await place.postfix.flush()
     await _submitted(place, mails)
     assert await place.mailhook.ended() == -signal.SIGKILL, (step, number)

@@ -5,6 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
+from tests.peers.fragments import ROOT
 from tests.peers.waiting import eventually
 
 
@@ -32,6 +33,7 @@ class Daemon:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *(arguments or self._arguments),
+                cwd=ROOT,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
