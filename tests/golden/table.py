@@ -30,7 +30,8 @@ from mailhook.core.policy import Policy, domain  # noqa: E402
 from mailhook.errors import Unreadable  # noqa: E402
 from mailhook.front.sink import EXTENSIONS, Sink  # noqa: E402
 from mailhook.preview import envelope_of, read  # noqa: E402
-from tests.relay.rig import NOW, Client, Clock, World, with_secret, world  # noqa: E402
+from tests.relay.mails import NOW  # noqa: E402
+from tests.relay.rig import Client, Clock, World, with_secret, world  # noqa: E402
 
 OURS = "corp.example"
 GROUPWARE = f"noreply@{OURS}"

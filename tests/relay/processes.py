@@ -6,11 +6,16 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
-from tests.relay.rig import PATIENCE, PUBLIC
+from mailhook.app import utc_now
+from mailhook.front.sink import Sink
+from mailhook.provider.sandbox import Sandbox
+from tests.relay.mails import PUBLIC, Event
+from tests.relay.rig import PATIENCE
 
 SETTINGS = """
 [listen]
@@ -87,3 +92,34 @@ async def _port(process: asyncio.subprocess.Process, log: list[str]) -> int:
                     return int(told["port"])
             assert process.returncode is None, "".join(log)
             await asyncio.sleep(0.01)
+
+
+@dataclass
+class Outside:
+    """A Videomost and a next hop, and the settings of processes that share a store."""
+
+    sandbox: Sandbox
+    sink: Sink
+    settings: Path
+
+
+@asynccontextmanager
+async def outside_of(place: Path) -> AsyncIterator[Outside]:
+    sandbox, sink = Sandbox(public_url=PUBLIC), Sink()
+    async with AsyncExitStack() as stack:
+        await sandbox.start()
+        stack.push_async_callback(sandbox.stop)
+        await sink.start()
+        stack.push_async_callback(sink.close)
+        store, path = place / "store.db", place / "mailhook.toml"
+        yield Outside(sandbox, sink, write_settings(path, hop=sink.port, base=sandbox.url, store=store))
+
+
+def creates(sandbox: Sandbox) -> int:
+    return sum(counter["create"] for counter in sandbox.counts.values())
+
+
+def fresh() -> Event:
+    """For processes, whose clock cannot be moved."""
+    now = utc_now().replace(microsecond=0)
+    return Event(start=now + timedelta(days=7), stamp=now)

@@ -1,20 +1,18 @@
 """The whole relay in this process, between a client that a test leads and a receiving server it looks into.
 
-What: `world` starts a local Videomost, a sink and mailhook on free ports, with a clock that the test moves;
-`invitation` writes the mails; `Client` speaks SMTP.
+What: `world` starts a local Videomost, a sink and mailhook on free ports, with a clock that the test moves; `Client`
+speaks SMTP.
 
-Not here: expectations.
+Not here: the mails (mails), expectations.
 """
 
 import asyncio
 import logging
-import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -37,14 +35,11 @@ from mailhook.provider.sandbox_rooms import Room
 from mailhook.smtp.content import dot_stuff
 from mailhook.smtp.replies import Reply, ReplyParser
 from mailhook.store.sqlite import SqliteStore
+from tests.relay.mails import ANNA, IVAN, NOW, PUBLIC
 
-NOW = datetime(2026, 11, 23, 0, 30, tzinfo=UTC)
-PUBLIC = "https://videomost.corp.example"
 SECRET = bytes(range(32))
 PATIENCE = 30.0
 """Seconds after which a test that waits for something has failed."""
-
-IVAN, ANNA, BORIS = "ivan@corp.example", "anna@partner.example", "boris@partner.example"
 
 
 @dataclass
@@ -239,109 +234,8 @@ async def with_secret(path: Path) -> str:
     return str(path)
 
 
-# --- mails ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Event:
-    """One revision of a meeting, as its organizer's calendar server would mail it."""
-
-    uid: str = "meeting-1@corp.example"
-    method: str = "REQUEST"
-    sequence: int = 0
-    organizer: str = IVAN
-    attendees: tuple[str, ...] = (ANNA,)
-    summary: str = "Бюджет"
-    location: str = "Videomost"
-    description: str = "Повестка"
-    start: datetime = NOW + timedelta(days=7)
-    hours: int = 1
-    stamp: datetime = NOW
-    extra: tuple[str, ...] = ()
-    headers: tuple[str, ...] = ()
-
-    def calendar(self) -> str:
-        lines = [
-            "BEGIN:VCALENDAR",
-            "VERSION:2.0",
-            "PRODID:-//corp.example//Test//EN",
-            f"METHOD:{self.method}",
-            "BEGIN:VEVENT",
-            f"UID:{self.uid}",
-            f"DTSTAMP:{self.stamp:%Y%m%dT%H%M%SZ}",
-            f"DTSTART:{self.start:%Y%m%dT%H%M%SZ}",
-            f"DTEND:{self.start + timedelta(hours=self.hours):%Y%m%dT%H%M%SZ}",
-            f"SEQUENCE:{self.sequence}",
-            f"SUMMARY:{self.summary}",
-            f"LOCATION:{self.location}",
-            f"DESCRIPTION:{self.description}",
-            f"ORGANIZER:mailto:{self.organizer}",
-            *(f"ATTENDEE;CUTYPE=INDIVIDUAL:mailto:{address}" for address in self.attendees),
-            *self.extra,
-            "END:VEVENT",
-            "END:VCALENDAR",
-            "",
-        ]
-        return "\r\n".join(lines)
-
-
-def invitation(event: Event, to: str = ANNA, **headers: str) -> bytes:
-    """The mail to one attendee; `headers` are added, with "_" for "-"."""
-    lines = [
-        f"From: <{event.organizer}>",
-        f"To: <{to}>",
-        f"Subject: {event.method} {event.sequence}",
-        f"Date: {format_datetime(event.stamp)}",
-        f"Message-ID: <{event.uid}.{event.method}.{event.sequence}.{to}>",
-        *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
-        *event.headers,
-        "MIME-Version: 1.0",
-        'Content-Type: multipart/alternative; boundary="=_test"',
-        "",
-        "--=_test",
-        "Content-Type: text/plain; charset=utf-8",
-        "Content-Transfer-Encoding: 8bit",
-        "",
-        f"Вы приглашены: {event.summary}",
-        "",
-        "--=_test",
-        "Content-Type: text/html; charset=utf-8",
-        "Content-Transfer-Encoding: 8bit",
-        "",
-        f"<html><body><p>Вы приглашены: {event.summary}</p></body></html>",
-        "--=_test",
-        f"Content-Type: text/calendar; charset=utf-8; method={event.method}",
-        "Content-Transfer-Encoding: 8bit",
-        "",
-        event.calendar().rstrip("\r\n"),
-        "--=_test--",
-        "",
-    ]
-    return "\r\n".join(lines).encode()
-
-
-ORDINARY = (
-    b"From: <ivan@corp.example>\r\nTo: <anna@partner.example>\r\nSubject: hello\r\n\r\nOrdinary \xff mail\r\n"
-)
-
-
-_LINK = re.compile(rb"^" + re.escape(PUBLIC.encode()) + rb"/service/join/\?\S+", re.MULTILINE)
-
-
-def link_in(content: bytes) -> str:
-    """The link that stands alone on its line in the text of a rewritten `invitation`, or ""."""
-    found = _LINK.search(content)
-    return found[0].decode() if found else ""
-
-
 async def until(condition: Callable[[], bool]) -> None:
     """Let others run until `condition` holds."""
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - it may be anything, and tells nobody
             await asyncio.sleep(0.005)
-
-
-def copies(event: Event, count: int = 20) -> list[tuple[str, bytes]]:
-    """One message per attendee of one invitation, as many groupwares send it: recipient and content."""
-    people = tuple(f"guest{number}@partner.example" for number in range(count))
-    return [(person, invitation(replace(event, attendees=people), person)) for person in people]

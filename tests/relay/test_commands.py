@@ -15,8 +15,9 @@ from mailhook.app import utc_now
 from mailhook.cli import main
 from mailhook.provider.sandbox import Sandbox
 from mailhook.provider.sandbox_faults import Fault
+from tests.relay.mails import ANNA, IVAN, PUBLIC, Event, invitation
 from tests.relay.processes import write_settings
-from tests.relay.rig import ANNA, IVAN, PUBLIC, Client, Clock, Event, invitation, world
+from tests.relay.rig import Client, Clock, world
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SECRETS = ("confpass", "confid", "/service/join/")

@@ -2,31 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from mailhook.app import running, utc_now
+from mailhook.app import running
 from mailhook.front.sink import Sink
-from mailhook.provider.sandbox import Sandbox
 from mailhook.provider.sandbox_faults import Fault
-from tests.relay.processes import serving, write_settings
-from tests.relay.rig import (
-    IVAN,
-    PUBLIC,
-    Client,
-    Event,
-    World,
-    copies,
-    invitation,
-    link_in,
-    settings_for,
-    until,
-    world,
-)
+from tests.relay.mails import IVAN, Event, copies, invitation, link_in
+from tests.relay.processes import Outside, creates, fresh, serving
+from tests.relay.rig import Client, World, settings_for, until, world
 
 SLOW = Fault(delay=0.3)
 """Long enough for all copies to come while the first creates."""
@@ -35,12 +22,6 @@ SLOW = Fault(delay=0.3)
 async def hand_in(port: int, recipient: str, content: bytes) -> int:
     async with await Client.connect(port) as client:
         return (await client.send(content, IVAN, recipient)).code
-
-
-def fresh() -> Event:
-    """For processes, whose clock cannot be moved."""
-    now = utc_now().replace(microsecond=0)
-    return Event(start=now + timedelta(days=7), stamp=now)
 
 
 def links(sink: Sink) -> list[str]:
@@ -116,29 +97,8 @@ async def test_the_leaders_client_is_cut_off(creating: tuple[World, Client]) -> 
 # --- processes ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def outside(tmp_path: Path) -> AsyncIterator[tuple[Sandbox, Sink, Path]]:
-    """A Videomost and a next hop, and settings for processes that share a store."""
-    async with AsyncExitStack() as stack:
-        sandbox, sink = Sandbox(public_url=PUBLIC), Sink()
-        await sandbox.start()
-        stack.push_async_callback(sandbox.stop)
-        await sink.start()
-        stack.push_async_callback(sink.close)
-        path = tmp_path / "mailhook.toml"
-        yield (
-            sandbox,
-            sink,
-            write_settings(path, hop=sink.port, base=sandbox.url, store=tmp_path / "store.db"),
-        )
-
-
-def creates(sandbox: Sandbox) -> int:
-    return sum(counter["create"] for counter in sandbox.counts.values())
-
-
-async def test_two_processes_on_one_store(outside: tuple[Sandbox, Sink, Path]) -> None:
-    sandbox, sink, settings = outside
+async def test_two_processes_on_one_store(outside: Outside) -> None:
+    sandbox, sink, settings = outside.sandbox, outside.sink, outside.settings
     async with serving(settings) as one, serving(settings) as other:
         sandbox.faults["create"] = SLOW
         sent = zip([one.port, other.port] * 10, copies(fresh()), strict=True)
@@ -148,8 +108,8 @@ async def test_two_processes_on_one_store(outside: tuple[Sandbox, Sink, Path]) -
     assert creates(sandbox) == 1
 
 
-async def test_the_leading_process_is_killed_while_it_creates(outside: tuple[Sandbox, Sink, Path]) -> None:
-    sandbox, sink, settings = outside
+async def test_the_leading_process_is_killed_while_it_creates(outside: Outside) -> None:
+    sandbox, sink, settings = outside.sandbox, outside.sink, outside.settings
     event = fresh()
     async with serving(settings) as leader, serving(settings) as other:
         sandbox.faults["create"] = Fault(delay=60, times=1)

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from mailhook.front.sink import EXTENSIONS, Sink
-from tests.relay.rig import ANNA, BORIS, IVAN, NOW, Client, Event, World, invitation, link_in, world
+from tests.relay.mails import ANNA, BORIS, IVAN, NOW, Event, invitation, link_in
+from tests.relay.rig import Client, World, world
 
 CANCEL = replace(Event(), method="CANCEL", sequence=1, stamp=NOW + timedelta(minutes=1))
 

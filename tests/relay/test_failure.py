@@ -15,18 +15,8 @@ from mailhook.front.sink import Received, Sink
 from mailhook.provider.sandbox_faults import Fault
 from mailhook.smtp.commands import Command, Rcpt
 from mailhook.smtp.replies import Reply, reply
-from tests.relay.rig import (
-    ANNA,
-    BORIS,
-    IVAN,
-    NOW,
-    ORDINARY,
-    Client,
-    Event,
-    invitation,
-    link_in,
-    world,
-)
+from tests.relay.mails import ANNA, BORIS, IVAN, NOW, ORDINARY, Event, invitation, link_in
+from tests.relay.rig import Client, world
 
 DOWN = Fault(status=503)
 REFUSED = Fault(status=422, code="unknown_owner")

@@ -7,7 +7,8 @@ import pytest
 
 from mailhook.core.conference import State
 from mailhook.provider.sandbox_faults import Fault
-from tests.relay.rig import ANNA, BORIS, IVAN, NOW, ORDINARY, Event, World, invitation, link_in, world
+from tests.relay.mails import ANNA, BORIS, IVAN, NOW, ORDINARY, Event, invitation, link_in
+from tests.relay.rig import World, world
 
 BOTH = replace(Event(), attendees=(ANNA, BORIS))
 MOVED = replace(

@@ -17,7 +17,8 @@ from mailhook.app import make_wording, manner
 from mailhook.core.policy import Envelope
 from mailhook.journal import Story
 from mailhook.pipeline import Carriage, Defer, Pipeline, Relay
-from tests.relay.rig import ANNA, IVAN, Client, Event, World, invitation, world
+from tests.relay.mails import ANNA, IVAN, Event, invitation
+from tests.relay.rig import Client, World, world
 
 LONE_DOT = re.compile(rb"[\r\n]\.[\r\n]")
 MARKER = b"X-Mailhook-Conference:"
