@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import MASTER, Told
+from mailhook.core.meeting import MASTER, Stamp, Told
 from mailhook.core.merging import is_copy, is_older, newest
 
 
@@ -17,18 +17,35 @@ def holds(entries: tuple[Told, ...]) -> bool:
     return any(not entry.cancelled for entry in entries)
 
 
-def told_more(known: tuple[Told, ...], invitation: Invitation) -> tuple[Told, ...]:
+def told_more(known: tuple[Told, ...], left: tuple[Told, ...], invitation: Invitation) -> tuple[Told, ...]:
+    """What a recipient holds after one more REQUEST; `left`: the CANCEL that un-invited him, if one did.
+
+    An older revision counts as one more copy: should the newer one be refused, it is what he has.
+    """
     entries = {entry.key: entry for entry in known}
     for event in invitation.events:
-        key, stamp = event.component.key, event.component.stamp
+        key, stamp, cancelled = event.component.key, event.component.stamp, event.component.cancelled
         before = entries.get(key)
-        if before is None:
-            entries[key] = Told(key, stamp)
-        elif is_copy(stamp, before.stamp) and not before.cancelled:
+        if _overtaken(key, stamp, left) or (cancelled and MASTER not in entries):
+            continue
+        if before is None or before.cancelled:
+            if before is None or not is_older(stamp, before.stamp):
+                entries[key] = Told(key, stamp, cancelled=cancelled)
+        elif is_copy(stamp, before.stamp) or is_older(stamp, before.stamp):
             entries[key] = replace(before, stamp=newest(stamp, before.stamp), copies=before.copies + 1)
-        elif not is_older(stamp, before.stamp):
-            entries[key] = Told(key, stamp)
+        else:
+            entries[key] = Told(key, stamp, cancelled=cancelled)
     return tuple(entries[key] for key in sorted(entries))
+
+
+def _overtaken(key: str, stamp: Stamp, left: tuple[Told, ...]) -> bool:
+    return any(entry.key in {key, MASTER} and is_older(stamp, entry.stamp) for entry in left)
+
+
+def taken(invitation: Invitation) -> tuple[Told, ...]:
+    """What a CANCEL has taken from a recipient whom it leaves nothing."""
+    components = (event.component for event in invitation.events)
+    return tuple(Told(each.key, each.stamp, cancelled=True) for each in components)
 
 
 def told_less(known: tuple[Told, ...], before: tuple[Told, ...], invitation: Invitation) -> tuple[Told, ...]:

@@ -121,7 +121,8 @@ class Meeting:
 
     told          recipient → what he was told by REQUESTs that passed, and not un-invited from
     ever_told     everyone who was ever told by mail
-    left          un-invited; no participants, whatever an ATTENDEE list says, until they are told again
+    left          who was un-invited → by what; no participant, whatever an ATTENDEE list says, until he is told of
+                  something newer
     wanted        a conference is wanted: later REQUESTs need no marker, not even after a deletion by CANCEL
     delete_at     when the conference goes, unless a REQUEST is seen meanwhile; once past, there shall be none
     doubtful      why nobody can tell whether the meeting lives ("" when there is no doubt)
@@ -134,7 +135,7 @@ class Meeting:
     components: tuple[Component, ...] = ()
     told: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
     ever_told: frozenset[str] = frozenset()
-    left: frozenset[str] = frozenset()
+    left: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
     wanted: bool = False
     conference: Conference = UNSCHEDULED
     leftovers: tuple[Leftover, ...] = ()

@@ -22,7 +22,7 @@ from hashlib import sha256
 from typing import assert_never
 
 from mailhook.core.conference import JoinDetails, Move, Spec, State, step
-from mailhook.core.holders import held_by_none, holds, still_told, told_less, told_more
+from mailhook.core.holders import held_by_none, holds, still_told, taken, told_less, told_more
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import Meeting, NoRoom, Rest, Room, desired
 from mailhook.core.merging import entomb, is_buried, is_stale, revise
@@ -133,12 +133,18 @@ def announce(
     if is_buried(meeting, invitation):
         return awake(meeting, now, policy.roll_after)
     people = {address for address in recipients if address not in policy.ignore_recipients}
-    told = {**meeting.told, **{a: told_more(meeting.told.get(a, ()), invitation) for a in sorted(people)}}
+    holding = {
+        address: told_more(meeting.told.get(address, ()), meeting.left.get(address, ()), invitation)
+        for address in sorted(people)
+    }
+    holding = {address: entries for address, entries in holding.items() if holds(entries)}
+    if people and not holding:
+        return awake(meeting, now, policy.roll_after)
     changed = replace(
         revise(meeting, invitation),
-        told=told,
+        told={**meeting.told, **holding},
         ever_told=meeting.ever_told | people,
-        left=meeting.left - people,
+        left={address: by for address, by in meeting.left.items() if address not in holding},
         first_seen={},
     )
     if not (is_stale(meeting, invitation) and _renounced(meeting)):
@@ -176,7 +182,7 @@ def withdraw(
         meeting,
         told=told,
         ever_told=meeting.ever_told - (lost - before.ever_told),
-        left=meeting.left | (lost & before.left),
+        left={**meeting.left, **{address: by for address, by in before.left.items() if address in lost}},
     )
     if not told and (changed.link or changed.conference.state is State.RESERVED):
         changed = _unclaimed(changed, before, policy, now)
@@ -204,17 +210,17 @@ def cancel(
     A CANCEL is stale for a recipient to whom a newer REQUEST has passed.
     """
     told = dict(meeting.told)
-    left: set[str] = set()
+    left = dict(meeting.left)
     for address in set(recipients) - set(policy.ignore_recipients):
         rest = still_told(told.pop(address, ()), invitation)
         if holds(rest):
             told[address] = rest
         else:
-            left.add(address)
-    changed = replace(meeting, told=told, left=meeting.left | left)
+            left[address] = taken(invitation)
+    changed = replace(meeting, told=told, left=left)
     if not told:
         changed = _abandoned(changed, invitation, policy, now)
-    elif left & set(policy.resource):
+    elif any(address in policy.resource and address in left for address in recipients):
         changed = condemn(changed, now + policy.delete_grace, policy, now)
     else:
         changed = entomb(changed, invitation, held_by_none(told, invitation))
@@ -239,7 +245,9 @@ def _untold(meeting: Meeting, policy: Policy) -> list[str]:
         for attendee in component.attendees
         if attendee.individual
     }
-    others = known - meeting.ever_told - meeting.left - {meeting.organizer.address, meeting.key.organizer}
+    others = (
+        known - meeting.ever_told - meeting.left.keys() - {meeting.organizer.address, meeting.key.organizer}
+    )
     return sorted(others - set(policy.ignore_recipients))
 
 

@@ -74,8 +74,9 @@ class Observance:
     dates: tuple[datetime, ...]
 
     def last_onset(self, local: datetime) -> datetime | None:
-        """The last onset that is not after `local`."""
-        known = [onset for onset in (self.start, *self.dates, *self._ruled(local)) if onset <= local]
+        """The last onset that is not after `local`; times that a change skips count as before it (§3.3.5)."""
+        reached = local - max(self.offset - self.before, timedelta(0))
+        known = [onset for onset in (self.start, *self.dates, *self._ruled(local)) if onset <= reached]
         return max(known, default=None)
 
     def _ruled(self, local: datetime) -> Iterator[datetime]:
