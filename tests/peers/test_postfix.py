@@ -22,6 +22,7 @@ from tests.peers.mails import (
     untraced,
 )
 from tests.peers.postfix import PICKED_OUT, REFUSED
+from tests.peers.signer import HEADER, Signer, signature
 from tests.peers.site import Site
 from tests.peers.waiting import eventually_async, found_in
 
@@ -144,6 +145,23 @@ async def test_the_logs_join_both_sides_and_name_the_true_client(site: Site) -> 
     assert f"hop_ident={back[1]}" in line[0]
     assert "decision=rewrite" in line[0]
     assert shown(site.world.messages[0]).link.partition("confid=")[2] not in site.mailhook.output()
+
+
+async def test_mail_is_signed_once_and_behind_mailhook(site: Site) -> None:
+    signer = Signer()
+    await signer.start()
+    try:
+        await site.postfix.run("postconf", "-e", f"smtpd_milters = inet:127.0.0.1:{signer.port}")
+        await site.postfix.run("postfix", "reload")
+        for port in (site.postfix.ports.submission, site.postfix.ports.groupware):
+            await submit(port, [ANNA], Meeting(f"{port}@example.org", (ANNA,), "Signed").mail())
+        for mail in await site.arrived(2):
+            assert shown(mail).link
+            _, _, body = mail.content.partition(b"\r\n\r\n")
+            signed = [line for line in mail.content.split(b"\r\n") if line.startswith(HEADER)]
+            assert signed == [HEADER + b": " + signature(body)]
+    finally:
+        signer.close()
 
 
 async def test_a_refused_recipient_bounces_alone(site: Site) -> None:
