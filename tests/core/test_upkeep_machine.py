@@ -197,7 +197,7 @@ class History(RuleBasedStateMachine):
             creator = self.creators[-1]
             if link:
                 self.finish(creator)
-            elif creator in self.creators:
+            elif not creator.generation:
                 self.landed(creator, None)
         while self.ready:
             self.tell()
