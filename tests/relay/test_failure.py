@@ -12,6 +12,7 @@ import pytest
 
 from mailhook.core.conference import State
 from mailhook.front.sink import Received, Sink
+from mailhook.journal import on_step
 from mailhook.provider.sandbox_faults import Fault
 from mailhook.smtp.commands import Command, Rcpt
 from mailhook.smtp.replies import Reply, reply
@@ -147,6 +148,23 @@ async def test_a_locked_store_holds_up_invitations_only(tmp_path: Path) -> None:
             other.execute("ROLLBACK")
             assert (await sending).code == 250
         assert link_in(here.messages[-1].content) == here.link()
+
+
+async def test_a_link_that_is_gone_meanwhile_does_not_leave(tmp_path: Path) -> None:
+    """Between the writing of the link and its recording the meeting has changed: the client comes again."""
+    store = tmp_path / "store.db"
+
+    def forget(step: str) -> None:
+        if step == "record":
+            on_step.remove(forget)
+            with closing(sqlite3.connect(store)) as other, other:
+                other.execute("DELETE FROM meeting")
+
+    async with world(store=str(store)) as here:
+        on_step.append(forget)
+        assert (await here.send(invitation(Event()))).code == 451
+        assert here.messages == []
+        assert link_in(await here.passes(invitation(Event()))) == here.link()
 
 
 # --- the next hop -------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 
 from mailhook.core.conference import State
+from mailhook.front.sink import Received
 from mailhook.provider.sandbox_faults import Fault
+from mailhook.smtp.replies import reply
 from tests.relay.mails import ANNA, BORIS, IVAN, NOW, ORDINARY, Event, invitation, link_in
 from tests.relay.rig import World, world
 
@@ -114,6 +116,21 @@ async def test_a_request_within_the_grace_saves_the_room() -> None:
         await after(here, GRACE)
         assert here.link() in first
         assert here.calls("delete") == 0
+
+
+async def test_a_refused_request_within_the_grace_puts_the_end_off() -> None:
+    """The client's next attempt may succeed."""
+    async with world() as here:
+        await invite(here, BOTH)
+        await cancel(here, CANCEL)
+        here.clock.forward(timedelta(minutes=59))
+        here.sink.answer = lambda what: reply(554, "5.7.1 no") if isinstance(what, Received) else None
+        again = replace(MOVED, sequence=3, stamp=NOW + timedelta(minutes=59))
+        assert (await here.send(invitation(again))).code == 554
+        await after(here, timedelta(minutes=58))
+        assert len(here.rooms()) == 1
+        await after(here, timedelta(minutes=3))
+        assert here.rooms() == []
 
 
 async def test_a_new_generation_has_a_new_link() -> None:
