@@ -22,6 +22,8 @@ from mailhook.core.vtimezone import custom_zone
 
 HORIZON = timedelta(days=40 * 366)
 MAX_INSTANCES = 20_000
+MAX_COUNT = 1000
+"""A series of more instances counts as one without end: they need not be counted from its start."""
 EARLIEST = datetime(1990, 1, 1)  # noqa: DTZ001 - compared with local times
 
 # dateutil looks for the next instance up to the year 9999, so a rule that can have none (30 February) would hold up
@@ -151,18 +153,31 @@ def _until(parts: dict[str, str], zone: tzinfo, horizon: datetime) -> datetime:
 
 
 def _advanced(start: datetime, parts: dict[str, str], since: datetime) -> datetime:
-    """A later start of the same DAILY or WEEKLY rule, so that a long past is not walked through."""
-    days = {"DAILY": 1, "WEEKLY": 7}.get(parts["FREQ"])
-    if days is None or "COUNT" in parts or since <= start:
+    """A later start of the same rule, so that a long past is not walked through."""
+    if "COUNT" in parts or since <= start:
         return start
-    interval = max(int(parts.get("INTERVAL", "1")), 1)
-    step = timedelta(days=days * interval)
-    return start + ((since - start) // step) * step
+    interval = int(parts.get("INTERVAL", "1"))
+    by_day = "BYDAY" in parts or "BYMONTHDAY" in parts
+    match parts["FREQ"]:
+        case "DAILY" | "WEEKLY" as frequency:
+            step = timedelta(days=interval * (7 if frequency == "WEEKLY" else 1))
+            return start + ((since - start) // step) * step
+        case "MONTHLY" if by_day:
+            passed = (since.year - start.year) * 12 + since.month - start.month
+            months = start.month - 1 + passed // interval * interval
+            return start.replace(year=start.year + months // 12, month=months % 12 + 1, day=1)
+        case "YEARLY" if by_day:
+            years = (since.year - start.year) // interval * interval
+            return start.replace(year=start.year + years, month=1, day=1)
+        case _:
+            return start
 
 
 def _rule_starts(schedule: Schedule, zone: tzinfo, since: datetime, until: datetime) -> Iterator[datetime]:
     """Local starts of the rule's instances in a window from before `since` to `until` (local)."""
     parts = _parts(schedule.rrule)
+    if int(parts.get("COUNT", "1")) > MAX_COUNT:
+        del parts["COUNT"]
     last = _until(parts, zone, until)
     yield schedule.start
     try:
@@ -172,7 +187,7 @@ def _rule_starts(schedule: Schedule, zone: tzinfo, since: datetime, until: datet
     except (ValueError, OverflowError):
         return
     for moment in takewhile(lambda moment: moment <= last, islice(rule, MAX_INSTANCES)):
-        if moment != schedule.start:
+        if moment > schedule.start:
             yield moment
 
 

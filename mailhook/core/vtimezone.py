@@ -50,17 +50,19 @@ class Rule:
     days: tuple[int, ...]
     until: datetime | None
 
-    def day(self, year: int) -> int | None:
-        length = monthrange(year, self.month)[1]
-        days = [day if day > 0 else length + 1 + day for day in self.days] or range(1, length + 1)
-        fitting = [
-            day
-            for day in sorted(days)
-            if 1 <= day <= length
-            and (self.weekday is None or datetime(year, self.month, day).weekday() == self.weekday)  # noqa: DTZ001
-        ]
-        place = self.ordinal - 1 if self.ordinal > 0 else self.ordinal
-        return fitting[place] if -len(fitting) <= place < len(fitting) else None
+
+@lru_cache(maxsize=4096)
+def _day(rule: Rule, year: int) -> int | None:
+    """The day of the rule's month on which its onset falls in `year`."""
+    first, length = monthrange(year, rule.month)
+    days = [day if day > 0 else length + 1 + day for day in rule.days] or range(1, length + 1)
+    fitting = [
+        day
+        for day in sorted(days)
+        if 1 <= day <= length and (rule.weekday is None or (first + day - 1) % 7 == rule.weekday)
+    ]
+    place = rule.ordinal - 1 if rule.ordinal > 0 else rule.ordinal
+    return fitting[place] if -len(fitting) <= place < len(fitting) else None
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Observance:
         if self.rule.until is not None:
             newest = min(newest, self.rule.until.year)
         for year in range(max(newest - 1, self.start.year, MINYEAR), newest + 1):
-            day = self.rule.day(year)
+            day = _day(self.rule, year)
             onset = day and self.start.replace(year=year, month=self.rule.month, day=day)
             if onset and onset >= self.start and not (self.rule.until and onset > self.rule.until):
                 yield onset
