@@ -12,7 +12,6 @@ MODULES = sorted(ROOT.rglob("*.py"))
 MIDDLE = {"relay", "pipeline", "flight", "sync"}
 ADAPTERS = {"front", "nexthop", "provider", "store"}
 PURE = {"core", "smtp"}
-SHELL = {"app", "cli", "config", "demo", "preview", "admin", "samples"}
 
 ALLOWED: dict[str, set[str]] = {
     "core": {"core", "errors"},
@@ -28,20 +27,8 @@ ALLOWED: dict[str, set[str]] = {
     "admin": {"core", "ports"},
     "app": {"config", "core", "errors", "journal", "ports", *MIDDLE, *ADAPTERS},
     "demo": {"app", "config", "errors", "ports", "relay", "samples", "smtp", "front", "nexthop"},
-    "cli": {
-        "app",
-        "admin",
-        "config",
-        "core",
-        "demo",
-        "errors",
-        "flight",
-        "journal",
-        "ports",
-        "preview",
-        "sync",
-        "provider",
-    },
+    "listing": {"admin", "app", "config", "core", "flight", "journal", "ports", "sync"},
+    "cli": {"app", "config", "core", "demo", "errors", "journal", "listing", "preview", "provider"},
 }
 
 HOMES = {
