@@ -162,7 +162,8 @@ async def test_a_link_that_is_gone_meanwhile_does_not_leave(tmp_path: Path) -> N
 
     async with world(store=str(store)) as here:
         on_step.append(forget)
-        assert (await here.send(invitation(Event()))).code == 451
+        answer = await here.send(invitation(Event()))
+        assert answer.text == "451 4.3.2 The meeting has changed meanwhile, try again"
         assert here.messages == []
         assert link_in(await here.passes(invitation(Event()))) == here.link()
 
