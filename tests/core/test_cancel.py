@@ -146,3 +146,15 @@ def test_the_series_cancelled_takes_its_instances_with_it(fresh: Meeting) -> Non
     series = told(fresh, request(1, rest=SERIES), ANNA, BORIS, PETR)
     moved = told(series, instance(1, "20270308", start="0900"), ANNA, BORIS, PETR)
     assert uninvited(moved, called_off(2), ANNA, BORIS, PETR).delete_at == NOW + GRACE
+
+
+def test_an_overtaken_request_tells_not_even_a_stranger(held: Meeting) -> None:
+    dead = uninvited(held, called_off(2), ANNA, BORIS, PETR)
+    after = told(dead, request(1), "dmitry@partner.example")
+    assert (dict(after.told), after.delete_at) == ({}, NOW + GRACE)
+
+
+def test_an_overtaken_request_takes_no_doubt_away(fresh: Meeting) -> None:
+    doubtful = uninvited(told(fresh, request(1), ANNA), called_off(2), ANNA)
+    assert doubtful.doubtful
+    assert told(doubtful, request(1), ANNA).doubtful == doubtful.doubtful

@@ -127,6 +127,11 @@ def test_another_providers_room_is_never_touched() -> None:
         assert after.conference == meeting.conference
 
 
+def test_another_providers_leftovers_do_not_keep_a_series_from_rolling_on() -> None:
+    after, task = take(having(State.ANNOUNCED, leftovers=(Leftover("x", "q"),)))
+    assert (task, after.wake_at) == (Nothing(), OVER)
+
+
 # --- irrevocable steps ---------------------------------------------------------------------------------
 
 
