@@ -30,10 +30,9 @@ class Clock:
 
 @dataclass
 class Database:
-    """A place for one store. `shared`: a second store opened on it sees what the first wrote."""
+    """A place for stores. Two opened on one that processes share see each other's writes."""
 
     path: str
-    shared: bool
     clock: Clock
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
@@ -43,15 +42,22 @@ class Database:
         return store
 
 
+SHARED = ["disk"]
+"""The kinds of database that several processes can share."""
+
+
+def place(kind: str, folder: Path) -> str:
+    return {"memory": ":memory:", "disk": str(folder / "mailhook.db")}[kind]
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "disk"])
+@pytest.fixture(params=["memory", *SHARED])
 async def database(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Database]:
-    path = {"memory": ":memory:", "disk": str(tmp_path / "mailhook.db")}[request.param]
-    database = Database(path, shared=request.param != "memory", clock=clock)
+    database = Database(place(request.param, tmp_path), clock)
     async with database.closing:
         yield database
 
@@ -61,11 +67,13 @@ async def store(database: Database) -> Store:
     return await database.open()
 
 
-@pytest.fixture
-async def pair(database: Database) -> tuple[Store, Store]:
-    if not database.shared:
-        pytest.skip("a store of one process")
-    return await database.open(), await database.open()
+@pytest.fixture(params=SHARED)
+async def pair(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
+) -> AsyncIterator[tuple[Store, Store]]:
+    database = Database(place(request.param, tmp_path), clock)
+    async with database.closing:
+        yield await database.open(), await database.open()
 
 
 def become(after: Meeting) -> Decide[None]:
