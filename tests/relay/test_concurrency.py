@@ -115,7 +115,7 @@ async def test_the_leading_process_is_killed_while_it_creates(outside: Outside) 
         sandbox.faults["create"] = Fault(delay=60, times=1)
         async with await Client.connect(leader.port) as client:
             await client.begin(invitation(event), IVAN, "anna@partner.example")
-            await until(lambda: creates(sandbox) == 1)
+            await until(lambda: not sandbox.faults)  # the request of the leader waits
             following = asyncio.create_task(
                 hand_in(other.port, "boris@partner.example", invitation(event, "boris@partner.example"))
             )
