@@ -3,7 +3,7 @@
 What: after each step time goes on beyond `policy.delete_grace`; then the step's meeting has the conference that its
 row tells. The rows say what the organizer means, not what the mails say.
 
-Not here: the step that was followed by no mail (03), what is written into the mails (test_golden), the same steps with a real SOGo (tests/peers).
+Not here: step 03, which sent no mail; what is written into the mails (test_golden); a real SOGo (tests/peers).
 """
 
 import re
