@@ -116,6 +116,14 @@ def missing() -> str:
     return ""
 
 
+def _read(file: Path) -> str:
+    """ "" if the process has ended meanwhile."""
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
+
+
 class Postfix:
     """Use `start` and `stop`; everything lies in a directory of its own, which `stop` removes."""
 
@@ -180,9 +188,23 @@ class Postfix:
         return done.stdout
 
     async def obey(self, line: str) -> None:
-        """A line for the shell from the document, `postconf … && postfix …`."""
+        """A line for the shell from the document, `postconf … && postfix reload`, until it is in force."""
+        before = self._listening()
         for command in line.split(" && "):
             await self.run(*command.replace("'", "").split(" ", 2))
+        # A process that listens takes one more mail by the old settings if that comes before it notices the reload.
+        if "reload" in line:
+            await eventually(
+                lambda: not before & self._listening(), "processes with the old settings have ended"
+            )
+
+    def _listening(self) -> set[str]:
+        """The ids of this instance's smtpd processes."""
+        master = (self.home / "queue" / "pid" / "master.pid").read_text().strip()
+        stats = (_read(stat) for stat in Path("/proc").glob("[0-9]*/stat"))
+        # proc(5): id (name) state parent …
+        parted = (stat.replace(")", "").split(" ")[:4] for stat in stats if stat)
+        return {process for process, name, _, parent in parted if name == "(smtpd" and parent == master}
 
     def log(self) -> str:
         file = self.home / "mail.log"

@@ -127,6 +127,8 @@ async def site(folder: Path) -> AsyncIterator[Site]:
             for part in (postfix, videomost, mailhook):
                 starts.create_task(part.start())
         yield Site(postfix, mailhook, videomost, world, config)
+        # pytest shows them when a test fails.
+        print(postfix.log(), mailhook.output(), sep="\n")
 
 
 async def _end(daemon: Daemon) -> None:

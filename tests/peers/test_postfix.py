@@ -151,8 +151,7 @@ async def test_mail_is_signed_once_and_behind_mailhook(site: Site) -> None:
     signer = Signer()
     await signer.start()
     try:
-        await site.postfix.run("postconf", "-e", f"smtpd_milters = inet:127.0.0.1:{signer.port}")
-        await site.postfix.run("postfix", "reload")
+        await site.postfix.obey(f"postconf -e smtpd_milters=inet:127.0.0.1:{signer.port} && postfix reload")
         for port in (site.postfix.ports.submission, site.postfix.ports.groupware):
             await submit(port, [ANNA], Meeting(f"{port}@example.org", (ANNA,), "Signed").mail())
         for mail in await site.arrived(2):
