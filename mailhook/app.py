@@ -11,8 +11,8 @@ Errors: Misconfigured and Temporary from starting; OSError when the listener's a
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,9 +36,6 @@ from mailhook.store.sqlite import SqliteStore
 from mailhook.sync import Sync
 
 Clock = Callable[[], datetime]
-
-DRAIN = 30.0
-"""Seconds beyond `policy.deadline` that a stop waits for transactions which are past DATA."""
 
 
 def utc_now() -> datetime:
@@ -75,7 +72,7 @@ async def running(
         flight = Flight(store, provider, secret, policy)
         stack.push_async_callback(flight.close)
         sync = Sync(store, provider, flight, secret, policy, settings.store.keep, clock)
-        stack.enter_context(background(sync.run()))
+        await stack.enter_async_context(background(sync.run()))
         hop = make_pool(settings)
         stack.push_async_callback(hop.close)
         pipeline = Pipeline(
@@ -83,7 +80,7 @@ async def running(
         )
         listener = Listener(watch(Relay(hop, pipeline, store, policy)), terms(settings))
         await listener.start(settings.listen.host, settings.listen.port)
-        stack.push_async_callback(listener.drain, policy.deadline.total_seconds() + DRAIN)
+        stack.push_async_callback(listener.drain, longest_transaction(settings))
         journal.event("listening", host=settings.listen.host, port=listener.port)
         yield App(settings, store, provider, flight, sync, listener, sandbox)
 
@@ -149,8 +146,14 @@ def make_pool(settings: Settings) -> Pool:
     )
 
 
+def longest_transaction(settings: Settings) -> float:
+    """Seconds that a mail may take after its content: a stop waits as long, for what is cut is delivered twice."""
+    return (settings.policy.deadline + settings.nexthop.data_timeout).total_seconds()
+
+
 def own_name(settings: Settings) -> str:
-    return settings.listen.hostname or socket.gethostname() or "localhost"
+    name = settings.listen.hostname or socket.gethostname()
+    return name if name and name.isascii() else "localhost"
 
 
 def terms(settings: Settings) -> Terms:
@@ -200,15 +203,16 @@ def read_templates(folder: Path) -> dict[str, str]:
     return {f"{path.parent.name}/{path.name}": path.read_text(encoding="utf-8") for path in paths}
 
 
-@contextmanager
-def background(work: Coroutine[object, object, None]) -> Iterator[None]:
-    """Runs `work` until the context is left."""
+@asynccontextmanager
+async def background(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Runs `work` until the context is left, and leaves it only when the work has ended."""
     task = asyncio.create_task(work)
     task.add_done_callback(_tell_of_death)
     try:
         yield
     finally:
         task.cancel()
+        await asyncio.wait({task})
 
 
 def _tell_of_death(task: "asyncio.Task[None]") -> None:

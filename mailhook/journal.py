@@ -22,6 +22,8 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Literal, TextIO
 
+from mailhook.errors import MailhookError
+
 Step = Literal["inspect", "read", "decide", "create", "rewrite", "record", "relay", "settle"]
 
 on_step: list[Callable[[str], None]] = []
@@ -111,6 +113,14 @@ class Story:
     def answered(self, code: int, text: str) -> None:
         """The reply that the client gets: the next hop's or ours."""
         self.code, self.hop_ident = code, queue_id(text)
+
+    def failed(self, error: BaseException) -> None:
+        """Something went wrong; what no adapter has foreseen is a fault of ours, and its traceback is logged."""
+        known = isinstance(error, (MailhookError, TimeoutError))
+        told = str(error) if isinstance(error, MailhookError) else f"{type(error).__name__}: {error}"
+        self.error = "; ".join(filter(None, (self.error, told)))
+        if not known:
+            _LOG.error("fault", exc_info=error)
 
     def tell(self) -> None:
         """Write the line; only the first call does."""

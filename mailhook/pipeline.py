@@ -32,7 +32,7 @@ from mailhook.ports import Circumstances, Decide, Store
 
 
 @dataclass(frozen=True)
-class Nothing:
+class NoSequel:
     """Nothing is learned from the message."""
 
 
@@ -62,15 +62,15 @@ class Renounce:
     invitation: Invitation
 
 
-Sequel = Nothing | Tell | Untell | Renounce
+Sequel = NoSequel | Tell | Untell | Renounce
 
 
 @dataclass(frozen=True)
-class Relay:
+class Pass:
     """Hand `content` (not dot-stuffed) to the next hop, or the message as it came if that is None."""
 
     reason: str
-    sequel: Sequel = Nothing()
+    sequel: Sequel = NoSequel()
     content: bytes | None = None
 
 
@@ -81,7 +81,7 @@ class Defer:
     reason: str
 
 
-Verdict = Relay | Defer
+Verdict = Pass | Defer
 
 
 @dataclass(frozen=True)
@@ -134,21 +134,19 @@ class Pipeline:
             parsed = message.read(raw)
             invitation = itip.read(parsed, self._defaults)
             if isinstance(invitation, NotOurs):
-                return Relay(invitation.reason)
+                return Pass(invitation.reason)
             story.about(invitation.key.uid, invitation.key.organizer, invitation.method)
             reason = may_act(self._policy, invitation, envelope)
             if reason:
-                return Relay(reason)
+                return Pass(reason)
             if invitation.cancels:
-                return Relay("cancel", Untell(invitation))
+                return Pass("cancel", Untell(invitation))
             known, received = invitation, trace.received(parsed)
             verdict = await self._request(parsed, invitation, envelope, carriage, story)
             return _dated(verdict, received)
         except Unreadable as error:
             story.error = str(error)
-            return Relay("unreadable")
-        except MailhookError as error:
-            return await self._without_link(known, received, error, story)
+            return Pass("unreadable")
         except Exception as error:
             return await self._without_link(known, received, error, story)
 
@@ -165,15 +163,15 @@ class Pipeline:
         plan = await self._store.change(invitation.key, decide)
         match plan:
             case Leave(reason):
-                return Relay(reason)
+                return Pass(reason)
             case Condemn(reason):
-                return Relay(reason, Renounce(invitation))
+                return Pass(reason, Renounce(invitation))
             case Insert(details):
                 return self._writer.rewritten(parsed, invitation, details, envelope, carriage, story)
             case Create(spec):
                 fault = self._writer.obstacle(parsed)
                 if fault:
-                    return Relay(fault)
+                    return Pass(fault)
                 story.step("create")
                 details = await self._flight.obtain(invitation.key, spec)
                 return self._writer.rewritten(parsed, invitation, details, envelope, carriage, story)
@@ -184,29 +182,29 @@ class Pipeline:
         self, invitation: Invitation | None, received: datetime | None, error: Exception, story: Story
     ) -> Verdict:
         """The link cannot be had now (DESIGN: `policy.on_failure`)."""
-        story.error = f"{type(error).__name__}: {error}"
+        story.failed(error)
         if invitation is None:
-            return Relay("fault")
-        unlinked = Relay("without-link", Tell(invitation, None, received))
+            return Pass("fault")
+        unlinked = Pass("without-link", Tell(invitation, None, received))
         if isinstance(error, Permanent) or self._policy.on_failure == "pass":
             return unlinked
         return await self._deferred_or(unlinked, invitation, received, story)
 
     async def unrecorded(self, tell: Tell, story: Story) -> Verdict:
         """The store cannot record what is about to be told: a link that nobody remembers must not go out."""
-        late = Relay("store-unavailable")
+        late = Pass("store-unavailable")
         if self._policy.on_failure == "pass":
             return late
         return await self._deferred_or(late, tell.invitation, tell.received, story)
 
     async def _deferred_or(
-        self, late: Relay, invitation: Invitation, received: datetime | None, story: Story
+        self, late: Pass, invitation: Invitation, received: datetime | None, story: Story
     ) -> Verdict:
         """451 as long as this revision has not been kept waiting for `policy.defer_for`; then `late`."""
         try:
             since, now = await self._store.change(invitation.key, _postpone(invitation))
         except MailhookError as error:
-            story.error = f"{story.error}; {error}"
+            story.failed(error)
             since, now = received or datetime.min.replace(tzinfo=UTC), self._clock()
         if now - since < self._policy.defer_for:
             return Defer("provider-unavailable")
@@ -216,9 +214,9 @@ class Pipeline:
 def _dated(verdict: Verdict, received: datetime | None) -> Verdict:
     """The verdict with the time from the message's trace, in case it cannot be recorded."""
     match verdict:
-        case Relay(sequel=Tell() as tell):
+        case Pass(sequel=Tell() as tell):
             return replace(verdict, sequel=replace(tell, received=received))
-        case Relay() | Defer():
+        case Pass() | Defer():
             return verdict
         case _:
             assert_never(verdict)
@@ -255,11 +253,11 @@ class Writer:
         envelope: Envelope,
         carriage: Carriage,
         story: Story,
-    ) -> Relay:
+    ) -> Pass:
         story.step("rewrite")
         fault = self.obstacle(parsed)
         if fault:
-            return Relay(fault, Tell(invitation, None))
+            return Pass(fault, Tell(invitation, None))
         if self._manner.dkim == "strip":
             parsed = trace.unsigned(parsed, self._policy.organizer_domains)
         block = self.block(invitation, details, envelope.recipients)
@@ -271,11 +269,11 @@ class Writer:
         )
         result = rewrite(parsed, block, details.link, details.conference_id, options)
         if not result.places:
-            return Relay("no-place", Tell(invitation, None))
+            return Pass("no-place", Tell(invitation, None))
         if carriage.size is not None and len(result.content) > carriage.size:
-            return Relay("too-large", Tell(invitation, None))
+            return Pass("too-large", Tell(invitation, None))
         story.rewritten(result.places, details.conference_id)
-        return Relay("rewritten", Tell(invitation, details), result.content)
+        return Pass("rewritten", Tell(invitation, details), result.content)
 
     def block(self, invitation: Invitation, details: JoinDetails, recipients: tuple[str, ...]) -> Block:
         """The wording in the language of the reader, as far as the invitation tells it."""

@@ -66,7 +66,11 @@ Decide = Callable[[Meeting, Circumstances], tuple[Meeting, T]]
 
 
 class Store(Protocol):
-    """Meetings, one row each. Errors: Temporary when the store cannot be read or written now."""
+    """Meetings, one row each.
+
+    Errors: Temporary when the store cannot be read or written now; Permanent for a meeting that cannot be stored
+    (a UID with lone surrogates).
+    """
 
     async def change(self, key: MeetingKey, decide: Decide[T]) -> T:
         """Run `decide` on the fresh row with the row locked and write what it returns, in one transaction.
@@ -137,6 +141,10 @@ Delivery = Answered | Lost
 
 class HopTransaction(Protocol):
     """One mail transaction with the next hop."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this transaction's connection announced; empty before its first command."""
 
     async def envelope(self, commands: Sequence[Mail | Rcpt]) -> list[Reply]:
         """Send MAIL and RCPTs (in one write where the next hop pipelines); one reply each, in order.

@@ -10,17 +10,16 @@ Errors: none comes out. What cannot be relayed is answered 4xx, so that the clie
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from mailhook.core.meeting import Meeting
 from mailhook.core.policy import Envelope, Policy
-from mailhook.core.revision import announce, cancel, renounce, withdraw
-from mailhook.errors import MailhookError, Temporary
+from mailhook.errors import Temporary
 from mailhook.journal import Story
-from mailhook.pipeline import Carriage, Defer, Nothing, Pipeline, Renounce, Sequel, Tell, Untell, Verdict
-from mailhook.pipeline import Relay as RelayVerdict
-from mailhook.ports import Answered, Circumstances, Client, Content, Delivery, Lost, NextHop, Store
+from mailhook.pipeline import Carriage, Defer, Pass, Pipeline, Sequel, Verdict
+from mailhook.ports import Answered, Client, Content, HopTransaction, Lost, NextHop, Store
+from mailhook.records import Outdated, Recorded, Records, Unrecorded
 from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.content import dot_stuff, dot_unstuff
 from mailhook.smtp.ehlo import Capabilities
@@ -28,6 +27,9 @@ from mailhook.smtp.replies import LOCAL_ERROR, Reply, reply
 
 MAX_INVITATION = 64 * 1024 * 1024
 """Octets up to which a message is taken into memory and read."""
+
+MAX_IN_MEMORY = 2 * MAX_INVITATION
+"""Octets of all messages that are in memory at a time; each is there up to three times while it is rewritten."""
 
 TRY_LATER = reply(451, "4.3.2 The conference service is not available, try again later")
 CHANGED = reply(451, "4.3.2 The meeting has changed meanwhile, try again")
@@ -50,8 +52,21 @@ class Wire:
         return self.data
 
 
-class ChangedMeanwhileError(Temporary):
-    """The link in the rewritten content is no longer the meeting's."""
+class Room:
+    """Octets of invitations that are held in memory at a time: beyond `limit` the client comes again."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[bool]:
+        """Whether there is room for `size` octets; it is given back when the context is left."""
+        granted = size <= self._left
+        self._left -= size if granted else 0
+        try:
+            yield granted
+        finally:
+            self._left += size if granted else 0
 
 
 class Relay:
@@ -61,23 +76,25 @@ class Relay:
         self._hop = hop
         self._pipeline = pipeline
         self._records = Records(store, policy)
-        self._policy = policy
+        self._room = Room(MAX_IN_MEMORY)
 
     async def capabilities(self) -> Capabilities:
         return await self._hop.capabilities()
 
     def submission(self, client: Client) -> "Submission":
-        return Submission(client, self._hop, self._pipeline, self._records)
+        return Submission(client, self._hop.transaction(client), self._pipeline, self._records, self._room)
 
 
 class Submission:
     """`ports.Submission`: one mail transaction."""
 
-    def __init__(self, client: Client, hop: NextHop, pipeline: Pipeline, records: "Records") -> None:
+    def __init__(
+        self, client: Client, transaction: HopTransaction, pipeline: Pipeline, records: Records, room: Room
+    ) -> None:
         self._client = client
-        self._hop = hop
-        self._transaction = hop.transaction(client)
+        self._transaction = transaction
         self._pipeline = pipeline
+        self._room = room
         self._records = records
         self._story = Story(client=client.address, ident=_ascii(client.xforward.get("IDENT", b"")))
         self._sender: Mail | None = None
@@ -109,30 +126,34 @@ class Submission:
     async def content(self, content: Content, candidate: bool) -> Reply:
         self._story.size = content.size
         try:
-            verdict = await self._verdict(content, candidate)
-            answer = await self._carried_out(verdict, content)
-        except MailhookError as error:
-            answer = await self._fault(error)
+            answer = await self._answer(content, candidate)
         except Exception as error:
-            answer = await self._fault(error)
+            await self._transaction.abandon()
+            self._story.failed(error)
+            self._story.decision = "defer"
+            answer = LOCAL_ERROR
         self._story.answered(answer.code, answer.text)
         self._story.tell()
         return answer
 
-    async def _fault(self, error: Exception) -> Reply:
-        await self._transaction.abandon()
-        self._story.error = f"{type(error).__name__}: {error}"
-        return LOCAL_ERROR
-
     async def abort(self) -> None:
+        """A transaction that ends before its content has its line in the log too."""
         await self._transaction.abandon()
+        if self._story.sender or self._story.error:
+            self._story.decision = self._story.decision or "aborted"
+            self._story.tell()
 
-    async def _verdict(self, content: Content, candidate: bool) -> Verdict:
+    async def _answer(self, content: Content, candidate: bool) -> Reply:
         if not candidate:
-            return RelayVerdict("ordinary")
+            return await self._carried_out(Pass("ordinary"), content)
         if content.size > MAX_INVITATION:
-            return RelayVerdict("large")
-        capabilities = await self._hop.capabilities()
+            return await self._carried_out(Pass("large"), content)
+        with self._room.taken(content.size) as granted:
+            verdict = await self._verdict(content) if granted else Defer("busy")
+            return await self._carried_out(verdict, content)
+
+    async def _verdict(self, content: Content) -> Verdict:
+        capabilities = self._transaction.capabilities
         carriage = Carriage(eight_bit="8BITMIME" in capabilities, size=capabilities.size)
         raw = dot_unstuff(content.wire())
         return await self._pipeline.examine(self._envelope(), raw, carriage, self._story)
@@ -153,7 +174,7 @@ class Submission:
                 self._story.decision = "defer"
                 await self._transaction.abandon()
                 return TRY_LATER
-            case RelayVerdict(reason=_, sequel=sequel, content=rewritten):
+            case Pass(sequel=sequel, content=rewritten):
                 relayed = content if rewritten is None else Wire(dot_stuff(rewritten))
                 return await self._relayed(sequel, relayed, content)
             case _:
@@ -161,21 +182,23 @@ class Submission:
 
     async def _relayed(self, sequel: Sequel, content: Content, original: Content) -> Reply:
         recipients = self._envelope().recipients
-        try:
-            before = await self._records.before_the_dot(sequel, recipients, self._story)
-        except ChangedMeanwhileError:
-            await self._transaction.abandon()
-            return CHANGED
-        except MailhookError as error:
-            if not isinstance(sequel, Tell):
-                raise
-            self._story.error = str(error)
-            return await self._carried_out(await self._pipeline.unrecorded(sequel, self._story), original)
+        before = await self._records.before_the_dot(sequel, recipients, self._story)
+        match before:
+            case Recorded():
+                pass
+            case Outdated():
+                self._story.decision = "defer"
+                await self._transaction.abandon()
+                return CHANGED
+            case Unrecorded(tell):
+                verdict = await self._pipeline.unrecorded(tell, self._story)
+                return await self._carried_out(verdict, original)
+            case _:
+                assert_never(before)
         self._story.decision = "rewrite" if isinstance(content, Wire) else "pass"
         self._story.step("relay")
         delivery = await self._transaction.deliver(content)
-        self._story.step("settle")
-        await self._records.after_the_dot(sequel, recipients, delivery, before, self._story)
+        await self._records.after_the_dot(sequel, recipients, delivery, before.meeting, self._story)
         match delivery:
             case Answered(answer):
                 return answer
@@ -189,73 +212,3 @@ class Submission:
 
 def _ascii(value: bytes) -> str:
     return value.decode("ascii", "replace")
-
-
-class Records:
-    """What is written into the store around the dot."""
-
-    def __init__(self, store: Store, policy: Policy) -> None:
-        self._store = store
-        self._policy = policy
-
-    async def before_the_dot(
-        self, sequel: Sequel, recipients: tuple[str, ...], story: Story
-    ) -> Meeting | None:
-        """Record what protects the meeting; returns the meeting as it was. Raises what the store raises."""
-        match sequel:
-            case Tell(invitation, details):
-                story.step("record")
-
-                def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, Meeting]:
-                    linked = details is not None
-                    if linked and meeting.link != details:
-                        raise ChangedMeanwhileError("the meeting has changed meanwhile")
-                    after = announce(meeting, invitation, recipients, self._policy, c.now, linked=linked)
-                    return after, meeting
-
-                return await self._store.change(invitation.key, decide)
-            case Nothing() | Untell() | Renounce():
-                return None
-            case _:
-                assert_never(sequel)
-
-    async def after_the_dot(
-        self,
-        sequel: Sequel,
-        recipients: tuple[str, ...],
-        delivery: Delivery,
-        before: Meeting | None,
-        story: Story,
-    ) -> None:
-        """Settle what the next hop's answer means; a store that fails is noted, and the answer stands."""
-        try:
-            await self._settle(sequel, recipients, delivery, before)
-        except MailhookError as error:
-            story.error = f"not settled: {error}"
-
-    async def _settle(
-        self, sequel: Sequel, recipients: tuple[str, ...], delivery: Delivery, before: Meeting | None
-    ) -> None:
-        passed = isinstance(delivery, Answered) and delivery.reply.positive
-        refused = isinstance(delivery, Answered) and delivery.reply.permanent
-        match sequel:
-            case Tell(invitation) if refused and before is not None:
-                known = before
-                await self._store.change(
-                    invitation.key,
-                    lambda m, c: (withdraw(m, known, invitation, recipients, self._policy, c.now), None),
-                )
-            case Untell(invitation) if passed:
-                await self._store.change(
-                    invitation.key,
-                    lambda m, c: (cancel(m, invitation, recipients, self._policy, c.now), None),
-                )
-            case Renounce(invitation) if passed:
-                await self._store.change(
-                    invitation.key,
-                    lambda m, c: (renounce(m, invitation, self._policy, c.now), None),
-                )
-            case Nothing() | Tell() | Untell() | Renounce():
-                pass
-            case _:
-                assert_never(sequel)

@@ -170,6 +170,11 @@ class Transaction:
         self._replaced = False
         self._over = False
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the connection in use; empty before the first command."""
+        return self._session.capabilities if self._session else Capabilities()
+
     async def envelope(self, commands: Sequence[Mail | Rcpt]) -> list[Reply]:
         """MAIL and RCPTs in one write. Temporary: the transaction is over."""
         if self._over:
@@ -195,6 +200,9 @@ class Transaction:
             if refusal is not None:
                 settled, self._refused = True, True
                 return Answered(refusal)
+            if clock() >= until:
+                # Not one octet of it may go: the client will have given it up before an answer comes.
+                return Lost(False, "the next hop did not answer in time")
             delivery = await self._session.send_content(content, until - clock())
             settled = isinstance(delivery, Answered)
             self._refused |= not (isinstance(delivery, Answered) and delivery.reply.code < 300)

@@ -74,7 +74,9 @@ class ReplyParser:
     def _line(self, line: bytes) -> Reply | None:
         line = line.removesuffix(b"\r")
         code, separator, text = line[:3], line[3:4], line[4:]
-        if not (code.isdigit() and b"200" <= code <= b"599" and separator in {b"", b" ", b"-"}):
+        if not (
+            len(code) == 3 and code.isdigit() and b"200" <= code <= b"599" and separator in {b"", b" ", b"-"}
+        ):
             raise Temporary(f"the next hop sent what is not an SMTP reply: {line[:80]!r}")
         self._lines.append(text)
         self._size += len(line)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mailhook.app import make_wording, manner
 from mailhook.core.policy import Envelope
 from mailhook.journal import Story
-from mailhook.pipeline import Carriage, Defer, Pipeline, Relay
+from mailhook.pipeline import Carriage, Defer, Pass, Pipeline
 from tests.relay.mails import ANNA, IVAN, Event, invitation
 from tests.relay.rig import Client, World, world
 
@@ -146,9 +146,9 @@ def test_the_pipeline_relays_or_defers(here: Running, content: bytes) -> None:
         here.pipeline.examine(envelope, content, Carriage(True, None), story := Story())
     )
     match verdict:
-        case Relay(content=None):
+        case Pass(content=None):
             assert not story.places
-        case Relay(content=rewritten):
+        case Pass(content=rewritten):
             assert rewritten is not None
             assert MARKER in rewritten
             assert story.places
