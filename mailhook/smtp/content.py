@@ -4,7 +4,7 @@ What: finding the end of the data in a stream, dot stuffing, and a first look wh
 invitation. All of it is linear and works on chunks of any size.
 
 Only <CR><LF>.<CR><LF> ends the data. A lone dot between other line ends (`\\n.\\n`, `\\n.\\r\\n`, `\\r\\n.\\n`,
-`\\r.\\r` …) is content for us but the end of the data for some next hops, which would then take the rest of the
+`\\r.\\r`, `\\r.\\n` …) is content for us but the end of the data for some next hops, which would then take the rest of the
 message for commands. Bytes are never changed here, so such a message is reported as `ambiguous`, to be refused.
 
 Not here: where content is kept (front/spool), what is in it (core).
@@ -14,6 +14,7 @@ Errors: none.
 
 END = b"\r\n.\r\n"
 _NEEDLES = (b"text/calendar", b"application/ics", b".ics")
+_LONE_DOTS = (b"\n.\n", b"\r.\r", b"\r.\n")
 _OVERLAP = max(map(len, _NEEDLES)) - 1
 
 
@@ -56,7 +57,7 @@ class EndOfData:
     def _look(self, region: bytes) -> None:
         # What is held back was counted when it came.
         self.stuffed += region.count(b"\r\n.") - self._held.count(b"\r\n.")
-        if b"\n.\n" in region or b"\r.\r" in region or _ambiguous_dot(region):
+        if any(dot in region for dot in _LONE_DOTS) or _ambiguous_dot(region):
             self.ambiguous = True
 
 

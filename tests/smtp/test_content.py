@@ -70,6 +70,7 @@ def test_nothing_else_ends_the_data(text: bytes, sizes: list[int]) -> None:
 @given(TEXT, CHUNKS)
 @example(b"a\n.\r\nMAIL", [5])
 @example(b"\r\n.\r\n.\r\n", [1])
+@example(b"\r.\n", [1])
 def test_a_lone_dot_between_other_line_ends_is_ambiguous(text: bytes, sizes: list[int]) -> None:
     wire = dot_stuff(text + b"\r\n") + b".\r\n"
     lone = re.compile(rb"(?:\r\n|\r|\n)(?=\.(?:\r|\n))")
