@@ -1,15 +1,21 @@
-"""What concerns all tests: those marked `peers` need a real Postfix."""
+"""What concerns all tests: those marked `peers` need a real server."""
 
 import os
 
 import pytest
 
-from tests.peers.postfix import missing
+from tests.peers import cyrus, postfix, sogo
+
+MISSING = {"postfix": postfix.missing, "cyrus": cyrus.missing, "sogo": sogo.missing}
+REQUIRED = {"postfix", "cyrus"}
+"""The servers that .ci/run installs."""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("peers") is None or not (reason := missing()):
-        return
-    if os.environ.get("MAILHOOK_REQUIRE_PEERS") == "1":
-        pytest.fail(f"MAILHOOK_REQUIRE_PEERS=1, and this {reason}")
-    pytest.skip(reason)
+    for marker in item.iter_markers("peers"):
+        (name,) = marker.args or ("postfix",)
+        if not (reason := MISSING[name]()):
+            continue
+        if name in REQUIRED and os.environ.get("MAILHOOK_REQUIRE_PEERS") == "1":
+            pytest.fail(f"MAILHOOK_REQUIRE_PEERS=1, and this {reason}")
+        pytest.skip(reason)

@@ -186,11 +186,15 @@ class World:
 
 
 def settings_for(
-    sandbox_url: str, hop: int, policy: Mapping[str, Any] | None = None, store: str = ":memory:"
+    sandbox_url: str,
+    hop: int,
+    policy: Mapping[str, Any] | None = None,
+    store: str = ":memory:",
+    port: int = 0,
 ) -> Settings:
     rules: dict[str, Any] = {"organizer_domains": ("corp.example",), **(policy or {})}
     return Settings(
-        listen=Listen(port=0, hostname="mailhook.test"),
+        listen=Listen(port=port, hostname="mailhook.test"),
         nexthop=NextHop(port=hop),
         provider=Provider(
             kind="videomost",
@@ -210,7 +214,9 @@ async def world(
     store: str = ":memory:",
     clock: Clock | None = None,
     sink: Sink | None = None,
+    port: int = 0,
 ) -> AsyncIterator[World]:
+    """`port`: where mail is handed in, by default any that is free."""
     clock = clock or Clock()
     async with AsyncExitStack() as stack:
         told = stack.enter_context(stories())
@@ -219,7 +225,7 @@ async def world(
         stack.push_async_callback(sandbox.stop)
         await sink.start()
         stack.push_async_callback(sink.close)
-        settings = settings_for(sandbox.url, sink.port, policy, store)
+        settings = settings_for(sandbox.url, sink.port, policy, store, port)
         app = await stack.enter_async_context(running(settings, clock))
         yield World(app, sandbox, sink, clock, told)
 
