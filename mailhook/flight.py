@@ -55,12 +55,8 @@ class Flight:
         self._waiting = 0
 
     async def obtain(self, key: MeetingKey, spec: Spec) -> JoinDetails:
-        """The conference's join details within `policy.deadline`."""
-        flight = self._under_way.get(key)
-        if flight is None:
-            flight = asyncio.create_task(self._fly(key, spec), name=f"create {key.uid}")
-            self._under_way[key] = flight
-            flight.add_done_callback(lambda done: self._landed(key, done))
+        """The conference's join details within `policy.deadline`, for a mail that waits for them."""
+        flight = self._flight(key, spec)
         try:
             async with asyncio.timeout(self._policy.deadline.total_seconds()):
                 done, _ = await asyncio.wait({flight}, timeout=PATIENCE)
@@ -70,6 +66,21 @@ class Flight:
                     return await asyncio.shield(flight)
         except TimeoutError:
             raise Temporary("the provider has not answered within policy.deadline") from None
+
+    async def create(self, key: MeetingKey, spec: Spec) -> JoinDetails:
+        """The same where no mail waits: it takes no place of those that may."""
+        try:
+            return await asyncio.shield(self._flight(key, spec))
+        except TimeoutError:
+            raise Temporary("the provider has not answered in time") from None
+
+    def _flight(self, key: MeetingKey, spec: Spec) -> "asyncio.Task[JoinDetails]":
+        flight = self._under_way.get(key)
+        if flight is None:
+            flight = asyncio.create_task(self._fly(key, spec), name=f"create {key.uid}")
+            self._under_way[key] = flight
+            flight.add_done_callback(lambda done: self._landed(key, done))
+        return flight
 
     def _landed(self, key: MeetingKey, flight: "asyncio.Task[JoinDetails]") -> None:
         del self._under_way[key]

@@ -11,7 +11,7 @@ the next hop's answer stands: a room is then kept too long, never deleted too ea
 
 import asyncio
 from dataclasses import dataclass
-from typing import TypeVar, assert_never
+from typing import Literal, TypeVar, assert_never
 
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import Meeting
@@ -64,8 +64,7 @@ class Records:
     async def before_the_dot(self, sequel: Sequel, recipients: tuple[str, ...], story: Story) -> Record:
         match sequel:
             case Tell() as tell:
-                story.step("record")
-                outcome = await self._change(tell.invitation, self._told(tell, recipients), story)
+                outcome = await self._change(tell.invitation, self._told(tell, recipients), story, "record")
                 return Unrecorded(tell) if isinstance(outcome, _Failed) else outcome
             case NoSequel() | Untell() | Renounce():
                 return Recorded()
@@ -90,15 +89,16 @@ class Records:
         before: Meeting | None,
         story: Story,
     ) -> None:
-        story.step("settle")
         answer = delivery.reply if isinstance(delivery, Answered) else None
         match sequel:
             case Tell(invitation) if answer and answer.permanent and before is not None:
-                await self._change(invitation, self._withdrawn(invitation, recipients, before), story)
+                await self._change(
+                    invitation, self._withdrawn(invitation, recipients, before), story, "settle"
+                )
             case Untell(invitation) if answer and answer.positive:
-                await self._change(invitation, self._cancelled(invitation, recipients), story)
+                await self._change(invitation, self._cancelled(invitation, recipients), story, "settle")
             case Renounce(invitation) if answer and answer.positive:
-                await self._change(invitation, self._renounced(invitation), story)
+                await self._change(invitation, self._renounced(invitation), story, "settle")
             case NoSequel() | Tell() | Untell() | Renounce():
                 pass
             case _:
@@ -124,9 +124,12 @@ class Records:
 
         return decide
 
-    async def _change(self, invitation: Invitation, decide: Decide[T], story: Story) -> T | _Failed:
+    async def _change(
+        self, invitation: Invitation, decide: Decide[T], story: Story, step: Literal["record", "settle"]
+    ) -> T | _Failed:
         """What `decide` answers; a fault of the store, or of ours, is told and has no other effect."""
         try:
+            story.step(step)
             async with asyncio.timeout(PATIENCE):
                 return await self._store.change(invitation.key, decide)
         except Exception as error:

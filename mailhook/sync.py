@@ -46,6 +46,9 @@ AT_ONCE = 4
 MAX_TASKS = 10
 """How many tasks one call does for a meeting: more would mean that a task does not change its row."""
 
+SET_ASIDE = 60.0
+"""Seconds for which a meeting whose row cannot be changed is left alone."""
+
 PURGE_EVERY = timedelta(hours=6)
 
 
@@ -70,6 +73,7 @@ class Sync:
         self._keep = keep
         self._clock = clock
         self._purge_at = clock()
+        self._set_aside: dict[MeetingKey, float] = {}
 
     async def run(self, clock_tick: float = TICK) -> None:
         """Work until cancelled."""
@@ -85,11 +89,15 @@ class Sync:
 
     async def once(self) -> int:
         """Work on what is due now; how many meetings that were."""
-        keys = await self._store.due(AT_ONCE)
+        now = asyncio.get_running_loop().time()
+        self._set_aside = {key: until for key, until in self._set_aside.items() if until > now}
+        due = await self._store.due(AT_ONCE + len(self._set_aside))
+        keys = [key for key in due if key not in self._set_aside][:AT_ONCE]
         results = await asyncio.gather(*(self.bring(key) for key in keys), return_exceptions=True)
         for key, fault in zip(keys, results, strict=True):
             if fault is not None:
-                # Its lease ends by itself, and then it is tried again; the others go on.
+                # Not even its row can be changed; it must not keep the worker from the others.
+                self._set_aside[key] = now + SET_ASIDE
                 journal.event("conference-fault", uid=key.uid, error=f"{type(fault).__name__}: {fault}")
         return sum(fault is None for fault in results)
 
@@ -133,7 +141,7 @@ class Sync:
     async def _do(self, key: MeetingKey, task: Task) -> None:
         match task:
             case CreateRoom(spec):
-                await self._flight.obtain(key, spec)
+                await self._flight.create(key, spec)
             case UpdateRoom(conference_id, spec):
                 await self._provider.update(conference_id, spec)
             case DeleteRoom(conference_id):

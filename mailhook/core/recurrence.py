@@ -147,7 +147,7 @@ def _until(parts: dict[str, str], zone: tzinfo, horizon: datetime) -> datetime:
             local = datetime.strptime(text, "%Y%m%d").replace(hour=23, minute=59, second=59)  # noqa: DTZ007
         else:
             return horizon
-    except ValueError:
+    except (ValueError, OverflowError):
         return horizon
     return min(local, horizon)
 

@@ -11,6 +11,7 @@ a meeting whose text cannot be stored (see `rows`).
 """
 
 import asyncio
+import logging
 import os
 import secrets
 import sqlite3
@@ -38,7 +39,9 @@ DAY = timedelta(days=1)
 SECRET_LENGTH = 32
 
 _SELECT = "SELECT document FROM meeting WHERE organizer = ? AND uid = ?"
-_ALL = "SELECT document FROM meeting ORDER BY wake_at IS NULL, wake_at, organizer, uid"
+_LOG = logging.getLogger("mailhook.store")
+
+_ALL = "SELECT document, organizer, uid FROM meeting ORDER BY wake_at IS NULL, wake_at, organizer, uid"
 _DUE = "SELECT organizer, uid FROM meeting WHERE wake_at <= ? ORDER BY wake_at LIMIT ?"
 _WRITE = "INSERT OR REPLACE INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?)"
 _PURGE = "DELETE FROM meeting WHERE wake_at IS NULL AND updated_at < ?"
@@ -82,7 +85,12 @@ class SqliteStore:
         return await self._run(lambda connection: _read(connection, key))
 
     async def all(self) -> list[Meeting]:
-        return await self._run(lambda connection: [rows.meeting(row[0]) for row in connection.execute(_ALL)])
+        """See `ports.Store.all`; a row that cannot be read is left out, and told."""
+
+        def work(connection: sqlite3.Connection) -> list[Meeting]:
+            return [meeting for row in connection.execute(_ALL) if (meeting := _readable(*row)) is not None]
+
+        return await self._run(work)
 
     async def due(self, limit: int) -> list[MeetingKey]:
         def work(connection: sqlite3.Connection) -> list[MeetingKey]:
@@ -147,6 +155,14 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _read(connection: sqlite3.Connection, key: MeetingKey) -> Meeting | None:
     row = connection.execute(_SELECT, rows.columns(key)).fetchone()
     return rows.meeting(row[0]) if row else None
+
+
+def _readable(document: str, organizer: str, uid: str) -> Meeting | None:
+    try:
+        return rows.meeting(document)
+    except Temporary as fault:
+        _LOG.error("the meeting %s of %s is left out: %s", uid, organizer, fault)
+        return None
 
 
 def _write(connection: sqlite3.Connection, before: Meeting, after: Meeting, now: datetime) -> None:
