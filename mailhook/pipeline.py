@@ -158,7 +158,9 @@ class Pipeline:
 
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, Plan]:
             seen = of_provider(meeting, self._identity)
-            return look(seen, invitation, wanted, self._policy, c.now)
+            after, plan = look(seen, invitation, wanted, self._policy, c.now)
+            # Another provider's room is forgotten only for one that is really made here.
+            return (meeting if after == seen else after), plan
 
         plan = await self._store.change(invitation.key, decide)
         match plan:
