@@ -20,7 +20,7 @@ from mailhook.errors import Unreadable
 # RFC 5545 §3.1: lines should not be longer than 75 octets, the line end excluded.
 MAX_LINE = 75
 MAX_DEPTH = 20
-MAX_LINES = 200_000
+MAX_LINES = 50_000
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _SEPARATOR = re.compile(r'[";:]')
@@ -81,9 +81,9 @@ class _Open:
 def read(data: bytes, charset: str = "utf-8") -> Component:
     """The first VCALENDAR in `data`; lines that are not in `charset` are read as Latin-1."""
     stack: list[_Open] = []
-    for number, line in enumerate(_lines(data, charset)):
-        if number > MAX_LINES:
-            raise Unreadable("too many lines in the calendar")
+    if data.count(b"\n") > MAX_LINES:
+        raise Unreadable("too many lines in the calendar")
+    for line in _lines(data, charset):
         name = line.value.strip().upper()
         if line.name == "BEGIN" and (stack or name == "VCALENDAR"):
             if len(stack) >= MAX_DEPTH:

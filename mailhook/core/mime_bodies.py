@@ -5,7 +5,7 @@ in the decoded text in the encoded one, so that all other encoded lines stay as 
 
 Not here: charsets of text and what to write (`rewrite`).
 
-Errors: `decode` raises Unreadable for encodings that are not MIME's; damaged data is read as far as it goes.
+Errors: `decode` raises Unreadable for encodings that are not MIME's, and for more lines than anyone writes; damaged data is read as far as it goes.
 """
 
 import re
@@ -20,6 +20,8 @@ from mailhook.errors import Unreadable
 MAX_ENCODED_LINE = 76
 # Beyond this a line is no quoted-printable that a mail program wrote; such a body is encoded anew.
 MAX_TOLERATED_LINE = 2000
+# A body of more encoded lines would hold up all other mail for the time of its decoding.
+MAX_ENCODED_LINES = 50_000
 
 _ESCAPES = re.compile(rb"(?:=[0-9A-Fa-f]{2})+")
 _TOKEN = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.DOTALL)
@@ -44,6 +46,8 @@ def decode(raw: bytes, encoding: str) -> bytes:
     if encoding == "base64":
         return header_values.base64_decoded(raw)
     if encoding == "quoted-printable":
+        if raw.count(b"\n") > MAX_ENCODED_LINES:
+            raise Unreadable("too many quoted-printable lines")
         return QuotedPrintable.read(raw).decoded()
     if encoding in _UNKNOWN_ENCODINGS:
         raise Unreadable("a transfer encoding that is not MIME's")

@@ -39,7 +39,7 @@ class Prepared:
 
 
 # No invitation has more text or calendar than this in one part; the work for one mail stays bounded.
-MAX_EDITED = 4 * 1024 * 1024
+MAX_EDITED = 1024 * 1024
 
 
 def editable(part: Part) -> bool:
