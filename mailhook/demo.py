@@ -27,7 +27,6 @@ from mailhook.config import (
     StoreSettings,
 )
 from mailhook.errors import Temporary
-from mailhook.front.http import WebServer
 from mailhook.front.pages import Room, Shown, event_properties, pages, title_of
 from mailhook.front.sink import Sink
 from mailhook.nexthop.pool import Pool
@@ -38,6 +37,7 @@ from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.content import dot_stuff, dot_unstuff
 from mailhook.smtp.ehlo import Capabilities
 from mailhook.smtp.replies import Reply
+from mailhook.web import WebServer
 
 DELETE_GRACE = timedelta(seconds=1)
 PATIENCE = 30.0

@@ -5,7 +5,8 @@ in the decoded text in the encoded one, so that all other encoded lines stay as 
 
 Not here: charsets of text and what to write (`rewrite`).
 
-Errors: `decode` raises Unreadable for encodings that are not MIME's, and for more lines than anyone writes; damaged data is read as far as it goes.
+Errors: `decode` raises Unreadable for encodings that are not MIME's, and for more lines than anyone writes; damaged
+data is read as far as it goes.
 """
 
 import re

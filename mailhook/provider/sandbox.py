@@ -10,67 +10,29 @@ Not here: what a conference is (sandbox_rooms), what a fault is (sandbox_faults)
 Errors: `start` raises OSError when the address cannot be bound; the constructor Misconfigured for a bad state file.
 """
 
-import asyncio
 import hmac
 import json
-import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mailhook.provider import sandbox_pages
 from mailhook.provider.sandbox_faults import Fault, parse_faults
 from mailhook.provider.sandbox_rooms import RefusedError, Room, Rooms
+from mailhook.web import WebServer
 
 MAX_BODY = 1024 * 1024
-STOP_SECONDS = 2
 
 Body = dict[str, object]
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-class _Server(uvicorn.Server):
-    """uvicorn in a loop that is not its own: it takes no signals, and ends at once, as a server that goes down does."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ending = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def main_loop(self) -> None:
-        await self.ending.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's signature
-        for server in self.servers:
-            server.close()
-        for transport in self._transports().values():
-            transport.close()
-        if self.server_state.tasks:
-            await asyncio.wait(self.server_state.tasks, timeout=STOP_SECONDS)
-
-    def hang_up(self, request: Request, *, after_flush: bool) -> None:
-        transport = self._transports().get(request.scope["client"])
-        if transport:
-            transport.close() if after_flush else transport.abort()
-
-    def _transports(self) -> dict[tuple[str, int] | None, asyncio.Transport]:
-        """Of the open connections, by the client's address and port."""
-        connections = self.server_state.connections
-        return {c.client: c.transport for c in connections if isinstance(c, H11Protocol)}
 
 
 class Sandbox:
@@ -82,14 +44,12 @@ class Sandbox:
     """
 
     def __init__(self, *, public_url: str = "", state: Path | None = None, token: str = "") -> None:
-        self.url = ""
         self.faults: dict[str, Fault] = {}
         self.counts: dict[str, Counter[str]] = {}
         self._rooms = Rooms(state)
         self._public_url = public_url.rstrip("/")
         self._token = token
-        self._server: _Server | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._server = WebServer(self._app())
 
     @property
     def conferences(self) -> dict[str, Room]:
@@ -104,22 +64,17 @@ class Sandbox:
         query = urlencode({"confid": room.id, "confpass": room.passcode})
         return f"{self._public_url or self.url}/service/join/?{query}"
 
+    @property
+    def url(self) -> str:
+        return self._server.url
+
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; port 0 takes a free one. `url` is known and connections are accepted when it returns."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=512)
-        # asyncio sets it only where the socket names its protocol; accepted ones inherit it from the listener.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-        self._server = _Server(_config(self._app()))
-        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        await self._server.start(host, port)
 
     async def stop(self) -> None:
         """Stop listening and end every connection; a delayed request is dropped undone."""
-        if self._server and self._serving:
-            self._server.ending.set()
-            await self._serving
-        self._server = self._serving = None
+        await self._server.stop()
 
     def _app(self) -> Starlette:
         one, many = "/api/v1/conferences/{id}", "/api/v1/conferences"
@@ -185,7 +140,7 @@ class Sandbox:
 
     async def _answer(self, request: Request, operation: str, perform: Callable[[], Response]) -> Response:
         fault = self._take_fault(operation)
-        if not await self._pause(fault.delay):
+        if not await self._server.pause(fault.delay):
             return await self._hang_up(request)
         true = perform() if fault.fail_after or not fault.replaces else None
         if fault.fail_after and not fault.replaces:
@@ -209,26 +164,16 @@ class Sandbox:
     async def _drip(self, request: Request, fault: Fault, body: bytes) -> AsyncIterator[bytes]:
         end = len(body) // 2 if fault.truncate else len(body)
         for i in range(end):
-            if not await self._pause(fault.trickle):
+            if not await self._server.pause(fault.trickle):
                 end = i
                 break
             yield body[i : i + 1]
         if end < len(body):
             await self._hang_up(request, after_flush=True)
 
-    async def _pause(self, seconds: float) -> bool:
-        """Wait; False when the sandbox is being stopped."""
-        if self._server is None or seconds <= 0:
-            return self._server is not None
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._server.ending.wait()
-        return not self._server.ending.is_set()
-
     async def _hang_up(self, request: Request, *, after_flush: bool = False) -> Response:
         """Cut the connection; what it returns goes nowhere."""
-        if self._server:
-            self._server.hang_up(request, after_flush=after_flush)
+        self._server.hang_up(request, after_flush=after_flush)
         while (await request.receive())["type"] != "http.disconnect":
             pass
         return Response()
@@ -265,19 +210,6 @@ class Sandbox:
         address = request.query_params.get("email", "").strip()
         rooms = [(room, self.link(room)) for room in self._rooms.of(address)]
         return _page(sandbox_pages.cabinet_page(address, rooms, _language(request)))
-
-
-def _config(app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-    )
 
 
 async def _json(request: Request) -> Body:

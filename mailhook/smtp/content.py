@@ -4,8 +4,8 @@ What: finding the end of the data in a stream, dot stuffing, and a first look wh
 invitation. All of it is linear and works on chunks of any size.
 
 Only <CR><LF>.<CR><LF> ends the data. A lone dot between other line ends (`\\n.\\n`, `\\n.\\r\\n`, `\\r\\n.\\n`,
-`\\r.\\r`, `\\r.\\n` …) is content for us but the end of the data for some next hops, which would then take the rest of the
-message for commands. Bytes are never changed here, so such a message is reported as `ambiguous`, to be refused.
+`\\r.\\r`, `\\r.\\n` …) is content for us but the end of the data for some next hops, which would then take the rest of
+the message for commands. Bytes are never changed here, so such a message is reported as `ambiguous`, to be refused.
 
 Not here: where content is kept (front/spool), what is in it (core).
 

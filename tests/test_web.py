@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from mailhook.front.http import WebServer
+from mailhook.web import WebServer
 
 
 async def hello(_: Request) -> PlainTextResponse:
