@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from mailhook.core import header_values
-from mailhook.core.message import Message, header, raw_header, read
+from mailhook.core.message import Message, header, read
 
 _TAG_DOMAIN = re.compile(rb"(?:^|;)\s*d\s*=\s*([^;\s]+)")
 
@@ -19,13 +19,6 @@ def received(message: Message) -> datetime | None:
     """When the newest Received field was written (UTC)."""
     value = header(message, "received")
     return None if value is None else header_values.date(value.rpartition(";")[2].strip())
-
-
-def queue_id(message: Message) -> str:
-    """The id under which the client's queue holds the message, from the newest Received field; "" if unknown."""
-    value = raw_header(message.headers, "received") or b""
-    found = re.search(rb"\sid\s+<?([\w.-]{1,64})", value)
-    return found[1].decode("ascii", "replace") if found else ""
 
 
 def _domain(value: bytes) -> str:

@@ -61,12 +61,6 @@ class _Envelope:
 class Mail(_Envelope):
     """`argument` is everything after "MAIL FROM:" as it came (RFC 5321 §4.1.1.2)."""
 
-    @property
-    def declared_size(self) -> int | None:
-        """SIZE= in octets (RFC 1870)."""
-        value = self.parameter(b"SIZE")
-        return int(value) if value and value.isdigit() and len(value) <= 20 else None
-
     def wire(self) -> bytes:
         return b"MAIL FROM:" + self.argument + b"\r\n"
 

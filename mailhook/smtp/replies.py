@@ -42,10 +42,6 @@ class Reply:
         return self.code < 400
 
     @property
-    def transient(self) -> bool:
-        return 400 <= self.code < 500
-
-    @property
     def permanent(self) -> bool:
         return self.code >= 500
 

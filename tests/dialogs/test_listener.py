@@ -207,7 +207,7 @@ async def test_size_is_that_of_the_content_without_stuffing(
 
 async def test_a_declared_size_is_judged_by_the_next_hop(rig: Rig) -> None:
     no = reply(552, "5.3.4 the next hop says so")
-    rig.sink.answer = lambda said: no if isinstance(said, Mail) and said.declared_size else None
+    rig.sink.answer = lambda said: no if isinstance(said, Mail) and said.parameter(b"SIZE") else None
     peer, _ = await rig.through(Terms("mailhook.test", max_size=10))
     assert await peer.ask(b"MAIL FROM:<a@x> SIZE=5\r\n") == no
 

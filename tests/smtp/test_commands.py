@@ -95,17 +95,3 @@ def test_every_line_is_some_command(line: bytes) -> None:
 )
 def test_original_recipient(parameters: bytes, expected: str | None) -> None:
     assert Rcpt(b"<x@y>" + parameters).orcpt == expected
-
-
-@pytest.mark.parametrize(
-    ("argument", "expected"),
-    [
-        (b"<a>", None),
-        (b"<a> SIZE=1024", 1024),
-        (b"<a> size=0", 0),
-        (b"<a> SIZE=x", None),
-        (b"<a> SIZE=", None),
-    ],
-)
-def test_declared_size(argument: bytes, expected: int | None) -> None:
-    assert Mail(argument).declared_size == expected

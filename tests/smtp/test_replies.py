@@ -53,8 +53,8 @@ def test_an_endless_reply_is_temporary(piece: bytes) -> None:
 
 
 def test_kinds() -> None:
-    kinds = [(r.positive, r.transient, r.permanent) for r in (reply(250, ""), reply(354, ""), LOCAL_ERROR)]
-    assert kinds == [(True, False, False), (True, False, False), (False, True, False)]
+    kinds = [(r.positive, r.permanent) for r in (reply(250, ""), reply(354, ""), LOCAL_ERROR)]
+    assert kinds == [(True, False), (True, False), (False, False)]
     assert reply(550, "").permanent
 
 
