@@ -27,13 +27,14 @@ from mailhook.flight import Flight
 from mailhook.front.dialogue import Terms
 from mailhook.front.smtp import Listener
 from mailhook.nexthop.pool import Pool
-from mailhook.pipeline import Manner, Pipeline, Writer
+from mailhook.pipeline import Pipeline
 from mailhook.ports import Reception
 from mailhook.provider.sandbox import Sandbox
 from mailhook.provider.videomost import Videomost
 from mailhook.relay import Relay
 from mailhook.store.sqlite import SqliteStore
 from mailhook.sync import Sync
+from mailhook.writer import Manner, Writer
 
 Clock = Callable[[], datetime]
 
@@ -174,7 +175,23 @@ def manner(settings: Settings) -> Manner:
         language=settings.templates.language,
         languages=tuple(settings.templates.domains.items()),
         test=settings.provider.kind == "sandbox",
+        link_hosts=own_link_hosts(settings),
     )
+
+
+def own_link_hosts(settings: Settings) -> tuple[str, ...]:
+    """The hosts that join links of our Videomost name."""
+    match settings.provider.kind:
+        case "sandbox":
+            own = settings.provider.sandbox
+            return link_hosts(own.public_url or f"http://{own.host}")
+        case "videomost":
+            vm = settings.provider.videomost
+            return vm.link_hosts or link_hosts(vm.base_url)
+        case None:
+            return ()
+        case _:
+            assert_never(settings.provider.kind)
 
 
 def make_writer(settings: Settings) -> Writer:

@@ -24,7 +24,7 @@ from mailhook.core.policy import Envelope, Policy, may_act, wish
 from mailhook.core.revision import Condemn, Create, Insert, Leave, look
 from mailhook.errors import Unreadable
 from mailhook.journal import Story
-from mailhook.pipeline import Carriage, Writer
+from mailhook.writer import Carriage, Writer
 
 CARRIAGE = Carriage(eight_bit=True, size=None)
 
@@ -67,7 +67,9 @@ def preview(raw: bytes, policy: Policy, writer: Writer, link_base: str, now: dat
         return Preview("pass", reason, raw, invitation=invitation)
     if invitation.cancels:
         return Preview("pass", "cancel", raw, invitation=invitation)
-    _, plan = look(Meeting(invitation.key), invitation, wish(policy, invitation), policy, now)
+    _, plan = look(
+        Meeting(invitation.key), invitation, wish(policy, invitation, writer.link_hosts), policy, now
+    )
     match plan:
         case Leave(reason) | Condemn(reason):
             return Preview("pass", reason, raw, invitation=invitation)

@@ -18,8 +18,8 @@ from mailhook.core.meeting import Meeting
 from mailhook.core.policy import Policy
 from mailhook.core.revision import announce, cancel, renounce, withdraw
 from mailhook.journal import Story
-from mailhook.pipeline import NoSequel, Renounce, Sequel, Tell, Untell
 from mailhook.ports import Answered, Circumstances, Decide, Delivery, Store
+from mailhook.verdict import NoSequel, Renounce, Sequel, Tell, Untell
 
 T = TypeVar("T")
 
@@ -97,8 +97,8 @@ class Records:
                 )
             case Untell(invitation) if answer and answer.positive:
                 await self._change(invitation, self._cancelled(invitation, recipients), story, "settle")
-            case Renounce(invitation) if answer and answer.positive:
-                await self._change(invitation, self._renounced(invitation), story, "settle")
+            case Renounce(invitation, removed) if answer and answer.positive:
+                await self._change(invitation, self._renounced(invitation, removed), story, "settle")
             case NoSequel() | Tell() | Untell() | Renounce():
                 pass
             case _:
@@ -118,9 +118,9 @@ class Records:
 
         return decide
 
-    def _renounced(self, invitation: Invitation) -> Decide[None]:
+    def _renounced(self, invitation: Invitation, removed: bool) -> Decide[None]:
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
-            return renounce(meeting, invitation, self._policy, c.now), None
+            return renounce(meeting, invitation, self._policy, c.now, removed=removed), None
 
         return decide
 

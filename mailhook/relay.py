@@ -17,13 +17,15 @@ from typing import assert_never
 from mailhook.core.policy import Envelope, Policy
 from mailhook.errors import Temporary
 from mailhook.journal import Story
-from mailhook.pipeline import Carriage, Defer, Pass, Pipeline, Sequel, Verdict
+from mailhook.pipeline import Pipeline
 from mailhook.ports import Answered, Client, Content, HopTransaction, Lost, NextHop, Store
 from mailhook.records import Outdated, Recorded, Records, Unrecorded
 from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.content import dot_stuff, dot_unstuff
 from mailhook.smtp.ehlo import Capabilities
 from mailhook.smtp.replies import LOCAL_ERROR, Reply, reply
+from mailhook.verdict import Defer, Pass, Sequel, Verdict
+from mailhook.writer import Carriage
 
 MAX_INVITATION = 64 * 1024 * 1024
 """Octets up to which a message is taken into memory and read."""

@@ -8,7 +8,7 @@ Not here: whether the message may act and whether a conference is wanted (`polic
 Errors: Unreadable where nothing sensible can be said; everything else that is not ours is `NotOurs`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -50,7 +50,10 @@ class Defaults:
 
 @dataclass(frozen=True)
 class Event:
-    """One VEVENT. `properties`: X- properties by upper-case name; `links`: URLs outside the text."""
+    """One VEVENT. `properties`: X- properties by upper-case name; `links`: URLs outside the text, `url` among them.
+
+    `twins`: the description in other forms, as they stand.
+    """
 
     component: Component
     location: str = ""
@@ -58,6 +61,8 @@ class Event:
     categories: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
     links: tuple[str, ...] = ()
+    url: str = ""
+    twins: tuple[str, ...] = ()
     all_day: bool = False
     transparent: bool = False
 
@@ -230,9 +235,16 @@ def _event(block: Block, key: str, zones: Zones, defaults: Defaults, sent: datet
         ),
         properties=extra,
         links=(*urls, *(value for value in extra.values() if value.lower().startswith("http"))),
+        url=first_value(block, "URL").strip(),
+        twins=tuple(_twins(block)),
         all_day=timing.all_day if timing else False,
         transparent=first_value(block, "TRANSP").strip().upper() == "TRANSPARENT",
     )
+
+
+def _twins(block: Block) -> Iterator[str]:
+    yield from (param(line, "ALTREP") for line in lines(block, "DESCRIPTION"))
+    yield from (line.value for line in lines(block, "STYLED-DESCRIPTION"))
 
 
 def _stamp(block: Block, sent: datetime | None) -> Stamp:

@@ -124,6 +124,9 @@ class Meeting:
     left          who was un-invited → by what; no participant, whatever an ATTENDEE list says, until he is told of
                   something newer
     wanted        a conference is wanted: later REQUESTs need no marker, not even after a deletion by CANCEL
+    markers       how the newest revision of the master asks for a conference
+    borne         the newest revision of the master in which the organizer's own copy is known to bear the link
+    removed       the organizer has taken the link away: only a marker that is new brings a conference again
     delete_at     when the conference goes, unless a REQUEST is seen meanwhile; once past, there shall be none
     doubtful      why nobody can tell whether the meeting lives ("" when there is no doubt)
     first_seen    revision fingerprint → when a REQUEST of it was first deferred
@@ -137,6 +140,9 @@ class Meeting:
     ever_told: frozenset[str] = frozenset()
     left: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
     wanted: bool = False
+    markers: frozenset[str] = frozenset()
+    borne: Stamp | None = None
+    removed: bool = False
     conference: Conference = UNSCHEDULED
     leftovers: tuple[Leftover, ...] = ()
     suspects: tuple[Suspect, ...] = ()

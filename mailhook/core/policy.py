@@ -7,13 +7,15 @@ Not here: what the meeting is at present (`meeting`, `revision`).
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Literal
 
+from mailhook.core.bearing import bare_links, has_block
 from mailhook.core.itip import Event, Invitation, canonical
+from mailhook.core.meeting import MASTER
 
 FOREIGN_HOSTS = (
     "teams.microsoft.com",
@@ -119,9 +121,10 @@ def _within(address: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool
 
 @dataclass(frozen=True)
 class Wanted:
-    """A conference is asked for; `why` names the marker."""
+    """A conference is asked for; `why` names the first marker, `markers` all of them."""
 
     why: str
+    markers: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -141,21 +144,33 @@ class OptedOut:
 Wish = Wanted | Unwanted | OptedOut
 
 
-def wish(policy: Policy, invitation: Invitation) -> Wish:
+def wish(
+    policy: Policy, invitation: Invitation, link_hosts: Iterable[str] = (), ours: Iterable[str] = ()
+) -> Wish:
     """Whether the invitation asks for a conference.
 
-    Opt-out is looked at first, because "#novideomost" contains the keyword. A foreign link prevents creation.
+    Opt-out is looked at first, because "#novideomost" contains the keyword. A foreign link prevents creation, and so
+    does a link to one of `link_hosts` that is none of `ours`: somebody has made that room by hand.
     """
     if any(_has_tag(event, policy.opt_out) for event in invitation.events):
         return OptedOut()
-    marker = next(filter(None, (_marker(policy, event) for event in invitation.events)), "")
+    found = tuple(dict.fromkeys(m for event in invitation.events for m in _markers(policy, event)))
     if any(_has_foreign_link(event, policy.foreign_hosts) for event in invitation.events):
         return Unwanted("foreign-link")
-    if marker:
-        return Wanted(marker)
+    if bare_links(invitation, link_hosts) - set(ours):
+        return Unwanted("bare-link")
+    if found:
+        return Wanted(found[0], frozenset(found))
     if policy.trigger == "marker":
         return Unwanted("no-marker")
     return _always(policy, invitation)
+
+
+def markers(policy: Policy, invitation: Invitation) -> frozenset[str]:
+    """How the master asks for a conference; what its instances say counts only where there is no master."""
+    events = invitation.events
+    masters = [event for event in events if event.component.key == MASTER]
+    return frozenset(marker for event in masters or events for marker in _markers(policy, event))
 
 
 def _always(policy: Policy, invitation: Invitation) -> Wish:
@@ -175,21 +190,22 @@ def _has_guests(event: Event, invitation: Invitation) -> bool:
     return any(a.individual and a.person.address not in organizer for a in attendees)
 
 
-def _marker(policy: Policy, event: Event) -> str:
-    """The reason for which this event asks for a conference, or ""."""
+def _markers(policy: Policy, event: Event) -> Iterator[str]:
+    """The reasons for which this event asks for a conference."""
     # The name of the service in a link is no wish: the link may be one that somebody has made by hand.
     place = _URL.sub(" ", event.location)
     if any(_whole_word(word, place) for word in policy.keywords):
-        return "keyword"
+        yield "keyword"
     if any(attendee.person.address in policy.resource for attendee in event.component.attendees):
-        return "resource"
+        yield "resource"
     if event.properties.get(policy.property.upper(), "").strip().upper() == "TRUE":
-        return "property"
+        yield "property"
     if policy.category.casefold() in (category.casefold() for category in event.categories):
-        return "category"
+        yield "category"
     if _has_tag(event, policy.tags):
-        return "tag"
-    return ""
+        yield "tag"
+    if has_block(event):
+        yield "block"
 
 
 def _whole_word(word: str, text: str) -> bool:

@@ -132,7 +132,7 @@ def confirm(
         uncertain=False,
     )
     extra = tuple(each for each in meeting.leftovers if each.conference_id != details.conference_id)
-    changed = replace(meeting, conference=ready, leftovers=extra, attempts=0, error="")
+    changed = replace(meeting, conference=ready, leftovers=extra, attempts=0, error="", borne=None)
     return awake(changed, now, policy.roll_after), details
 
 

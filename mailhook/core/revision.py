@@ -16,7 +16,7 @@ Not here: the questions a meeting answers (`meeting`), the order of revisions (`
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import assert_never
@@ -27,6 +27,7 @@ from mailhook.core.itip import Invitation
 from mailhook.core.meeting import Meeting, NoRoom, Rest, Room, desired
 from mailhook.core.merging import entomb, is_buried, is_stale, revise
 from mailhook.core.policy import OptedOut, Policy, Unwanted, Wanted, Wish
+from mailhook.core.removal import noted, taken_away
 from mailhook.core.waking import awake
 
 UNCLAIMED = timedelta(days=1)
@@ -59,9 +60,14 @@ class Leave:
 
 @dataclass(frozen=True)
 class Condemn:
-    """Relay unchanged; the organizer wants no conference any more."""
+    """Relay without the link of `details`, if it has one; the organizer wants no conference any more.
+
+    `removed`: he has taken it away, and only a new marker brings it back.
+    """
 
     reason: str
+    details: JoinDetails | None = field(default=None, compare=False)
+    removed: bool = False
 
 
 Plan = Insert | Create | Leave | Condemn
@@ -85,6 +91,9 @@ def _plan(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy, 
     match wish:
         case OptedOut(why):
             return _opted_out(meeting, invitation, why)
+        case Unwanted() | Wanted() if why := taken_away(meeting, invitation, wish):
+            stale = is_stale(meeting, invitation)
+            return Leave(why) if stale else Condemn(why, meeting.link, removed=True)
         case Unwanted(why) if meeting.link is None and (not meeting.wanted or why == "foreign-link"):
             return Leave(why)
         case Unwanted() | Wanted():
@@ -108,7 +117,9 @@ def _plan(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy, 
 
 def _opted_out(meeting: Meeting, invitation: Invitation, why: str) -> Plan:
     concerned = meeting.wanted or meeting.link or meeting.conference.state is State.RESERVED
-    return Condemn(why) if concerned and not is_stale(meeting, invitation) else Leave(why)
+    if not concerned or is_stale(meeting, invitation):
+        return Leave(why)
+    return Condemn(why, meeting.link)
 
 
 def _spared(meeting: Meeting, policy: Policy, now: datetime) -> Meeting:
@@ -148,7 +159,8 @@ def announce(
         first_seen={},
     )
     if not (is_stale(meeting, invitation) and _renounced(meeting)):
-        changed = replace(changed, wanted=True, delete_at=None, doubtful="")
+        changed = replace(changed, wanted=True, delete_at=None, doubtful="", removed=False)
+        changed = noted(changed, meeting, invitation, policy)
     return awake(changed, now, policy.roll_after)
 
 
@@ -251,10 +263,13 @@ def _untold(meeting: Meeting, policy: Policy) -> list[str]:
     return sorted(others - set(policy.ignore_recipients))
 
 
-def renounce(meeting: Meeting, invitation: Invitation, policy: Policy, now: datetime) -> Meeting:
-    """The meeting after a REQUEST by which the organizer wants no conference any more."""
+def renounce(
+    meeting: Meeting, invitation: Invitation, policy: Policy, now: datetime, *, removed: bool = False
+) -> Meeting:
+    """The meeting after a REQUEST by which the organizer wants no conference any more; `removed`: see `Condemn`."""
     at = meeting.delete_at or now + policy.delete_grace
-    return condemn(revise(meeting, invitation), at, policy, now)
+    changed = noted(revise(meeting, invitation), meeting, invitation, policy)
+    return condemn(replace(changed, removed=meeting.removed or removed), at, policy, now)
 
 
 def condemn(meeting: Meeting, at: datetime, policy: Policy, now: datetime) -> Meeting:

@@ -9,7 +9,7 @@ Errors: none for a message that was read; a part that cannot be edited safely is
 calendar cannot be edited is returned as it came, with no places.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from mailhook.core import (
@@ -30,6 +30,7 @@ from mailhook.core.wording import Block
 from mailhook.errors import Unreadable
 
 METHODS = ("REQUEST", "ADD")
+NO_BLOCK = Block("", "", "", "", "", "")
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,27 @@ def rewrite(
     return Rewritten(content, tuple(places))
 
 
+def remove(whole: Message, link: str, conference_id: str, options: Options) -> Rewritten:
+    """Take out blocks of ours, and `link` wherever it stands alone; the inverse of `rewrite`."""
+    calendars = _calendars(whole)
+    additions = replace(_additions(NO_BLOCK, link, conference_id, options), removing=True)
+    edits = [
+        each
+        for calendar in calendars
+        if (each := _calendar_edit(whole, calendar, _uid(calendars), additions, options))
+    ]
+    edits = [each for each in (*_text_edits(whole, NO_BLOCK, options), *edits) if each.splices]
+    if not edits:
+        return Rewritten(whole.raw, ())
+    edits.append(_marker(whole, conference_id, options))
+    content = apply(whole.raw, [splice for edit in edits for splice in edit.splices])
+    return Rewritten(content, tuple(dict.fromkeys(place for edit in edits for place in edit.places)))
+
+
 def _additions(block: Block, link: str, conference_id: str, options: Options) -> Additions:
     return Additions(
-        description=splice_text.marked(block.description),
-        description_html=splice_html.marked(block.description_html),
+        description=_marked_text(block.description),
+        description_html=_marked_html(block.description_html),
         location=" ".join(block.location.split()),
         label=" ".join(block.label.split()),
         link=link,
@@ -101,6 +119,14 @@ def _additions(block: Block, link: str, conference_id: str, options: Options) ->
         position=options.position,
         keywords=frozenset(keyword.casefold() for keyword in options.keywords),
     )
+
+
+def _marked_text(words: str) -> str:
+    return splice_text.marked(words) if words else ""
+
+
+def _marked_html(words: str) -> str:
+    return splice_html.marked(words) if words else ""
 
 
 # --- calendars -----------------------------------------------------------------------------------------
@@ -152,7 +178,7 @@ def _calendar_edit(
         changes = splice_calendar.changes(prepared.data, event, additions, prepared.charset)
         edits += (splice for change in changes for splice in change.splices)
         edits.append(splice_calendar.insertion(event, changes))
-        places += (change.place for change in changes)
+        places += (change.place for change in changes if change.splices or not additions.removing)
     made = part_edit.splices(whole, prepared, edits, eight_bit=options.eight_bit)
     return _Edit(tuple(dict.fromkeys(places)), tuple(made))
 
@@ -180,7 +206,7 @@ def _is_text(part: Part, content_type: str) -> bool:
 
 
 def _plain(whole: Message, part: Part, block: Block, options: Options) -> list[Splice] | None:
-    text = splice_text.marked(block.text)
+    text = _marked_text(block.text)
     if part.params.get("format", "").lower() == "flowed":
         text = splice_text.flowed(text)
     prepared = part_edit.prepare_text(whole, part, text)
@@ -197,7 +223,7 @@ def _html(whole: Message, part: Part, block: Block, options: Options) -> list[Sp
     if prepared is None:
         return None
     eol = mime_bodies.line_end(prepared.data, mime_bodies.line_end(whole.raw[: part.body_start]))
-    html = splice_html.marked(block.html).encode(prepared.charset, "xmlcharrefreplace")
+    html = _marked_html(block.html).encode(prepared.charset, "xmlcharrefreplace")
     written = html.replace(b"\r\n", b"\n").replace(b"\n", eol)
     edits = splice_html.place(prepared.data, written, options.position, eol)
     return part_edit.splices(whole, prepared, edits, eight_bit=options.eight_bit)

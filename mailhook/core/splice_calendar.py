@@ -41,6 +41,8 @@ class Additions:
     position: Position
     keywords: frozenset[str]
     """Case-folded; a LOCATION that is just one of them counts as empty."""
+    removing: bool = False
+    """Whatever bears `link` or is a block of ours goes; nothing is added."""
 
     @property
     def words(self) -> str:
@@ -102,6 +104,8 @@ def changes(data: bytes, event: Component, additions: Additions, charset: str) -
         _conference,
         _own_property,
     )
+    if additions.removing:
+        rules = (_description, _html_twins, _bare_link, _references)
     return [change for rule in rules for change in rule(context)]
 
 
@@ -124,6 +128,8 @@ def _older_links(event: Component, additions: Additions) -> Iterator[str]:
 def _description(event: _Event) -> Iterator[Change]:
     lines = event.all("DESCRIPTION")
     block = event.additions.description
+    if not lines and not block:
+        return
     if not lines:
         yield Change("DESCRIPTION", added=event.line("DESCRIPTION", (), escape_text(block)))
         return
@@ -253,3 +259,26 @@ def _own_property(event: _Event) -> Iterator[Change]:
         return
     first = () if lines[0].value == value else event.replaced(lines[0], value)
     yield Change(OWN_PROPERTY, (*first, *event.removed(lines[1:])))
+
+
+# --- taking out ----------------------------------------------------------------------------------------
+
+
+def _dead(event: _Event) -> frozenset[str]:
+    return event.stale | {event.additions.link}
+
+
+def _bare_link(event: _Event) -> Iterator[Change]:
+    """LOCATION without the link that stands in it, whatever else it says."""
+    line = event.component.first("LOCATION")
+    present = unescape_text(line.value) if line else ""
+    link = next((link for link in _dead(event) if link and link in present), None)
+    if line is not None and link is not None:
+        rest = re.sub(rf"(?:; )?{re.escape(link)}", "", present).strip()
+        yield Change("LOCATION", event.replaced(line, escape_text(rest)))
+
+
+def _references(event: _Event) -> Iterator[Change]:
+    for name in ("URL", "CONFERENCE"):
+        yield Change(name, event.removed([x for x in event.all(name) if x.value.strip() in _dead(event)]))
+    yield Change(OWN_PROPERTY, event.removed(event.all(OWN_PROPERTY)))

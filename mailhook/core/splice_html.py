@@ -27,6 +27,7 @@ _TEXT_BEGIN, _TEXT_END = splice_text.BEGIN.encode("ascii"), splice_text.END.enco
 _BEGIN_COMMENT, _END_COMMENT = b"videomost:begin", b"videomost:end"
 _MARKUP = re.compile(rb"<(?:!--|/?([A-Za-z][A-Za-z0-9:-]*)|[!?])")
 _COMMENT_END = re.compile(rb"--!?>")
+_LINE_END = re.compile(rb"(?:\r?\n)?")
 _IN_TAG = re.compile(rb">|=\s*(\"|')")
 _RAW_TEXT = {
     name: re.compile(rb"</" + name + rb"(?=[\s/>])", re.IGNORECASE)
@@ -75,7 +76,12 @@ def carries_mark(text: str) -> bool:
 
 
 def place(data: bytes, block: bytes, position: Position, line_end: bytes) -> list[Splice]:
-    """Put `block` where the first older block stands, and take others out; else into the body."""
+    """Put `block` where the first older block stands, and take others out; else into the body.
+
+    Without a `block` all are taken out.
+    """
+    if not block:
+        return settled(data, _without)
     marks = _landmarks(data)
     if _blocks(data, marks):
         return settled(data, lambda html: _replaced(html, block))
@@ -86,6 +92,12 @@ def place(data: bytes, block: bytes, position: Position, line_end: bytes) -> lis
 def _replaced(data: bytes, block: bytes) -> list[Splice]:
     older = _blocks(data, _landmarks(data))
     return [Splice(*each, b"" if number else block) for number, each in enumerate(older)]
+
+
+def _without(data: bytes) -> list[Splice]:
+    """The blocks, each with the line end after it."""
+    found = _blocks(data, _landmarks(data))
+    return [Splice(start, _LINE_END.match(data, end).end(), b"") for start, end in found]  # type: ignore[union-attr]
 
 
 def _top(data: bytes, marks: _Landmarks) -> int:

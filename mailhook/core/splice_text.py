@@ -9,6 +9,7 @@ Not here: charsets and transfer encodings (`rewrite`), calendars (`splice_calend
 Errors: none.
 """
 
+import re
 from collections.abc import Iterator
 
 from mailhook.core.splices import Position, Splice, settled
@@ -17,6 +18,8 @@ BEGIN = "_______ Videomost _______"
 END = "_______ /Videomost ______"
 _BEGIN, _END = BEGIN.encode("ascii"), END.encode("ascii")
 _BOM = b"\xef\xbb\xbf"
+_LINE_ENDS = re.compile(rb"(\r?\n)(?:\r?\n)?")
+_LINE_ENDS_BEFORE = re.compile(rb"(?:\r?\n)?(\r?\n)\Z")
 
 
 def marked(text: str) -> str:
@@ -33,7 +36,12 @@ def flowed(block: str) -> str:
 
 
 def place(data: bytes, block: bytes, position: Position, line_end: bytes) -> list[Splice]:
-    """Put `block` where the first older block stands, and take others out; else at the top or bottom."""
+    """Put `block` where the first older block stands, and take others out; else at the top or bottom.
+
+    Without a `block` all are taken out, with the empty lines that came with them.
+    """
+    if not block:
+        return settled(data, _without)
     if next(blocks(data), None):
         return settled(data, lambda text: _replaced(text, block))
     return [_at_top(data, block, line_end) if position == "top" else _at_bottom(data, block, line_end)]
@@ -41,6 +49,23 @@ def place(data: bytes, block: bytes, position: Position, line_end: bytes) -> lis
 
 def _replaced(data: bytes, block: bytes) -> list[Splice]:
     return [Splice(*each, b"" if number else block) for number, each in enumerate(blocks(data))]
+
+
+def _without(data: bytes) -> list[Splice]:
+    return [_with_line_ends(data, *each) for each in blocks(data)]
+
+
+def _with_line_ends(data: bytes, start: int, end: int) -> Splice:
+    """The block, its line end, and the empty line that parts it from other text."""
+    if not data[:start].strip(_BOM + b" \t\r\n"):
+        after = _LINE_ENDS.match(data, end)
+        return Splice(start, after.end() if after else end, b"")
+    before = _LINE_ENDS_BEFORE.search(data, max(0, start - 4), start)
+    after = _LINE_ENDS.match(data, end)
+    if before is None or after is None:
+        return Splice(before.start() if before else start, end, b"")
+    empty_line = before[0].count(b"\n") > 1
+    return Splice(before.start(1) if empty_line else start, after.end(1), b"")
 
 
 def blocks(data: bytes) -> Iterator[tuple[int, int]]:
@@ -63,6 +88,11 @@ def links(data: bytes) -> Iterator[str]:
             url = line.strip()
             if url.startswith((b"https://", b"http://")) and url.isascii() and b" " not in url:
                 yield url.decode("ascii")
+
+
+def is_cut_off(text: str) -> bool:
+    """Whether the text ends inside a block of ours: some phones truncate."""
+    return text.rfind(BEGIN) > text.rfind(END)
 
 
 def _block_end(data: bytes, begin: int) -> int:

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from mailhook.app import make_wording, manner
 from mailhook.core.policy import Envelope
 from mailhook.journal import Story
-from mailhook.pipeline import Carriage, Defer, Pass, Pipeline
+from mailhook.pipeline import Pipeline
+from mailhook.verdict import Defer, Pass
+from mailhook.writer import Carriage
 from tests.relay.mails import ANNA, IVAN, Event, invitation
 from tests.relay.rig import Client, World, world
 

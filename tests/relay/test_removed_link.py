@@ -1,0 +1,141 @@
+"""The organizer takes the link away: mails that SOGo sent for events which bear one, and a server that keeps HTML."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+
+from mailhook.core.conference import State
+from mailhook.core.splice_html import marked
+from tests.relay.mails import ANNA, BORIS, IVAN, NOW, Event, invitation, link_in
+from tests.relay.rig import World, world
+
+SOGO = Path(__file__).parents[1] / "golden" / "sogo" / "with-link"
+LINK = "https://vm.corp.example/j/123"
+GRACE = timedelta(hours=1, seconds=1)
+
+
+def recorded(place: str) -> str:
+    """The calendar that Anna gets of an event whose copy bears LINK in one place."""
+    mail = message_from_bytes((SOGO / f"20-next-reschedule-{place}-anna_partner.example.eml").read_bytes())
+    part = next(part for part in mail.walk() if part.get_content_type() == "text/calendar")
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    return content.decode()
+
+
+def revised(calendar: str, number: int) -> str:
+    """The same as a later revision."""
+    times = re.sub(r"(DTSTAMP|LAST-MODIFIED):20261123T00", rf"\1:20261123T{number:02}", calendar)
+    return re.sub(r"SEQUENCE:\d+", f"SEQUENCE:{number + 10}", times)
+
+
+def without(calendar: str) -> str:
+    """As if its organizer had taken the link away."""
+    lines = re.sub(rf"\r?\n(CONFERENCE|URL|X-GOOGLE-CONFERENCE)[^\r\n]*{LINK}", "", calendar)
+    return lines.replace(f"\\n\\nСсылка: {LINK}", "").replace(f" {LINK}", "").replace(LINK, "")
+
+
+def mail(calendar: str) -> bytes:
+    kind = "Content-Type: text/calendar; charset=utf-8; method=REQUEST"
+    head = f"From: <{IVAN}>\r\n{kind}\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    return f"{head}{calendar}".encode()
+
+
+async def after(here: World, time: timedelta) -> None:
+    await here.settle()
+    here.clock.forward(time)
+    await here.settle()
+
+
+@pytest.mark.parametrize(
+    ("place", "removed"),
+    [
+        ("description", True),
+        ("hdr-scheduling-enabled-F", True),
+        ("location", True),
+        ("location-x-sogo-two-puts", True),
+        ("url-only", True),
+        ("conference-only", False),
+        ("xprop-only", False),
+    ],
+)
+async def test_from_each_place(place: str, removed: bool) -> None:
+    async with world() as here:
+        calendar = recorded(place)
+        assert LINK in calendar
+        assert LINK not in without(calendar)
+        await here.passes(mail(without(calendar)), IVAN, ANNA)
+        await here.passes(mail(revised(calendar, 1).replace(LINK, here.link())), IVAN, ANNA)
+        assert here.stories[-1]["reason"] == "rewritten"
+        last = mail(without(revised(calendar, 2)))
+        arrived = await here.passes(last, IVAN, ANNA)
+        assert (arrived == last) is removed
+        assert here.stories[-1]["reason"] == ("link-removed" if removed else "rewritten")
+        await after(here, GRACE)
+        assert len(here.rooms()) == (0 if removed else 1)
+
+
+EVENT = Event(attendees=(ANNA, BORIS))
+
+
+def revision(number: int, **changes: str) -> Event:
+    return replace(EVENT, sequence=number, stamp=NOW + timedelta(minutes=number), **changes)  # type: ignore[arg-type]
+
+
+async def test_what_is_left_in_the_html_is_cut() -> None:
+    async with world() as here:
+        await here.passes(invitation(EVENT))
+        link = here.link()
+        await here.passes(invitation(revision(1, location="", description=f"join: {link}")))
+        clean = invitation(revision(2, location=""))
+        block = marked(f'<a href="{link.replace("&", "&amp;")}">x</a>').replace("\n", "\r\n").encode()
+        arrived = await here.passes(clean.replace(b"<body>", b"<body>" + block + b"\r\n"))
+        marker = next(line for line in arrived.split(b"\r\n") if line.startswith(b"X-Mailhook-Conference"))
+        assert arrived.replace(marker + b"\r\n", b"") == clean
+        assert await here.passes(invitation(revision(2, location=""), BORIS), IVAN, BORIS) == invitation(
+            revision(2, location=""), BORIS
+        )
+        await after(here, GRACE)
+        assert here.rooms() == []
+        meeting = await here.meeting(EVENT.uid)
+        assert meeting is not None
+        assert meeting.conference.state is State.GONE
+
+
+async def test_after_a_removal_a_new_marker_makes_a_new_conference() -> None:
+    async with world() as here:
+        await here.passes(invitation(EVENT))
+        first = here.link()
+        await here.passes(invitation(revision(1, location="", description=first)))
+        await here.passes(invitation(revision(2, location="")))
+        await after(here, GRACE)
+        assert link_in(await here.passes(invitation(revision(3, location="")))) == ""
+        second = link_in(await here.passes(invitation(revision(4))))
+        assert second == here.link() != first
+
+
+async def test_a_copied_event_has_a_conference_of_its_own() -> None:
+    async with world() as here:
+        arrived = (await here.passes(invitation(EVENT))).decode()
+        first = here.link()
+        copied = arrived.replace(EVENT.uid, "copy@corp.example")
+        copied = re.sub("X-Mailhook-Conference.*\r\n", "", copied)
+        copy = (await here.passes(copied.encode())).decode()
+        assert here.calls("create") == 2
+        second = link_in(copy.encode())
+        assert second != first
+        assert first not in copy
+        assert copy.count(second) == arrived.count(first)
+
+
+async def test_a_link_that_somebody_made_by_hand_is_left_alone() -> None:
+    async with world() as here:
+        own = "https://videomost.corp.example/service/join/?confid=my&confpass=1"
+        sent = invitation(replace(EVENT, description=f"join {own}"))
+        assert await here.passes(sent) == sent
+        assert here.stories[-1]["reason"] == "bare-link"
+        assert here.rooms() == []
