@@ -16,7 +16,8 @@ from typing import Literal, TypeVar, assert_never
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import Meeting
 from mailhook.core.policy import Policy
-from mailhook.core.revision import announce, cancel, renounce, withdraw
+from mailhook.core.revision import announce, renounce, withdraw
+from mailhook.core.uninviting import cancel, is_shortened, unlist
 from mailhook.journal import Story
 from mailhook.ports import Answered, Circumstances, Decide, Delivery, Store
 from mailhook.verdict import NoSequel, Renounce, Sequel, Tell, Untell
@@ -95,6 +96,11 @@ class Records:
                 await self._change(
                     invitation, self._withdrawn(invitation, recipients, before), story, "settle"
                 )
+            case Tell(invitation) if answer and answer.positive and before is not None:
+                if is_shortened(before, invitation, recipients):
+                    await self._change(
+                        invitation, self._unlisted(invitation, recipients, before), story, "settle"
+                    )
             case Untell(invitation) if answer and answer.positive:
                 await self._change(invitation, self._cancelled(invitation, recipients), story, "settle")
             case Renounce(invitation, removed) if answer and answer.positive:
@@ -109,6 +115,12 @@ class Records:
     ) -> Decide[None]:
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
             return withdraw(meeting, before, invitation, recipients, self._policy, c.now), None
+
+        return decide
+
+    def _unlisted(self, invitation: Invitation, recipients: tuple[str, ...], before: Meeting) -> Decide[None]:
+        def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
+            return unlist(meeting, before, invitation, recipients, self._policy, c.now), None
 
         return decide
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import MASTER, Stamp, Told
+from mailhook.core.meeting import MASTER, Component, Stamp, Told
 from mailhook.core.merging import is_copy, is_older, newest
 
 
@@ -88,3 +88,16 @@ def held_by_none(told: Mapping[str, tuple[Told, ...]], invitation: Invitation) -
 
     keys = {event.component.key for event in invitation.events} - {MASTER}
     return {key for key in keys if not any(has(entries, key) for entries in told.values())}
+
+
+def lost_an_instance(entries: tuple[Told, ...]) -> bool:
+    """Whether an instance was taken from him after he was told of the series."""
+    series = next((entry for entry in entries if entry.key == MASTER), None)
+    return series is not None and any(
+        entry.cancelled and not is_older(entry.stamp, series.stamp) for entry in entries
+    )
+
+
+def without(known: tuple[Told, ...], component: Component) -> tuple[Told, ...]:
+    """What is left to a recipient who is not listed in a newer revision of `component`."""
+    return tuple(e for e in known if e.key != component.key or not is_older(e.stamp, component.stamp))

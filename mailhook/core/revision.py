@@ -1,18 +1,18 @@
-"""How a message changes what is known of a meeting: holders, un-inviting, cancelling.
+"""How a REQUEST changes what is known of a meeting.
 
 What: pure functions (meeting, message, moment) → meeting, carried out inside `store.change`:
 
     look        a REQUEST has come: what is to be done with it (`Plan`), decided on fresh state
     announce    before the dot: the revision, and the recipients who are about to be told
     withdraw    after the dot: those whom the next hop refused for good were not told after all
-    cancel      after the dot of a CANCEL: its recipients hold its components no longer
     renounce    after the dot of a REQUEST with an opt-out: no conference any more
     postponed   a REQUEST that has to wait for the provider: since when this revision is kept waiting
 
 What keeps a room alive is written before a mail can be delivered, what removes one only after. When in doubt the
 room is kept.
 
-Not here: the questions a meeting answers (`meeting`), the order of revisions (`merging`), who may act (`policy`).
+Not here: the questions a meeting answers (`meeting`), the order of revisions (`merging`), who may act (`policy`), who
+leaves (`uninviting`).
 """
 
 from collections.abc import Iterable
@@ -22,16 +22,21 @@ from hashlib import sha256
 from typing import assert_never
 
 from mailhook.core.conference import JoinDetails, Move, Spec, State, step
-from mailhook.core.holders import held_by_none, holds, still_told, taken, told_less, told_more
+from mailhook.core.holders import holds, told_less, told_more
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import Meeting, NoRoom, Rest, Room, desired
-from mailhook.core.merging import entomb, is_buried, is_stale, revise
+from mailhook.core.merging import is_buried, is_stale, revise
 from mailhook.core.policy import OptedOut, Policy, Unwanted, Wanted, Wish
 from mailhook.core.removal import noted, taken_away
 from mailhook.core.waking import awake
 
 UNCLAIMED = timedelta(days=1)
 """How long a room that no mail has announced yet is kept for the client's next attempt."""
+
+REMEMBERED = timedelta(days=6)
+"""How long a revision's first attempt is remembered: longer than a queue keeps a mail."""
+
+MAX_REMEMBERED = 50
 
 
 # --- a REQUEST -----------------------------------------------------------------------------------------
@@ -156,7 +161,6 @@ def announce(
         told={**meeting.told, **holding},
         ever_told=meeting.ever_told | people,
         left={address: by for address, by in meeting.left.items() if address not in holding},
-        first_seen={},
     )
     if not (is_stale(meeting, invitation) and _renounced(meeting)):
         changed = replace(changed, wanted=True, delete_at=None, doubtful="", removed=False)
@@ -210,57 +214,7 @@ def _unclaimed(meeting: Meeting, before: Meeting, policy: Policy, now: datetime)
     return replace(meeting, delete_at=now + UNCLAIMED)
 
 
-# --- a CANCEL ------------------------------------------------------------------------------------------
-
-
-def cancel(
-    meeting: Meeting, invitation: Invitation, recipients: Iterable[str], policy: Policy, now: datetime
-) -> Meeting:
-    """The meeting after a CANCEL has passed to `recipients`.
-
-    Neither STATUS nor the ATTENDEE list of a CANCEL is believed: who holds the meeting is known from the envelopes.
-    A CANCEL is stale for a recipient to whom a newer REQUEST has passed.
-    """
-    told = dict(meeting.told)
-    left = dict(meeting.left)
-    for address in set(recipients) - set(policy.ignore_recipients):
-        rest = still_told(told.pop(address, ()), invitation)
-        if holds(rest):
-            told[address] = rest
-        else:
-            left[address] = taken(invitation)
-    changed = replace(meeting, told=told, left=left)
-    if not told:
-        changed = _abandoned(changed, invitation, policy, now)
-    elif any(address in policy.resource and address in left for address in recipients):
-        changed = condemn(changed, now + policy.delete_grace, policy, now)
-    else:
-        changed = entomb(changed, invitation, held_by_none(told, invitation))
-    return awake(changed, now, policy.roll_after)
-
-
-def _abandoned(meeting: Meeting, invitation: Invitation, policy: Policy, now: datetime) -> Meeting:
-    """Nobody holds the meeting any more: its conference goes after the grace time, unless that is in doubt."""
-    untold = _untold(meeting, policy)
-    if meeting.wanted and untold:
-        return replace(meeting, doubtful=f"never told by mail: {', '.join(untold)}")
-    keys = (event.component.key for event in invitation.events)
-    buried = entomb(meeting, invitation, keys)
-    return replace(buried, delete_at=now + policy.delete_grace) if meeting.wanted else buried
-
-
-def _untold(meeting: Meeting, policy: Policy) -> list[str]:
-    """Individuals of the last known ATTENDEE lists who were never told by mail: internal people of some servers."""
-    known = {
-        attendee.person.address
-        for component in meeting.components
-        for attendee in component.attendees
-        if attendee.individual
-    }
-    others = (
-        known - meeting.ever_told - meeting.left.keys() - {meeting.organizer.address, meeting.key.organizer}
-    )
-    return sorted(others - set(policy.ignore_recipients))
+# --- no conference any more ----------------------------------------------------------------------------
 
 
 def renounce(
@@ -293,4 +247,7 @@ def postponed(meeting: Meeting, invitation: Invitation, now: datetime) -> tuple[
     """The meeting, and since when this revision has been kept waiting."""
     mark = fingerprint(invitation)
     since = meeting.first_seen.get(mark, now)
-    return replace(meeting, first_seen={**meeting.first_seen, mark: since}), since
+    # Not forgotten when a copy passes: the others of this revision have waited as long.
+    recent = sorted((at, name) for name, at in meeting.first_seen.items() if now - at < REMEMBERED)
+    kept = {name: at for at, name in recent[-MAX_REMEMBERED:]}
+    return replace(meeting, first_seen={**kept, mark: since}), since

@@ -6,7 +6,8 @@ from mailhook.core.conference import Conference, JoinDetails, Spec, State
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.policy import Unwanted, Wanted
-from mailhook.core.revision import announce, cancel
+from mailhook.core.revision import announce
+from mailhook.core.uninviting import cancel
 from tests.core.invitations import POLICY, at, invitation
 
 KEY = MeetingKey("ivan@corp.example", "uid-1")

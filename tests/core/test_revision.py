@@ -193,7 +193,7 @@ def test_since_when_a_revision_waits() -> None:
     assert since == NOW
     assert postponed(first, request(1, rest=f"ATTENDEE:mailto:{ANNA}"), later) == (first, NOW)
     assert postponed(first, request(2), later)[1] == later
-    assert told(first, request(1), ANNA, linked=False).first_seen == {}
+    assert told(first, request(1), ANNA, linked=False).first_seen == first.first_seen
 
 
 def test_fingerprints_tell_revisions_apart() -> None:

@@ -25,7 +25,8 @@ from mailhook.core.reservation import (
     renew,
     reserve,
 )
-from mailhook.core.revision import Condemn, Create, Insert, Leave, announce, cancel, look, renounce, withdraw
+from mailhook.core.revision import Condemn, Create, Insert, Leave, announce, look, renounce, withdraw
+from mailhook.core.uninviting import cancel
 from mailhook.core.upkeep import (
     CreateRoom,
     DeleteLeftover,

@@ -1,0 +1,138 @@
+"""Who leaves a meeting: recipients of a CANCEL, and who is listed no more.
+
+What: pure functions (meeting, message, moment) → meeting, carried out inside `store.change`, both after the dot:
+
+    cancel      of a CANCEL: its recipients hold its components no longer
+    unlist      of a REQUEST: who was listed in a component, and is not in its newer revision
+
+When nobody is left, the conference goes after the grace time; when in doubt the room is kept.
+
+Not here: who comes (`revision`), what one recipient holds (`holders`).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from mailhook.core.holders import held_by_none, holds, lost_an_instance, still_told, taken, without
+from mailhook.core.itip import Invitation
+from mailhook.core.meeting import MASTER, Component, Meeting
+from mailhook.core.merging import entomb, is_older
+from mailhook.core.policy import Policy
+from mailhook.core.revision import condemn
+from mailhook.core.waking import awake
+
+
+def cancel(
+    meeting: Meeting, invitation: Invitation, recipients: Iterable[str], policy: Policy, now: datetime
+) -> Meeting:
+    """The meeting after a CANCEL has passed to `recipients`.
+
+    Neither STATUS nor the ATTENDEE list of a CANCEL is believed: who holds the meeting is known from the envelopes.
+    A CANCEL is stale for a recipient to whom a newer REQUEST has passed.
+    """
+    told = dict(meeting.told)
+    left = dict(meeting.left)
+    for address in set(recipients) - set(policy.ignore_recipients):
+        rest = still_told(told.pop(address, ()), invitation)
+        if holds(rest):
+            told[address] = rest
+        else:
+            left[address] = taken(invitation)
+    changed = replace(meeting, told=told, left=left)
+    if not told:
+        changed = _abandoned(changed, invitation, policy, now)
+    elif any(address in policy.resource and address in left for address in recipients):
+        changed = condemn(changed, now + policy.delete_grace, policy, now)
+    else:
+        changed = entomb(changed, invitation, held_by_none(told, invitation))
+        if any(address in meeting.told for address in recipients):
+            changed = _doubted(changed, invitation)
+    return awake(changed, now, policy.roll_after)
+
+
+def _doubted(meeting: Meeting, invitation: Invitation) -> Meeting:
+    """In doubt, where the series was called off and whoever still holds it may have been un-invited before.
+
+    SOGo un-invites from a whole series by a CANCEL that names one instance.
+    """
+    series = any(event.component.key == MASTER for event in invitation.events)
+    if not series or not all(lost_an_instance(entries) for entries in meeting.told.values()):
+        return meeting
+    return replace(meeting, doubtful=f"perhaps un-invited: {', '.join(sorted(meeting.told))}")
+
+
+def _abandoned(meeting: Meeting, invitation: Invitation, policy: Policy, now: datetime) -> Meeting:
+    """Nobody holds the meeting any more: its conference goes after the grace time, unless that is in doubt."""
+    untold = _untold(meeting, policy)
+    if meeting.wanted and untold:
+        return replace(meeting, doubtful=f"never told by mail: {', '.join(untold)}")
+    keys = (event.component.key for event in invitation.events)
+    buried = entomb(meeting, invitation, keys)
+    return replace(buried, delete_at=now + policy.delete_grace, doubtful="") if meeting.wanted else buried
+
+
+def _untold(meeting: Meeting, policy: Policy) -> list[str]:
+    """Individuals of the last known ATTENDEE lists who were never told by mail: internal people of some servers."""
+    known = {
+        attendee.person.address
+        for component in meeting.components
+        for attendee in component.attendees
+        if attendee.individual
+    }
+    others = (
+        known - meeting.ever_told - meeting.left.keys() - {meeting.organizer.address, meeting.key.organizer}
+    )
+    return sorted(others - set(policy.ignore_recipients))
+
+
+# --- by list -------------------------------------------------------------------------------------------
+
+
+def unlist(
+    meeting: Meeting,
+    before: Meeting,
+    invitation: Invitation,
+    recipients: Iterable[str],
+    policy: Policy,
+    now: datetime,
+) -> Meeting:
+    """The meeting after a REQUEST has passed that lists some holders no more; `before`: as it was before that.
+
+    Only who was listed by address can be un-listed: a mailing list, or somebody behind an alias, is told all the same.
+    """
+    told, left = dict(meeting.told), dict(meeting.left)
+    for new, gone in _unlisted(before, invitation, set(recipients)):
+        for address in gone & told.keys():
+            rest = without(told[address], new)
+            if holds(rest):
+                told[address] = rest
+            elif len(told) > 1:
+                del told[address]
+                left[address] = taken(invitation)
+    return awake(replace(meeting, told=told, left=left), now, policy.roll_after)
+
+
+def is_shortened(before: Meeting, invitation: Invitation, recipients: Iterable[str]) -> bool:
+    """Whether some holder is listed no more."""
+    return any(gone & before.told.keys() for _, gone in _unlisted(before, invitation, set(recipients)))
+
+
+def _unlisted(
+    before: Meeting, invitation: Invitation, recipients: set[str]
+) -> Iterator[tuple[Component, set[str]]]:
+    """Components in a strictly newer revision, each with those whom it does not list any more.
+
+    A list that is no more than one attendee's own view says nothing of others: some servers show each only himself.
+    """
+    organizer = {invitation.organizer.address, invitation.key.organizer}
+    for event in invitation.events:
+        new, known = event.component, before.component(event.component.key)
+        listed = _addresses(new)
+        own_view = len(recipients) <= 1 and listed <= recipients | organizer
+        if known is not None and listed and not own_view and is_older(known.stamp, new.stamp):
+            yield new, _addresses(known) - listed - recipients
+
+
+def _addresses(component: Component) -> set[str]:
+    return {attendee.person.address for attendee in component.attendees}
