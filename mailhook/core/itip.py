@@ -216,6 +216,7 @@ def _key(method: str, block: Block, zones: Zones) -> str | None:
 
 def _event(block: Block, key: str, zones: Zones, defaults: Defaults, sent: datetime | None) -> Event:
     timing = schedule(block, zones, defaults.duration)
+    named = next(lines(block, "RECURRENCE-ID"), None)
     component = Component(
         key=key,
         stamp=_stamp(block, sent),
@@ -223,6 +224,8 @@ def _event(block: Block, key: str, zones: Zones, defaults: Defaults, sent: datet
         schedule=timing,
         attendees=_attendees(block),
         cancelled=first_value(block, "STATUS").strip().upper() == "CANCELLED",
+        ranged=named is not None and param(named, "RANGE").upper() == "THISANDFUTURE",
+        added=named is None and key != MASTER,
     )
     extra = {line.name: line.value for line in block.lines if line.name.startswith("X-")}
     urls = [line.value for name in ("URL", "CONFERENCE") for line in lines(block, name)]

@@ -14,16 +14,10 @@ from datetime import UTC, datetime, timedelta
 from heapq import merge
 from typing import assert_never
 
+from mailhook.core import ranges
 from mailhook.core.conference import Conference, JoinDetails, Person, Spec, State
-from mailhook.core.recurrence import (
-    Occurrence,
-    Schedule,
-    Standing,
-    expandable,
-    first,
-    occurrences,
-    standing,
-)
+from mailhook.core.ranges import Part
+from mailhook.core.recurrence import Occurrence, Schedule, Standing, expandable, first, standing
 
 NOBODY = Person("")
 UNSCHEDULED = Conference()
@@ -63,7 +57,10 @@ class Attendee:
 
 @dataclass(frozen=True)
 class Component:
-    """A VEVENT as last revised. `key` is RECURRENCE-ID as a UTC instant in basic form, or MASTER."""
+    """A VEVENT as last revised. `key` is RECURRENCE-ID as a UTC instant in basic form, or MASTER.
+
+    `ranged`: it stands for the later instances too (RANGE=THISANDFUTURE). `added`: an instance that the rule lacks.
+    """
 
     key: str
     stamp: Stamp
@@ -71,6 +68,8 @@ class Component:
     schedule: Schedule | None
     attendees: tuple[Attendee, ...] = ()
     cancelled: bool = False
+    ranged: bool = False
+    added: bool = False
 
     @property
     def instance(self) -> datetime | None:
@@ -191,8 +190,9 @@ def participants(meeting: Meeting, at: Occurrence | None = None) -> tuple[Person
 
 
 def _held(meeting: Meeting, at: Occurrence) -> list[Component]:
-    """The master, and the override that takes place at `at`."""
-    return [c for c in meeting.living if c.key == MASTER or (c.schedule and first(c.schedule) == at)]
+    """The master, the override that takes place at `at`, and those that stand for it too."""
+    places = [(c, first(c.schedule) if c.schedule else None) for c in meeting.living]
+    return [c for c, o in places if c.key == MASTER or o == at or (c.ranged and o is not None and o < at)]
 
 
 def upcoming(meeting: Meeting, since: datetime) -> Iterator[Occurrence]:
@@ -202,17 +202,20 @@ def upcoming(meeting: Meeting, since: datetime) -> Iterator[Occurrence]:
     """
     master = meeting.component(MASTER)
     instances = {c.instance for c in meeting.components if c.key != MASTER}
-    overrides = sorted(
-        occurrence
-        for component in meeting.living
-        if component.key != MASTER and component.schedule is not None
-        for occurrence in [first(component.schedule)]
-        if occurrence.end > since
-    )
+    parts = [c for c in meeting.components if c.ranged]
+    living = (c for c in meeting.living if not any(_ends(part, c) for part in parts))
+    places = (first(c.schedule) for c in living if c.key != MASTER and c.schedule is not None)
+    overrides = sorted(occurrence for occurrence in places if occurrence.end > since)
     if master is None or master.cancelled or master.schedule is None:
         return iter(overrides)
-    regular = (o for o in occurrences(master.schedule, since) if o.start not in instances)
-    return merge(regular, overrides)
+    moved = [Part(c.instance, None if c.cancelled else c.schedule) for c in parts if c.instance]
+    found = ranges.occurrences(master.schedule, moved, since)
+    return merge((occurrence for original, occurrence in found if original not in instances), overrides)
+
+
+def _ends(part: Component, override: Component) -> bool:
+    """Whether the end of the series at `part` takes the override with it."""
+    return part.cancelled and part.key <= override.key and override.stamp.sequence <= part.stamp.sequence
 
 
 @dataclass(frozen=True)

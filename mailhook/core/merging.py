@@ -6,12 +6,13 @@ of a CANCEL. Copies of one change, in whatever order they come, leave the same c
 Not here: who was told of them (`revision`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import MASTER, Attendee, Component, Meeting, Stamp
+from mailhook.core.recurrence import instances_at
 
 
 def is_older(new: Stamp, known: Stamp) -> bool:
@@ -75,11 +76,32 @@ def revise(meeting: Meeting, invitation: Invitation) -> Meeting:
     for event in invitation.events:
         new = event.component
         components[new.key] = _revised(components.get(new.key), new)
+    for key in _orphans(meeting, invitation, components):
+        del components[key]
     return replace(
         meeting,
         organizer=meeting.organizer if is_stale(meeting, invitation) else invitation.organizer,
         components=tuple(components[key] for key in sorted(components)),
     )
+
+
+def _orphans(meeting: Meeting, invitation: Invitation, components: Mapping[str, Component]) -> set[str]:
+    """Overrides of instances that a newer, rescheduled series does not have any more."""
+    master, known = components.get(MASTER), meeting.component(MASTER)
+    if master is None or master.schedule is None:
+        return set()
+    sent = {event.component.key for event in invitation.events}
+    if MASTER in sent and known is not None and known.schedule == master.schedule:
+        return set()
+    asked = components.keys() - sent if MASTER in sent else sent & components.keys()
+    doubtful = [c for c in map(components.__getitem__, asked) if _is_before(c, master)]
+    moments = {c.instance: c.key for c in doubtful if c.instance is not None}
+    return set(moments.values()) - {moments[each] for each in instances_at(master.schedule, moments)}
+
+
+def _is_before(component: Component, master: Component) -> bool:
+    same = is_copy(component.stamp, master.stamp)
+    return not component.added and not same and is_older(component.stamp, master.stamp)
 
 
 def _revised(known: Component | None, new: Component) -> Component:
@@ -109,6 +131,9 @@ def entomb(meeting: Meeting, invitation: Invitation, keys: Iterable[str]) -> Mee
     for event in invitation.events:
         new = event.component
         known = components.get(new.key)
-        if new.key in wanted and (known is None or not is_older(new.stamp, known.stamp)):
-            components[new.key] = replace(known or new, stamp=new.stamp, cancelled=True)
+        if new.key not in wanted or (known is not None and is_older(new.stamp, known.stamp)):
+            continue
+        if known is None or new.ranged or not known.ranged:
+            ended = replace(known or new, stamp=new.stamp, cancelled=True, ranged=new.ranged)
+            components[new.key] = ended
     return replace(meeting, components=tuple(components[key] for key in sorted(components)))

@@ -11,7 +11,7 @@ the conference is then never over, because a leftover room costs little and a de
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
@@ -24,6 +24,8 @@ HORIZON = timedelta(days=40 * 366)
 MAX_INSTANCES = 20_000
 MAX_COUNT = 1000
 """A series of more instances counts as one without end: they need not be counted from its start."""
+MAX_ASKED = 100
+"""Of more instances it is not asked whether a series has them."""
 EARLIEST = datetime(1990, 1, 1)  # noqa: DTZ001 - compared with local times
 
 # dateutil looks for the next instance up to the year 9999, so a rule that can have none (30 February) would hold up
@@ -204,6 +206,23 @@ def occurrences(schedule: Schedule, since: datetime) -> Iterator[Occurrence]:
     for occurrence in _merged(ruled, sorted(extra)):
         if occurrence.end > since and occurrence.start not in excluded:
             yield occurrence
+
+
+def instances_at(schedule: Schedule, moments: Iterable[datetime]) -> set[datetime]:
+    """Those of `moments` (UTC) at which the schedule has an instance, excluded or not; all where that is unknown."""
+    asked = sorted(moments)
+    if schedule.rrule and not expandable(schedule):
+        return set(asked)
+    known, rest = asked[:MAX_ASKED], asked[MAX_ASKED:]
+    bare = replace(schedule, exdates=())
+    counted = "COUNT" in _parts(schedule.rrule)
+    groups = [known] if counted and known else [[moment] for moment in known]
+    found = (each.start for group in groups for each in _between(bare, group[0], group[-1]))
+    return set(rest) | set(known).intersection(found)
+
+
+def _between(schedule: Schedule, earliest: datetime, latest: datetime) -> Iterator[Occurrence]:
+    return takewhile(lambda each: each.start <= latest, occurrences(schedule, earliest))
 
 
 def _merged(ruled: Iterator[Occurrence], extra: list[Occurrence]) -> Iterator[Occurrence]:

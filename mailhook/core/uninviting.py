@@ -12,15 +12,17 @@ Not here: who comes (`revision`), what one recipient holds (`holders`).
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from mailhook.core.holders import held_by_none, holds, lost_an_instance, still_told, taken, without
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import MASTER, Component, Meeting
+from mailhook.core.meeting import MASTER, Component, Meeting, upcoming
 from mailhook.core.merging import entomb, is_older
 from mailhook.core.policy import Policy
 from mailhook.core.revision import condemn
 from mailhook.core.waking import awake
+
+EVER = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 def cancel(
@@ -48,7 +50,13 @@ def cancel(
         changed = entomb(changed, invitation, held_by_none(told, invitation))
         if any(address in meeting.told for address in recipients):
             changed = _doubted(changed, invitation)
+        if meeting.wanted and _has_instances(meeting) and not _has_instances(changed):
+            changed = replace(changed, delete_at=now + policy.delete_grace)
     return awake(changed, now, policy.roll_after)
+
+
+def _has_instances(meeting: Meeting) -> bool:
+    return next(upcoming(meeting, EVER), None) is not None
 
 
 def _doubted(meeting: Meeting, invitation: Invitation) -> Meeting:
