@@ -16,6 +16,7 @@ from secrets import token_hex
 from typing import assert_never
 
 from mailhook import journal
+from mailhook.core.conference import Spec
 from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.policy import Policy
 from mailhook.core.reservation import conference_key
@@ -26,14 +27,17 @@ from mailhook.core.upkeep import (
     Limited,
     Nothing,
     Recover,
+    RecreateRoom,
     Task,
     UpdateRoom,
     claim,
     failed,
     lost,
+    recreated,
+    refused,
     succeeded,
 )
-from mailhook.errors import Gone, MailhookError
+from mailhook.errors import Gone, MailhookError, Permanent
 from mailhook.flight import Flight
 from mailhook.ports import Circumstances, Provider, Store
 
@@ -119,9 +123,12 @@ class Sync:
                 return
             journal.step("claimed")
             try:
-                await self._do(key, task)
+                await self._do(key, token, task)
             except Gone as error:
                 await self._lost(key, token, error)
+            except Permanent as error:
+                if not await self._refused(key, token, task, str(error)):
+                    return
             except MailhookError as error:
                 await self._failed(key, token, task, str(error))
                 return
@@ -138,12 +145,14 @@ class Sync:
 
         return await self._store.change(key, decide)
 
-    async def _do(self, key: MeetingKey, task: Task) -> None:
+    async def _do(self, key: MeetingKey, token: str, task: Task) -> None:
         match task:
             case CreateRoom(spec):
                 await self._flight.create(key, spec)
             case UpdateRoom(conference_id, spec):
                 await self._provider.update(conference_id, spec)
+            case RecreateRoom(generation, spec):
+                await self._recreate(key, token, generation, spec)
             case DeleteRoom(conference_id):
                 await self._provider.delete(conference_id)
             case DeleteLeftover(leftover):
@@ -163,6 +172,35 @@ class Sync:
             return succeeded(meeting, token, task, self._policy, c.now), None
 
         await self._store.change(key, decide)
+
+    async def _recreate(self, key: MeetingKey, token: str, generation: int, spec: Spec) -> None:
+        """The id is the same, and with it, as far as the provider keeps it, the link."""
+        if not self._provider.chooses_id:
+            raise Permanent("the provider does not let us choose the id of a conference")
+        details = await self._provider.create(spec, conference_key(self._secret, key, generation))
+
+        def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, bool]:
+            after = recreated(meeting, token, spec, details, self._policy, c.now)
+            return after, after.link == meeting.link
+
+        kept = await self._store.change(key, decide)
+        journal.event("conference-recreated", uid=key.uid, organizer=key.organizer, same_link=kept)
+
+    async def _refused(self, key: MeetingKey, token: str, task: Task, error: str) -> bool:
+        """Whether there is something else to try at once."""
+        if not isinstance(task, UpdateRoom | RecreateRoom):
+            await self._failed(key, token, task, error)
+            return False
+        journal.event("conference-refused", uid=key.uid, task=type(task).__name__, error=error)
+
+        def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, bool]:
+            after = refused(meeting, token, error, self._policy, c.now)
+            return after, after.conference != meeting.conference
+
+        changed = await self._store.change(key, decide)
+        if changed and isinstance(task, RecreateRoom):
+            journal.event("conference-replaced", uid=key.uid, organizer=key.organizer)
+        return changed
 
     async def _lost(self, key: MeetingKey, token: str, error: Gone) -> None:
         journal.event("conference-lost", uid=key.uid, organizer=key.organizer, error=str(error))

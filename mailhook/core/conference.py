@@ -114,6 +114,7 @@ class JoinDetails:
 class Conference:
     """One generation's room. `provider` is "kind base_url": another provider's room is never touched.
 
+    `immovable`: it has ended, and the provider refused to move it to the next date.
     `uncertain`: RESERVED by a second creator, so that there may be a room whatever the second one is answered.
     """
 
@@ -125,3 +126,4 @@ class Conference:
     details: JoinDetails | None = None
     applied: Spec | None = None
     uncertain: bool = False
+    immovable: bool = False

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from mailhook.core.conference import Conference, Move, Spec, State, step
+from mailhook.core.conference import Conference, JoinDetails, Move, Spec, State, step
 from mailhook.core.meeting import Lease, Leftover, Meeting, NoRoom, Rest, Room, desired
 from mailhook.core.policy import Policy
 from mailhook.core.reservation import released, retried_later
@@ -40,6 +40,14 @@ class UpdateRoom:
 
 
 @dataclass(frozen=True)
+class RecreateRoom:
+    """A room that has ended and cannot be moved, made anew under the id of `generation`, if the provider lets us."""
+
+    generation: int
+    spec: Spec
+
+
+@dataclass(frozen=True)
 class DeleteRoom:
     """The room of this generation: committed as ENDING before the call."""
 
@@ -63,7 +71,7 @@ class Limited:
     """A deletion is due, but as many as `policy` allows were made in the last hour."""
 
 
-Task = Nothing | CreateRoom | UpdateRoom | DeleteRoom | DeleteLeftover | Recover | Limited
+Task = Nothing | CreateRoom | UpdateRoom | RecreateRoom | DeleteRoom | DeleteLeftover | Recover | Limited
 
 
 def claim(
@@ -92,7 +100,9 @@ def claim(
             )
         case Recover() if conference.state is State.RESERVED:
             meeting = released(meeting)
-        case CreateRoom() | UpdateRoom() | DeleteRoom() | DeleteLeftover() | Recover() | Limited():
+        case CreateRoom() | UpdateRoom() | RecreateRoom() | DeleteRoom():
+            pass
+        case DeleteLeftover() | Recover() | Limited():
             pass
         case _:
             assert_never(task)
@@ -157,6 +167,8 @@ def _for_conference(meeting: Meeting, policy: Policy, now: datetime) -> Task:
 def _towards(meeting: Meeting, spec: Spec) -> Task:
     if meeting.link is None:
         return CreateRoom(spec)
+    if meeting.conference.applied != spec and meeting.conference.immovable:
+        return RecreateRoom(meeting.conference.generation, spec)
     if meeting.conference.applied != spec:
         return UpdateRoom(meeting.link.conference_id, spec)
     return Nothing()
@@ -181,7 +193,7 @@ def succeeded(meeting: Meeting, token: str, task: Task, policy: Policy, now: dat
         case Recover(generation):
             suspects = tuple(each for each in meeting.suspects if each.generation != generation)
             meeting = replace(meeting, suspects=suspects)
-        case UpdateRoom() | CreateRoom() | Nothing() | Limited():
+        case UpdateRoom() | RecreateRoom() | CreateRoom() | Nothing() | Limited():
             pass
         case _:
             assert_never(task)
@@ -212,6 +224,44 @@ def lost(meeting: Meeting, token: str, policy: Policy, now: datetime) -> Meeting
             return retried_later(meeting, "the provider knows no such room", policy, now)
         case _:
             assert_never(meeting.conference.state)
+
+
+def refused(meeting: Meeting, token: str, error: str, policy: Policy, now: datetime) -> Meeting:
+    """The meeting after the provider has refused an update or a re-creation for good.
+
+    A room whose date is still to come keeps its link, and the update is tried again. One that has ended is made anew
+    under its id; where that is refused too, the next generation takes its place, and its room goes when that stands.
+    """
+    if not (meeting.lease and meeting.lease.token == token):
+        return meeting
+    conference, link = meeting.conference, meeting.link
+    if link is None or not _has_ended(meeting, policy, now):
+        return failed(meeting, token, error, policy, now)
+    meeting = replace(meeting, lease=None)
+    if not conference.immovable:
+        return awake(replace(meeting, conference=replace(conference, immovable=True)), now, policy.roll_after)
+    old = Leftover(link.conference_id, conference.provider)
+    gone = _gone(replace(meeting, leftovers=(*meeting.leftovers, old)), Move.LOSE)
+    return awake(gone, now, policy.roll_after)
+
+
+def _has_ended(meeting: Meeting, policy: Policy, now: datetime) -> bool:
+    """Whether the room's date has passed, and it is wanted for another one."""
+    applied, aim = meeting.conference.applied, desired(meeting, now, policy.roll_after)
+    return (
+        applied is not None and isinstance(aim, Room) and applied.end <= now and aim.spec.start >= applied.end
+    )
+
+
+def recreated(
+    meeting: Meeting, token: str, spec: Spec, details: JoinDetails, policy: Policy, now: datetime
+) -> Meeting:
+    """The meeting after its room was made anew like `spec`; its link is the same if the provider kept it."""
+    if not (meeting.lease and meeting.lease.token == token):
+        return meeting
+    room = replace(meeting.conference, applied=spec, details=details, immovable=False)
+    changed = replace(meeting, conference=room) if meeting.link else meeting
+    return awake(replace(changed, lease=None, attempts=0, error=""), now, policy.roll_after)
 
 
 def failed(meeting: Meeting, token: str, error: str, policy: Policy, now: datetime) -> Meeting:

@@ -209,6 +209,29 @@ async def test_a_series_rolls_on_and_then_rests() -> None:
         assert here.link() == link
 
 
+async def test_a_conference_that_has_ended_and_cannot_be_moved_is_made_anew() -> None:
+    async with world() as here:
+        await invite(here, replace(BOTH, extra=("RRULE:FREQ=WEEKLY;COUNT=3",)))
+        link = here.link()
+        here.sandbox.faults["update"] = Fault(status=409, code="ended")
+        await after(here, timedelta(days=7, hours=3))
+        assert (here.rooms()[0].spec.start, here.link()) == (BOTH.start + timedelta(weeks=1), link)
+
+
+async def test_or_gives_way_to_another_with_a_new_link() -> None:
+    async with world() as here:
+        weekly = replace(BOTH, extra=("RRULE:FREQ=WEEKLY;COUNT=3",))
+        await invite(here, weekly)
+        link = here.link()
+        here.sandbox.faults["update"] = Fault(status=409, code="ended")
+        here.sandbox.faults["create"] = Fault(status=409, code="ended", times=1)
+        await after(here, timedelta(days=7, hours=3))
+        assert (here.rooms()[0].spec.start, here.calls("delete")) == (BOTH.start + timedelta(weeks=1), 1)
+        assert here.link() != link
+        again = replace(weekly, sequence=1, stamp=NOW + timedelta(days=8))
+        assert await invite(here, again) == {here.link()}
+
+
 # --- without any effect --------------------------------------------------------------------------------
 
 MALLORY = "mallory@elsewhere.example"
