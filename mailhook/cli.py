@@ -38,7 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has seen enough; what is left of it must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except (MailhookError, OSError) as error:
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"mailhook: {where}{error.strerror or error}", file=sys.stderr)
+        return WRONG_CALL
+    except MailhookError as error:
         print(f"mailhook: {error}", file=sys.stderr)
         return WRONG_CALL
 
@@ -157,6 +161,8 @@ def _preview(options: argparse.Namespace) -> int:
     settings = load(options.config) if options.config else _settings_for(raw)
     base = settings.provider.videomost.base_url or "https://videomost.example"
     shown = preview(raw, settings.policy, app.make_writer(settings), base, app.utc_now())
+    if options.output:
+        options.output.write_bytes(shown.content)
     print(f"decision: {shown.decision}\nreason:   {shown.reason}")
     if shown.invitation:
         print(f"meeting:  {shown.invitation.key.uid} of {shown.invitation.key.organizer}")
@@ -164,8 +170,6 @@ def _preview(options: argparse.Namespace) -> int:
         print(f"places:   {', '.join(shown.places)}")
     for line in differences(raw, shown.content):
         print(line)
-    if options.output:
-        options.output.write_bytes(shown.content)
     return OK
 
 

@@ -81,8 +81,8 @@ class Visit:
             self.gallery.shown.append(Shown(title_of(before), recipients, before, received.content, link))
         return reply
 
-    async def abort(self) -> None:
-        await self.inner.abort()
+    async def abort(self, why: str = "") -> None:
+        await self.inner.abort(why)
 
 
 def link_in(content: bytes) -> str:

@@ -39,8 +39,8 @@ from mailhook.ports import Circumstances, Provider, Store
 LOOK_AGAIN = 0.1
 """Seconds between two looks at a row that another process holds."""
 
-PATIENCE = 1.0
-"""Seconds after which an invitation counts as waiting: before that it is no danger to ordinary mail."""
+PATIENCE = 3.0
+"""Seconds after which an invitation counts as waiting: so long all copies of one may wait for a slow provider."""
 
 
 class Flight:

@@ -177,7 +177,8 @@ class Submission(Protocol):
     async def content(self, content: Content, candidate: bool) -> Reply:
         """The reply to the dot. `candidate`: the inspector saw something like an invitation."""
 
-    async def abort(self) -> None: ...
+    async def abort(self, why: str = "") -> None:
+        """End the transaction without relaying; `why`: the listener's refusal, for the log."""
 
 
 class Reception(Protocol):

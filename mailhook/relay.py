@@ -138,9 +138,10 @@ class Submission:
         self._story.tell()
         return answer
 
-    async def abort(self) -> None:
+    async def abort(self, why: str = "") -> None:
         """A transaction that ends before its content has its line in the log too."""
         await self._transaction.abandon()
+        self._story.error = "; ".join(filter(None, (self._story.error, why)))
         if self._story.sender or self._story.error:
             self._story.decision = self._story.decision or "aborted"
             self._story.tell()

@@ -51,6 +51,7 @@ class Writer:
         self._wording = wording
         self._manner = manner
         self._languages = dict(manner.languages)
+        self._own_domains = (*policy.organizer_domains, *policy.domain_aliases)
 
     @property
     def link_hosts(self) -> tuple[str, ...]:
@@ -58,7 +59,7 @@ class Writer:
 
     def obstacle(self, parsed: Message) -> str:
         """Why the message must not be rewritten, or ""."""
-        if self._manner.dkim == "skip" and trace.signatures(parsed) & set(self._policy.organizer_domains):
+        if self._manner.dkim == "skip" and trace.is_signed_by(parsed, self._own_domains):
             return "dkim-signed"
         return ""
 
@@ -76,7 +77,7 @@ class Writer:
         if fault:
             return Pass(fault, Tell(invitation, None))
         if self._manner.dkim == "strip":
-            parsed = trace.unsigned(parsed, self._policy.organizer_domains)
+            parsed = trace.unsigned(parsed, self._own_domains)
         block = self.block(invitation, details, envelope.recipients)
         result = rewrite(parsed, block, details.link, details.conference_id, self._options(carriage))
         if not result.places:

@@ -21,6 +21,8 @@ from mailhook.config.settings import Settings
 # this long for any reply as a client of a before-queue filter (smtpd_proxy_timeout); both less some time for us.
 DOT_REPLY = timedelta(seconds=590)
 PROXY_REPLY = timedelta(seconds=90)
+SHORTEST_TIMEOUT = timedelta(seconds=30)
+SMALLEST_LIMIT = 1024 * 1024
 SHORTEST_GRACE = timedelta(minutes=10)
 
 PRIVATE = tuple(
@@ -37,7 +39,7 @@ SHIPPED_LANGUAGES = ("ru", "en")
 
 def crosswise(settings: Settings) -> list[Problem]:
     """Every contradiction within the settings."""
-    checks = (_open_relay, _loop, _provider, _times, _domains, _limits, _store, _templates)
+    checks = (_open_relay, _loop, _provider, _times, _domains, _markers, _limits, _store, _templates)
     return [problem for check in checks for problem in check(settings)]
 
 
@@ -193,7 +195,29 @@ def _domains(settings: Settings) -> Iterator[Problem]:
             yield Problem(f"policy.domain_aliases.{alias}", shown("", domain), why)
 
 
+def _markers(settings: Settings) -> Iterator[Problem]:
+    policy = settings.policy
+    for word in sorted(
+        {w.casefold() for w in policy.opt_out} & {w.casefold() for w in (*policy.tags, *policy.keywords)}
+    ):
+        yield Problem("policy.opt_out", shown("", word), "should not be a keyword or a tag too")
+    own = {
+        *settings.provider.videomost.link_hosts,
+        urlsplit(settings.provider.videomost.base_url).hostname or "",
+    }
+    for host in policy.foreign_hosts:
+        if any(name == host or name.endswith(f".{host}") for name in own):
+            why = "is the host of your own join links, so no invitation that has one would get its conference"
+            yield Problem("policy.foreign_hosts", shown("", host), why)
+
+
 def _limits(settings: Settings) -> Iterator[Problem]:
+    if 0 < settings.listen.max_size < SMALLEST_LIMIT:
+        why = "should be 0 or at least 1MiB: larger mail would bounce"
+        yield Problem("listen.max_size", str(settings.listen.max_size), why)
+    if settings.listen.timeout < SHORTEST_TIMEOUT:
+        why = "should be at least 30s: a client that pauses would be cut off"
+        yield Problem("listen.timeout", shown("", settings.listen.timeout), why)
     waiting, sessions = settings.policy.max_waiting, settings.nexthop.max_sessions
     if waiting >= sessions:
         why = f"should be less than nexthop.max_sessions ({sessions}): waiting invitations would hold up all other mail"
@@ -211,7 +235,6 @@ def _templates(settings: Settings) -> Iterator[Problem]:
     templates, folder = settings.templates, Path(settings.templates.path)
     if templates.path and not folder.is_dir():
         yield Problem("templates.path", shown("", templates.path), "should be a directory; there is none")
-        return
     named = {"templates.language": templates.language}
     named |= {f"templates.domains.{domain}": language for domain, language in templates.domains.items()}
     for key, language in named.items():

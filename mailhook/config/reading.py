@@ -150,6 +150,9 @@ def _section(raw: Table, place: tuple[str, ...]) -> Table:
     return table if isinstance(table, dict) else {}
 
 
+_GONE = object()
+
+
 # --- values -----------------------------------------------------------------------------------------------------
 
 
@@ -162,20 +165,42 @@ def _validate(raw: Table, reading: _Reading) -> None:
             for error in fault.errors(include_url=False):
                 place = error["loc"]
                 reading.problems.append(_problem(place, error["type"], error["msg"], error["input"]))
-                reading.broken.add(_leave_out(raw, place))
+                reading.broken |= _leave_out(raw, place)
+            reading.broken |= _swept(raw, ())
 
 
-def _leave_out(raw: Table, place: Place) -> str:
-    """Remove the setting that holds `place`, if it has not been removed before; its key."""
+def _leave_out(raw: Table, place: Place) -> set[str]:
+    """Remove the setting that holds `place`, if it has not been removed before; its key.
+
+    The member of a list is only marked: what remains of the list can still be judged.
+    """
     table, done = raw, [str(place[0])]
     for name in map(str, place[1:]):
         inner = table.get(done[-1])
+        if isinstance(inner, list) and name.isdecimal():
+            inner[int(name)] = _GONE
+            return set()
         if not isinstance(inner, dict):
             break
         table = inner
         done.append(name)
     table.pop(done[-1], None)
-    return ".".join(done)
+    return {".".join(done)}
+
+
+def _swept(table: Table, place: tuple[str, ...]) -> set[str]:
+    """Remove the marked members of lists, and lists of which nothing is left; the keys of those."""
+    broken: set[str] = set()
+    for name, value in list(table.items()):
+        here = (*place, name)
+        if isinstance(value, dict):
+            broken |= _swept(value, here)
+        elif isinstance(value, list) and _GONE in value:
+            table[name] = [member for member in value if member is not _GONE]
+            if not table[name]:
+                del table[name]
+                broken.add(".".join(here))
+    return broken
 
 
 def _problem(place: Place, kind: str, message: str, value: object) -> Problem:

@@ -20,6 +20,7 @@ from mailhook.core.ranges import Part
 from mailhook.core.recurrence import Occurrence, Schedule, Standing, expandable, first, standing
 
 NOBODY = Person("")
+LONGEST_TOPIC = 250
 UNSCHEDULED = Conference()
 MASTER = ""
 """The component key of a VEVENT without RECURRENCE-ID."""
@@ -280,8 +281,10 @@ def _leading(meeting: Meeting) -> Component | None:
 
 
 def topic(meeting: Meeting) -> str:
+    """SUMMARY, cut to LONGEST_TOPIC characters: a long title must not cost the link."""
     leading = _leading(meeting)
-    return leading.summary if leading else ""
+    summary = leading.summary if leading else ""
+    return summary if len(summary) <= LONGEST_TOPIC else f"{summary[: LONGEST_TOPIC - 1]}…"
 
 
 def _timezone(meeting: Meeting) -> str:

@@ -26,17 +26,23 @@ def _domain(value: bytes) -> str:
     return found[1].decode("ascii", "replace").lower() if found else ""
 
 
-def signatures(message: Message) -> set[str]:
-    """The signing domains (tag d=) of the message's DKIM signatures."""
-    return {_domain(each.value) for each in message.headers if each.name == "dkim-signature"} - {""}
+def _is_of(name: str, domains: Iterable[str]) -> bool:
+    """Whether `name` is one of `domains` or below one."""
+    return any(name == each or name.endswith(f".{each}") for each in domains)
+
+
+def is_signed_by(message: Message, domains: Iterable[str]) -> bool:
+    """Whether a DKIM signature is of one of `domains` or of a domain below one (tag d=)."""
+    ours = tuple(domains)
+    return any(_is_of(_domain(each.value), ours) for each in message.headers if each.name == "dkim-signature")
 
 
 def unsigned(message: Message, domains: Iterable[str]) -> Message:
-    """The message without the DKIM signatures of `domains`."""
-    ours = set(domains)
+    """The message without those signatures."""
+    ours = tuple(domains)
     raw, at, kept = message.raw, 0, bytearray()
     for each in message.headers:
-        if each.name == "dkim-signature" and _domain(each.value) in ours:
+        if each.name == "dkim-signature" and _is_of(_domain(each.value), ours):
             kept += raw[at : each.start]
             at = each.end
     return read(bytes(kept) + raw[at:]) if at else message

@@ -244,7 +244,7 @@ class Dialogue:
             refusal, candidate = await self._receive(spool)
             self._receiving = False
             if refusal is not None:
-                await self._abort()
+                await self._abort(refusal.text)
                 return refusal
             reply = await self._submission.content(spool, candidate)
         self._forget_transaction()
@@ -262,7 +262,6 @@ class Dialogue:
                 refusal = self._store(spool, content, end.stuffed)
         self._buffer = end.rest
         if refusal is None and end.ambiguous:
-            log.warning("%s: message refused, it has an ambiguous end of data", self._address)
             refusal = replies.AMBIGUOUS_END
         return refusal, inspector.candidate
 
@@ -280,11 +279,11 @@ class Dialogue:
             spool.close()
         return refusal
 
-    async def _abort(self) -> None:
+    async def _abort(self, why: str = "") -> None:
         submission = self._submission
         self._forget_transaction()
         if submission is not None:
-            await submission.abort()
+            await submission.abort(why)
 
     def _forget_transaction(self) -> None:
         self._submission = None

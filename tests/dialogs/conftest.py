@@ -46,7 +46,7 @@ class Passing:
         self.deliveries.put_nowait(delivery)
         return delivery.reply if isinstance(delivery, Answered) else LOCAL_ERROR
 
-    async def abort(self) -> None:
+    async def abort(self, why: str = "") -> None:
         await self.hop.abandon()
 
 

@@ -134,7 +134,7 @@ class Broken:
         self.fail("content")
         return replies.OK
 
-    async def abort(self) -> None:
+    async def abort(self, why: str = "") -> None:
         self.aborted += 1
 
 

@@ -110,3 +110,26 @@ async def test_rows_that_cannot_be_read_do_not_stop_the_worker(tmp_path: Path) -
         (room,) = [room for room in here.rooms() if room.spec.start == moved.start]
         assert here.sandbox.link(room) == link_in(here.messages[-1].content)
         assert [meeting.key.uid for meeting in await here.app.store.all()] == ["whole"]
+
+
+async def test_a_long_title_does_not_cost_the_link() -> None:
+    async with world() as here:
+        assert link_in(await here.passes(invitation(replace(Event(), summary="Я" * 5000)))) == here.link()
+
+
+async def test_a_refusal_of_the_listener_stands_in_the_log() -> None:
+    async with world() as here:
+        async with await Client.connect(here.port) as client:
+            await client.envelope(IVAN, ANNA)
+            assert (await client.ask(b"DATA\r\n")).code == 354
+            assert (await client.ask(b"a\n.\nb\r\n.\r\n")).code == 550
+        (story,) = here.stories
+        assert (story["sender"], story["decision"]) == (IVAN, "aborted")
+        assert "lone dot" in story["error"]
+
+
+async def test_a_signature_of_an_alias_domain_is_not_broken() -> None:
+    content = invitation(Event(), DKIM_Signature="v=1; d=mail.corp-alias.example; b=AAAA")
+    async with world({"domain_aliases": {"corp-alias.example": "corp.example"}}) as here:
+        assert await here.passes(content) == content
+        assert here.stories[-1]["reason"] == "dkim-signed"
