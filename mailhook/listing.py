@@ -82,8 +82,9 @@ def _print(rows: Sequence[admin.Row], *, as_json: bool, empty: str) -> None:
 
 
 def _cell(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if text.isprintable() and " " not in text else json.dumps(text, ensure_ascii=False)
+    if isinstance(value, str) and value.isprintable() and " " not in value:
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _conferences_list(options: argparse.Namespace) -> int:

@@ -109,7 +109,8 @@ def _plan(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy, 
         return Insert(meeting.link)
     if is_buried(meeting, invitation):
         return Leave("cancelled-already")
-    revised = replace(revise(meeting, invitation), wanted=True, delete_at=None)
+    # A new room is for those whom this REQUEST lists, whoever was un-invited before.
+    revised = replace(revise(meeting, invitation), wanted=True, delete_at=None, left={})
     aim = desired(revised, now, policy.roll_after)
     match aim:
         case Room(spec):

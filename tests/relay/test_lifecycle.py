@@ -279,3 +279,15 @@ async def test_ordinary_mail_leaves_no_trace() -> None:
         assert await here.passes(ORDINARY) == ORDINARY
         assert await here.app.store.all() == []
         assert here.sandbox.counts == {}
+
+
+async def test_the_next_generation_begins_with_its_participants() -> None:
+    async with world() as here:
+        await here.passes(invitation(Event()))
+        await here.passes(invitation(replace(Event(), method="CANCEL")))
+        here.clock.forward(timedelta(hours=2))
+        await here.settle()
+        assert here.rooms() == []
+        await here.passes(invitation(replace(Event(), sequence=2, stamp=NOW + timedelta(hours=3))))
+        (room,) = here.rooms()
+        assert [person.address for person in room.spec.participants] == [ANNA]
