@@ -55,6 +55,9 @@ def everything(meeting: Meeting, policy: Policy, now: datetime, *, links: bool) 
         "participants": [person.address for person in participants(meeting)],
         "told": {address: [entry.key or "all" for entry in told] for address, told in meeting.told.items()},
         "join_link": (details.link if links else "hidden, see --links") if details else None,
+        "elsewhere": [
+            f"{room.details.conference_id} at {room.provider}" for room in meeting.elsewhere if room.details
+        ],
         "leftovers": [leftover.conference_id for leftover in meeting.leftovers],
         "wake_at": _moment(meeting.wake_at),
         "attempts": meeting.attempts,

@@ -127,6 +127,7 @@ class Meeting:
     markers       how the newest revision of the master asks for a conference
     borne         the newest revision of the master in which the organizer's own copy is known to bear the link
     removed       the organizer has taken the link away: only a marker that is new brings a conference again
+    elsewhere     rooms of other providers: neither used nor changed here, and found again when one of them is back
     delete_at     when the conference goes, unless a REQUEST is seen meanwhile; once past, there shall be none
     doubtful      why nobody can tell whether the meeting lives ("" when there is no doubt)
     first_seen    revision fingerprint → when a REQUEST of it was first deferred
@@ -144,6 +145,7 @@ class Meeting:
     borne: Stamp | None = None
     removed: bool = False
     conference: Conference = UNSCHEDULED
+    elsewhere: tuple[Conference, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     delete_at: datetime | None = None

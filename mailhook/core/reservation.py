@@ -32,10 +32,14 @@ def conference_key(secret: bytes, key: MeetingKey, generation: int) -> str:
 
 def of_provider(meeting: Meeting, identity: str) -> Meeting:
     """The meeting as this provider may see it: another one's room is neither used nor changed nor deleted."""
-    conference = meeting.conference
-    if conference.provider in {"", identity}:
+    current = meeting.conference
+    if current.provider in {"", identity}:
         return meeting
-    return replace(meeting, conference=Conference(generation=conference.generation + 1))
+    every = (*meeting.elsewhere, current)
+    back = next((each for each in every if each.provider == identity), None)
+    fresh = Conference(generation=max(each.generation for each in every) + 1)
+    others = tuple(each for each in every if each is not back)
+    return replace(meeting, conference=back or fresh, elsewhere=others)
 
 
 @dataclass(frozen=True)

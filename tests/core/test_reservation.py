@@ -139,8 +139,18 @@ def test_another_provider_starts_anew_in_the_next_generation() -> None:
     made, _ = confirm(granted(), "a", SPEC, ONE, POLICY, NOW)
     assert of_provider(made, "p") is made
     other = of_provider(made, "q")
-    assert other == replace(made, conference=Conference(generation=2))
+    assert other == replace(made, conference=Conference(generation=2), elsewhere=(made.conference,))
     assert isinstance(reserve(made, "b", "q", POLICY, NOW, 0)[1], Granted)
+
+
+def test_a_provider_that_is_back_finds_its_room() -> None:
+    made = Meeting(KEY, conference=Conference(State.ANNOUNCED, provider="p", details=ONE))
+    other = of_provider(made, "q")
+    assert (other.link, other.conference.generation) == (None, 2)
+    there = replace(other, conference=replace(other.conference, provider="q"))
+    back = of_provider(there, "p")
+    assert back.conference == made.conference
+    assert of_provider(back, "q").conference == there.conference
 
 
 def test_keys_tell_organizer_uid_and_generation_apart() -> None:
