@@ -87,7 +87,7 @@ class Pipeline:
             seen = of_provider(meeting, self._identity)
             ours = (seen.link.link,) if seen.link else ()
             wanted = wish(self._policy, invitation, self._link_hosts, ours)
-            after, plan = look(seen, invitation, wanted, self._policy, c.now)
+            after, plan = look(seen, invitation, wanted, self._policy, c.now, envelope.recipients)
             # Another provider's room is forgotten only for one that is really made here.
             return (meeting if after == seen else after), plan
 

@@ -38,14 +38,24 @@ def told_more(known: tuple[Told, ...], left: tuple[Told, ...], invitation: Invit
     return tuple(entries[key] for key in sorted(entries))
 
 
+def is_taken(left: tuple[Told, ...], invitation: Invitation) -> bool:
+    """Whether CANCELs have overtaken every component of this REQUEST to one recipient; `left`: what they took."""
+    components = (event.component for event in invitation.events)
+    return all(_overtaken(each.key, each.stamp, left) for each in components)
+
+
 def _overtaken(key: str, stamp: Stamp, left: tuple[Told, ...]) -> bool:
     return any(entry.key in {key, MASTER} and is_older(stamp, entry.stamp) for entry in left)
 
 
-def taken(invitation: Invitation) -> tuple[Told, ...]:
-    """What a CANCEL has taken from a recipient whom it leaves nothing."""
-    components = (event.component for event in invitation.events)
-    return tuple(Told(each.key, each.stamp, cancelled=True) for each in components)
+def taken(left: tuple[Told, ...], invitation: Invitation) -> tuple[Told, ...]:
+    """What CANCELs have taken from a recipient whom this one leaves nothing; `left`: those before, maybe newer."""
+    entries = {entry.key: entry for entry in left}
+    for event in invitation.events:
+        key, stamp = event.component.key, event.component.stamp
+        known = entries.get(key)
+        entries[key] = Told(key, newest(stamp, known.stamp) if known else stamp, cancelled=True)
+    return tuple(entries[key] for key in sorted(entries))
 
 
 def told_less(known: tuple[Told, ...], before: tuple[Told, ...], invitation: Invitation) -> tuple[Told, ...]:

@@ -22,9 +22,9 @@ from hashlib import sha256
 from typing import assert_never
 
 from mailhook.core.conference import JoinDetails, Move, Spec, State, step
-from mailhook.core.holders import holds, told_less, told_more
+from mailhook.core.holders import holds, is_taken, told_less, told_more
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import Meeting, NoRoom, Rest, Room, desired
+from mailhook.core.meeting import MASTER, Meeting, NoRoom, Rest, Room, desired
 from mailhook.core.merging import is_buried, is_stale, revise
 from mailhook.core.policy import OptedOut, Policy, Unwanted, Wanted, Wish
 from mailhook.core.removal import noted, taken_away
@@ -79,10 +79,16 @@ Plan = Insert | Create | Leave | Condemn
 
 
 def look(
-    meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy, now: datetime
+    meeting: Meeting,
+    invitation: Invitation,
+    wish: Wish,
+    policy: Policy,
+    now: datetime,
+    recipients: Iterable[str] = (),
 ) -> tuple[Meeting, Plan]:
-    """What to do with a REQUEST of `meeting`; seeing it alone postpones a deletion that is due."""
-    plan = _plan(meeting, invitation, wish, policy, now)
+    """What to do with a REQUEST of `meeting` to `recipients`; seeing it alone postpones a deletion that is due."""
+    dead = _is_dead(meeting, invitation, recipients, policy)
+    plan = _plan(meeting, invitation, wish, policy, now, dead=dead)
     match plan:
         case Leave() | Condemn():
             return meeting, plan
@@ -92,7 +98,9 @@ def look(
             assert_never(plan)
 
 
-def _plan(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy, now: datetime) -> Plan:
+def _plan(
+    meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy, now: datetime, *, dead: bool
+) -> Plan:
     match wish:
         case OptedOut(why):
             return _opted_out(meeting, invitation, why)
@@ -107,11 +115,11 @@ def _plan(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy, 
             assert_never(wish)
     if meeting.link is not None:
         return Insert(meeting.link)
-    if is_buried(meeting, invitation):
+    if dead:
         return Leave("cancelled-already")
     # A new room is for those whom this REQUEST lists, whoever was un-invited before.
-    revised = replace(revise(meeting, invitation), wanted=True, delete_at=None, left={})
-    aim = desired(revised, now, policy.roll_after)
+    revised = revise(_risen(meeting, invitation), invitation)
+    aim = desired(replace(revised, wanted=True, delete_at=None, left={}), now, policy.roll_after)
     match aim:
         case Room(spec):
             return Create(spec)
@@ -126,6 +134,24 @@ def _opted_out(meeting: Meeting, invitation: Invitation, why: str) -> Plan:
     if not concerned or is_stale(meeting, invitation):
         return Leave(why)
     return Condemn(why, meeting.link)
+
+
+def _is_dead(meeting: Meeting, invitation: Invitation, recipients: Iterable[str], policy: Policy) -> bool:
+    """Whether a CANCEL has overtaken this REQUEST on the way to each of `recipients`.
+
+    For others the meeting may live: a REQUEST waits for the provider, a CANCEL to somebody else is never held.
+    """
+    people = set(recipients) - set(policy.ignore_recipients)
+    taken = (is_taken(meeting.left.get(address, ()), invitation) for address in people)
+    return is_buried(meeting, invitation) and all(taken)
+
+
+def _risen(meeting: Meeting, invitation: Invitation) -> Meeting:
+    """Without the tombstone of a series or single event that lives for the recipients of `invitation`."""
+    master = meeting.component(MASTER)
+    if master is None or not master.cancelled or all(e.component.key != MASTER for e in invitation.events):
+        return meeting
+    return replace(meeting, components=tuple(c for c in meeting.components if c.key != MASTER))
 
 
 def _spared(meeting: Meeting, policy: Policy, now: datetime) -> Meeting:
@@ -147,7 +173,7 @@ def announce(
     """The meeting once `recipients` may be told of `invitation`; `linked`: the message bears the link."""
     if linked:
         meeting = _announced(meeting)
-    if is_buried(meeting, invitation):
+    if _is_dead(meeting, invitation, recipients, policy):
         return awake(meeting, now, policy.roll_after)
     people = {address for address in recipients if address not in policy.ignore_recipients}
     holding = {
@@ -157,6 +183,7 @@ def announce(
     holding = {address: entries for address, entries in holding.items() if holds(entries)}
     if people and not holding:
         return awake(meeting, now, policy.roll_after)
+    meeting = _risen(meeting, invitation)
     changed = replace(
         revise(meeting, invitation),
         told={**meeting.told, **holding},

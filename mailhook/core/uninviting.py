@@ -40,7 +40,7 @@ def cancel(
         if holds(rest):
             told[address] = rest
         else:
-            left[address] = taken(invitation)
+            left[address] = taken(left.get(address, ()), invitation)
     changed = replace(meeting, told=told, left=left)
     if not told:
         changed = _abandoned(changed, invitation, policy, now)
@@ -117,7 +117,7 @@ def unlist(
                 told[address] = rest
             elif len(told) > 1:
                 del told[address]
-                left[address] = taken(invitation)
+                left[address] = taken(left.get(address, ()), invitation)
     return awake(replace(meeting, told=told, left=left), now, policy.roll_after)
 
 

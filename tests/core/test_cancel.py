@@ -148,10 +148,25 @@ def test_the_series_cancelled_takes_its_instances_with_it(fresh: Meeting) -> Non
     assert uninvited(moved, called_off(2), ANNA, BORIS, PETR).delete_at == NOW + GRACE
 
 
-def test_an_overtaken_request_tells_not_even_a_stranger(held: Meeting) -> None:
+def test_an_overtaken_request_keeps_the_room_for_whom_no_cancel_has_reached(held: Meeting) -> None:
     dead = uninvited(held, called_off(2), ANNA, BORIS, PETR)
-    after = told(dead, request(1), "dmitry@partner.example")
-    assert (dict(after.told), after.delete_at) == ({}, NOW + GRACE)
+    late = told(dead, request(1), "dmitry@partner.example")
+    assert (set(late.told), late.delete_at) == ({"dmitry@partner.example"}, None)
+    assert uninvited(late, called_off(2), "dmitry@partner.example").delete_at == NOW + GRACE
+
+
+def test_a_request_that_waits_is_not_dead_because_somebody_else_is_uninvited() -> None:
+    alone = uninvited(ABSENT, called_off(2), ANNA)
+    after, plan = look(alone, request(1), MARKED, POLICY, NOW, (BORIS,))
+    assert isinstance(plan, Create)
+    assert look(after, request(1), MARKED, POLICY, NOW, (ANNA,))[1] == Leave("cancelled-already")
+    assert told(after, request(1), BORIS, linked=False).wanted
+
+
+def test_of_two_cancels_in_the_wrong_order_the_newer_counts(held: Meeting) -> None:
+    gone = uninvited(uninvited(held, called_off(5), ANNA), called_off(3), ANNA)
+    assert ANNA not in told(gone, request(4), ANNA).told
+    assert ANNA in told(gone, request(6), ANNA).told
 
 
 def test_an_overtaken_request_takes_no_doubt_away(fresh: Meeting) -> None:
