@@ -12,7 +12,9 @@ is no content line is kept with an empty name and never loses the calendar.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
+from typing import NamedTuple
 
 from mailhook.core.splices import Layer, Splice, layer
 from mailhook.errors import Unreadable
@@ -22,6 +24,7 @@ MAX_LINE = 75
 MAX_DEPTH = 20
 MAX_LINES = 50_000
 
+_BLANKS = (b" ", b"\t")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _SEPARATOR = re.compile(r'[";:]')
 _BYTE_SEPARATOR = re.compile(rb'[":]')
@@ -32,8 +35,7 @@ _CARETS = {"^n": "\n", "^N": "\n", "^^": "^", "^'": '"'}
 _CARET = re.compile(r"\^[nN^']")
 
 
-@dataclass(frozen=True)
-class ContentLine:
+class ContentLine(NamedTuple):
     """`name` and parameter names in upper case; `value` unfolded but not unescaped.
 
     Parameter values are without quotes, several joined by commas. `end` is after the last physical line's end.
@@ -70,6 +72,10 @@ class Component:
         return unescape_text(line.value).strip() if line else ""
 
 
+_Head = tuple[str, tuple[tuple[str, str], ...]]
+"""Name and parameters."""
+
+
 @dataclass
 class _Open:
     name: str
@@ -78,8 +84,12 @@ class _Open:
     children: list[Component]
 
 
+@lru_cache(maxsize=2)
 def read(data: bytes, charset: str = "utf-8") -> Component:
-    """The first VCALENDAR in `data`; lines that are not in `charset` are read as Latin-1."""
+    """The first VCALENDAR in `data`; lines that are not in `charset` are read as Latin-1.
+
+    The last ones are remembered, because one message is read for its meaning and for each edit.
+    """
     stack: list[_Open] = []
     if data.count(b"\n") > MAX_LINES:
         raise Unreadable("too many lines in the calendar")
@@ -111,9 +121,12 @@ def _lines(data: bytes, charset: str) -> Iterator[ContentLine]:
     start = 3 if data.startswith(b"\xef\xbb\xbf") else 0
     while start < len(data):
         end = _next(data, start)
-        while end < len(data) and data[end] in b" \t":
+        content = data[start:end].rstrip(b"\r\n")
+        folded = data[end : end + 1] in _BLANKS
+        while data[end : end + 1] in _BLANKS:
             end = _next(data, end)
-        content = unfold(data, start, end).content
+        if folded:
+            content = unfold(data, start, end).content
         if content:
             yield _parsed(_decoded(content, charset), start, end)
         start = end
@@ -146,11 +159,26 @@ def _decoded(content: bytes, charset: str) -> str:
 
 
 def _parsed(text: str, start: int, end: int) -> ContentLine:
-    pieces = _split(text, quotes=True) or _split(text, quotes=False)
-    if not pieces or not _NAME.match(pieces[0]):
-        return ContentLine("", (), text, start, end)
-    name, *params, value = pieces
-    return ContentLine(name.upper(), tuple(_param(each) for each in params), value, start, end)
+    named, colon, value = text.partition(":")
+    if '"' not in text:
+        head = _plain_head(named) if colon else None
+    else:
+        pieces = _split(text, quotes=True) or _split(text, quotes=False)
+        head = _head(pieces[:-1]) if pieces else None
+        value = pieces[-1] if pieces else ""
+    return ContentLine(*head, value, start, end) if head else ContentLine("", (), text, start, end)
+
+
+@lru_cache(maxsize=256)
+def _plain_head(named: str) -> _Head | None:
+    """Without quotes. Remembered, because long calendars repeat a few heads."""
+    return _head(named.split(";"))
+
+
+def _head(pieces: list[str]) -> _Head | None:
+    if not _NAME.match(pieces[0]):
+        return None
+    return pieces[0].upper(), tuple(_param(each) for each in pieces[1:])
 
 
 def _split(text: str, *, quotes: bool) -> list[str]:

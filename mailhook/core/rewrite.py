@@ -139,7 +139,7 @@ def _calendars(whole: Message) -> list[_Calendar]:
         if not (message.may_hold_calendar(part) and part_edit.editable(part)):
             continue
         try:
-            root = contentlines.read(message.body(whole, part))
+            root = contentlines.read(message.body(whole, part), "utf-8")
         except Unreadable:
             continue
         method = (root.value("METHOD") or part.params.get("method", "")).strip().upper()

@@ -10,6 +10,7 @@ Errors: none. A value that cannot be converted, or lies beyond the years below, 
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from icalendar import vDuration
@@ -180,10 +181,10 @@ def _span(text: str) -> timedelta:
 
 
 def _dates(block: Block, name: str, zones: Zones, base: Schedule) -> tuple[datetime, ...]:
-    values = [
+    values = (
         (v, param(line, "TZID")) for line in lines(block, name) for v in line.value.split(",", MAX_DATES)
-    ]
-    moments = (_date(value, tzid, zones, base) for value, tzid in values[:MAX_DATES])
+    )
+    moments = (_date(value, tzid, zones, base) for value, tzid in islice(values, MAX_DATES))
     return tuple(sorted({moment for moment in moments if moment is not None}))
 
 

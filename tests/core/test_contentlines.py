@@ -178,3 +178,16 @@ def test_arbitrary_bytes_are_read_or_unreadable(data: bytes) -> None:
         read(b"BEGIN:VCALENDAR\n" + data + b"\nEND:VCALENDAR")
     except Unreadable:
         return
+
+
+@given(st.lists(st.text('aB;:=", -x', min_size=1, max_size=12), max_size=6))
+def test_a_line_reads_the_same_wherever_it_stands(texts: list[str]) -> None:
+    """What is remembered of one line's head does not change the next one's."""
+
+    def read_lines(*rows: str) -> list[contentlines.ContentLine]:
+        calendar = "\r\n".join(("BEGIN:VCALENDAR", *rows, "END:VCALENDAR", ""))
+        return [line._replace(start=0, end=0) for line in read(calendar.encode()).lines]
+
+    texts = [f"X{text.strip()}" for text in texts]
+    assert read_lines(*texts, *texts) == [*read_lines(*texts), *read_lines(*texts)]
+    assert read_lines(*texts) == [line for text in texts for line in read_lines(text)]
