@@ -59,6 +59,7 @@ def everything(meeting: Meeting, policy: Policy, now: datetime, *, links: bool) 
             f"{room.details.conference_id} at {room.provider}" for room in meeting.elsewhere if room.details
         ],
         "leftovers": [leftover.conference_id for leftover in meeting.leftovers],
+        "suspects": suspects(meeting),
         "wake_at": _moment(meeting.wake_at),
         "attempts": meeting.attempts,
         "error": meeting.error or None,
@@ -68,7 +69,20 @@ def everything(meeting: Meeting, policy: Policy, now: datetime, *, links: bool) 
 def is_pending(meeting: Meeting, now: datetime) -> bool:
     """Not yet as desired: due already, or failed and waiting for its next attempt."""
     due = meeting.wake_at is not None and meeting.wake_at <= now
-    return due or (bool(meeting.error) and meeting.wake_at is not None) or bool(meeting.leftovers)
+    failing = bool(meeting.error) and meeting.wake_at is not None
+    return due or failing or bool(meeting.leftovers or meeting.suspects)
+
+
+def suspects(meeting: Meeting) -> list[Row]:
+    """Generations of which the provider may hold a room that nobody uses; `looked_at`: when that is found out."""
+    return [
+        {
+            "generation": suspect.generation,
+            "provider": suspect.provider,
+            "looked_at": _moment(suspect.due or meeting.wake_at),
+        }
+        for suspect in meeting.suspects
+    ]
 
 
 def pending(meeting: Meeting) -> Row:
@@ -78,7 +92,8 @@ def pending(meeting: Meeting) -> Row:
         "organizer": meeting.key.organizer,
         "state": meeting.conference.state.value,
         "attempts": meeting.attempts,
-        "why": meeting.error or "due",
+        "why": meeting.error or ("an answer of the provider is in doubt" if meeting.suspects else "due"),
+        "suspects": len(meeting.suspects),
         "tried_again": _moment(meeting.wake_at),
     }
 

@@ -143,7 +143,8 @@ class Flight:
         journal.step("created")
 
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, JoinDetails | None]:
-            return confirm(meeting, token, spec, details, self._policy, c.now)
+            identity = self._provider.identity
+            return confirm(meeting, token, spec, details, identity, self._policy, c.now)
 
         settled = await self._store.change(key, decide)
         journal.step("confirmed")

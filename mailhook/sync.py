@@ -157,9 +157,10 @@ class Sync:
                 await self._provider.delete(conference_id)
             case DeleteLeftover(leftover):
                 await self._provider.delete(leftover.conference_id)
-            case Recover(generation):
+            case Recover(generation, keep):
                 for room in await self._provider.find(conference_key(self._secret, key, generation)):
-                    await self._provider.delete(room.conference_id)
+                    if room.conference_id != keep:
+                        await self._provider.delete(room.conference_id)
             case Nothing() | Limited():
                 pass
             case _:
@@ -214,6 +215,6 @@ class Sync:
         journal.event("conference-failed", uid=key.uid, task=type(task).__name__, error=error)
 
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
-            return failed(meeting, token, error, self._policy, c.now), None
+            return failed(meeting, token, error, self._policy, c.now, task), None
 
         await self._store.change(key, decide)

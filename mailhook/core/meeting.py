@@ -101,10 +101,14 @@ class Leftover:
 
 @dataclass(frozen=True)
 class Suspect:
-    """A create of this generation that had no clear answer: whatever room bears its key must go."""
+    """A create of this generation had no clear answer: whatever room bears its key, beside the meeting's own, must go.
+
+    `due`: when to look for the last time, since an answer may come late; None: now, and once more later.
+    """
 
     generation: int
     provider: str
+    due: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ from mailhook.core.waking import awake
 LEASE = timedelta(seconds=6)
 """How long a worker that does not renew its lease is taken to be alive."""
 
+LATE = timedelta(minutes=15)
+"""How long after a create without a clear answer its room may still appear."""
+
 BACKOFF_FIRST = timedelta(seconds=10)
 BACKOFF_MOST = timedelta(hours=1)
 
@@ -112,9 +115,15 @@ def _owns(meeting: Meeting, token: str) -> bool:
 
 
 def confirm(
-    meeting: Meeting, token: str, spec: Spec, details: JoinDetails, policy: Policy, now: datetime
+    meeting: Meeting,
+    token: str,
+    spec: Spec,
+    details: JoinDetails,
+    identity: str,
+    policy: Policy,
+    now: datetime,
 ) -> tuple[Meeting, JoinDetails | None]:
-    """Write the created room, if the reservation still holds; returns the details that count, if any do.
+    """Write the room that the provider `identity` made, if the reservation still holds; returns the details that count.
 
     A loser's room is listed as a leftover. Providers that let us choose the id answer both creates with one room:
     then it is the winner's, and none too many.
@@ -123,7 +132,7 @@ def confirm(
     if not _owns(meeting, token):
         if conference.details and conference.details.conference_id == details.conference_id:
             return meeting, meeting.link
-        leftover = Leftover(details.conference_id, conference.provider)
+        leftover = Leftover(details.conference_id, identity)
         changed = replace(meeting, leftovers=(*meeting.leftovers, leftover))
         return awake(changed, now, policy.roll_after), meeting.link
     ready = replace(
@@ -136,7 +145,11 @@ def confirm(
         uncertain=False,
     )
     extra = tuple(each for each in meeting.leftovers if each.conference_id != details.conference_id)
-    changed = replace(meeting, conference=ready, leftovers=extra, attempts=0, error="", borne=None)
+    suspects = meeting.suspects
+    if conference.uncertain:
+        suspects = (*suspects, Suspect(conference.generation, identity, due=now + LATE))
+    changed = replace(meeting, conference=ready, leftovers=extra, suspects=suspects)
+    changed = replace(changed, attempts=0, error="", borne=None)
     return awake(changed, now, policy.roll_after), details
 
 

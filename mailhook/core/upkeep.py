@@ -6,14 +6,14 @@ What: `claim` picks the next `Task` on a fresh row and takes the lease; after th
 Not here: I/O (`sync`), creation (`reservation`), and what should be (`meeting.desired`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from mailhook.core.conference import Conference, JoinDetails, Move, Spec, State, step
-from mailhook.core.meeting import Lease, Leftover, Meeting, NoRoom, Rest, Room, desired
+from mailhook.core.meeting import Lease, Leftover, Meeting, NoRoom, Rest, Room, Suspect, desired
 from mailhook.core.policy import Policy
-from mailhook.core.reservation import released, retried_later
+from mailhook.core.reservation import LATE, released, retried_later
 from mailhook.core.waking import awake, next_wake
 
 TASK_LEASE = timedelta(minutes=1)
@@ -30,7 +30,10 @@ class Nothing:
 
 @dataclass(frozen=True)
 class CreateRoom:
+    """`attempts`: those that had failed before."""
+
     spec: Spec
+    attempts: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,10 @@ class DeleteLeftover:
 
 @dataclass(frozen=True)
 class Recover:
-    """A reservation that came to nothing: whatever room bears the key of `generation` goes."""
+    """A create without a clear answer: whatever room bears the key of `generation` goes, but for the room `keep`."""
 
     generation: int
+    keep: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,8 @@ def claim(
     task = _task(meeting, identity, policy, now)
     conference = meeting.conference
     match task:
-        case Nothing():
-            return _at_rest(meeting, policy, now), task
+        case Nothing() | Limited():
+            return _at_rest(meeting, identity, policy, now), task
         case DeleteRoom() if conference.state is not State.ENDING:
             if deleted_last_hour >= policy.max_deletions_per_hour:
                 later = now + LIMIT_PAUSE
@@ -100,9 +104,7 @@ def claim(
             )
         case Recover() if conference.state is State.RESERVED:
             meeting = released(meeting)
-        case CreateRoom() | UpdateRoom() | RecreateRoom() | DeleteRoom():
-            pass
-        case DeleteLeftover() | Recover() | Limited():
+        case CreateRoom() | UpdateRoom() | RecreateRoom() | DeleteRoom() | DeleteLeftover() | Recover():
             pass
         case _:
             assert_never(task)
@@ -121,9 +123,10 @@ def _settled(meeting: Meeting, policy: Policy, now: datetime) -> Meeting:
     return replace(meeting, conference=conference)
 
 
-def _at_rest(meeting: Meeting, policy: Policy, now: datetime) -> Meeting:
+def _at_rest(meeting: Meeting, identity: str, policy: Policy, now: datetime) -> Meeting:
     """There is nothing to do. What another provider's room would need does not bring the meeting up again."""
-    own = replace(meeting, leftovers=(), suspects=())
+    suspects = tuple(suspect for suspect in meeting.suspects if suspect.provider == identity)
+    own = replace(meeting, leftovers=(), suspects=suspects)
     wake = next_wake(own, now, policy.roll_after)
     return replace(meeting, error="", attempts=0, wake_at=wake if wake and wake > now else None)
 
@@ -138,7 +141,14 @@ def _task(meeting: Meeting, identity: str, policy: Policy, now: datetime) -> Tas
     for leftover in meeting.leftovers:
         if leftover.provider == identity:
             return DeleteLeftover(leftover)
-    return next((Recover(s.generation) for s in meeting.suspects if s.provider == identity), Nothing())
+    due = (s for s in meeting.suspects if s.provider == identity and (s.due is None or s.due <= now))
+    return next((_recovery(meeting, suspect) for suspect in due), Nothing())
+
+
+def _recovery(meeting: Meeting, suspect: Suspect) -> Recover:
+    conference = meeting.conference
+    own = conference.details if conference.generation == suspect.generation else None
+    return Recover(suspect.generation, own.conference_id if own else "")
 
 
 def _for_conference(meeting: Meeting, policy: Policy, now: datetime) -> Task:
@@ -166,7 +176,7 @@ def _for_conference(meeting: Meeting, policy: Policy, now: datetime) -> Task:
 
 def _towards(meeting: Meeting, spec: Spec) -> Task:
     if meeting.link is None:
-        return CreateRoom(spec)
+        return CreateRoom(spec, meeting.attempts)
     if meeting.conference.applied != spec and meeting.conference.immovable:
         return RecreateRoom(meeting.conference.generation, spec)
     if meeting.conference.applied != spec:
@@ -191,13 +201,20 @@ def succeeded(meeting: Meeting, token: str, task: Task, policy: Policy, now: dat
         case DeleteLeftover(leftover):
             meeting = replace(meeting, leftovers=tuple(x for x in meeting.leftovers if x != leftover))
         case Recover(generation):
-            suspects = tuple(each for each in meeting.suspects if each.generation != generation)
-            meeting = replace(meeting, suspects=suspects)
+            seen = (_looked_at(s, now) if s.generation == generation else s for s in meeting.suspects)
+            meeting = replace(meeting, suspects=tuple(suspect for suspect in seen if suspect is not None))
         case UpdateRoom() | RecreateRoom() | CreateRoom() | Nothing() | Limited():
             pass
         case _:
             assert_never(task)
     return awake(meeting, now, policy.roll_after)
+
+
+def _looked_at(suspect: Suspect, now: datetime) -> Suspect | None:
+    """What is to be looked at once more, or nothing."""
+    if suspect.due is None:
+        return replace(suspect, due=now + LATE)
+    return suspect if suspect.due > now else None
 
 
 def _is(conference: Conference, conference_id: str) -> bool:
@@ -264,11 +281,17 @@ def recreated(
     return awake(replace(changed, lease=None, attempts=0, error=""), now, policy.roll_after)
 
 
-def failed(meeting: Meeting, token: str, error: str, policy: Policy, now: datetime) -> Meeting:
+def failed(
+    meeting: Meeting, token: str, error: str, policy: Policy, now: datetime, task: Task | None = None
+) -> Meeting:
     """The meeting after a task that did not succeed: tried again later, and listed as pending."""
     if not (meeting.lease and meeting.lease.token == token):
         return meeting
-    return retried_later(replace(meeting, lease=None), error, policy, now)
+    meeting = replace(meeting, lease=None)
+    if isinstance(task, CreateRoom) and meeting.attempts > task.attempts:
+        # The create has counted itself when it was given up.
+        meeting = replace(meeting, attempts=meeting.attempts - 1)
+    return retried_later(meeting, error, policy, now)
 
 
 def retried_now(meeting: Meeting, policy: Policy, now: datetime) -> Meeting:

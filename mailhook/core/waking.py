@@ -20,8 +20,15 @@ def next_wake(meeting: Meeting, now: datetime, roll_after: timedelta) -> datetim
         return meeting.lease.until
     if conference.state is State.RESERVED:
         return _latest(conference.lease_until, None if meeting.wanted else meeting.delete_at)
-    if meeting.leftovers or meeting.suspects or conference.state is State.ENDING:
+    if meeting.leftovers or conference.state is State.ENDING:
         return now
+    looks = (max(now, suspect.due or now) for suspect in meeting.suspects)
+    return min((moment for moment in (_by_itself(meeting, now, roll_after), *looks) if moment), default=None)
+
+
+def _by_itself(meeting: Meeting, now: datetime, roll_after: timedelta) -> datetime | None:
+    """When what is desired differs from what is."""
+    conference = meeting.conference
     wish = desired(meeting, now, roll_after)
     match wish:
         case NoRoom():

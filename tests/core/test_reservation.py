@@ -8,6 +8,7 @@ import pytest
 from mailhook.core.conference import Conference, JoinDetails, Person, Spec, State
 from mailhook.core.meeting import Leftover, Meeting, MeetingKey, Suspect
 from mailhook.core.reservation import (
+    LATE,
     LEASE,
     Granted,
     Held,
@@ -62,7 +63,7 @@ def test_others_wait_while_the_lease_lasts() -> None:
 
 
 def test_a_room_that_stands_is_used() -> None:
-    made, _ = confirm(granted(), "a", SPEC, ONE, POLICY, NOW)
+    made, _ = confirm(granted(), "a", SPEC, ONE, "p", POLICY, NOW)
     assert reserve(made, "b", "p", POLICY, NOW, 0) == (made, Standing(ONE))
 
 
@@ -84,30 +85,44 @@ def test_the_limit_of_creations_does_not_stop_one_that_has_begun() -> None:
 
 
 def test_confirming() -> None:
-    made, details = confirm(granted(), "a", SPEC, ONE, POLICY, NOW)
+    made, details = confirm(granted(), "a", SPEC, ONE, "p", POLICY, NOW)
     assert details == made.link == ONE
     assert (made.conference.state, made.conference.applied, made.conference.token) == (State.READY, SPEC, "")
 
 
 def test_of_two_creators_the_loser_uses_the_winners_link() -> None:
-    won, _ = confirm(granted(granted(), "b", LEASE), "b", SPEC, TWO, POLICY, NOW)
-    lost, details = confirm(won, "a", SPEC, ONE, POLICY, NOW)
+    won, _ = confirm(granted(granted(), "b", LEASE), "b", SPEC, TWO, "p", POLICY, NOW)
+    lost, details = confirm(won, "a", SPEC, ONE, "p", POLICY, NOW)
     assert (details, lost.link, lost.leftovers) == (TWO, TWO, (Leftover("room-1", "p"),))
 
 
 def test_where_we_choose_the_id_there_is_no_room_too_many() -> None:
     both = granted(granted(), "b", LEASE)
-    late_loser, details = confirm(confirm(both, "b", SPEC, ONE, POLICY, NOW)[0], "a", SPEC, ONE, POLICY, NOW)
+    late_loser, details = confirm(
+        confirm(both, "b", SPEC, ONE, "p", POLICY, NOW)[0], "a", SPEC, ONE, "p", POLICY, NOW
+    )
     assert (details, late_loser.leftovers) == (ONE, ())
-    early_loser, nothing = confirm(both, "a", SPEC, ONE, POLICY, NOW)
+    early_loser, nothing = confirm(both, "a", SPEC, ONE, "p", POLICY, NOW)
     assert nothing is None
-    assert confirm(early_loser, "b", SPEC, ONE, POLICY, NOW)[0].leftovers == ()
+    assert confirm(early_loser, "b", SPEC, ONE, "p", POLICY, NOW)[0].leftovers == ()
 
 
 def test_a_room_that_comes_after_everything_was_given_up_must_go() -> None:
     released = give_up(granted(), "a", "no", POLICY, NOW, refused=True)
-    after, details = confirm(released, "a", SPEC, ONE, POLICY, NOW)
+    after, details = confirm(released, "a", SPEC, ONE, "p", POLICY, NOW)
     assert (details, after.leftovers) == (None, (Leftover("room-1", "p"),))
+
+
+def test_where_an_earlier_create_may_still_come_it_is_looked_for_later() -> None:
+    unclear = give_up(granted(), "a", "timeout", POLICY, NOW, refused=False)
+    made, _ = confirm(granted(unclear, "b"), "b", SPEC, TWO, "p", POLICY, NOW)
+    assert made.suspects == (Suspect(1, "p", NOW + LATE),)
+    assert confirm(granted(), "a", SPEC, ONE, "p", POLICY, NOW)[0].suspects == ()
+
+
+def test_a_room_too_many_belongs_to_the_provider_that_made_it() -> None:
+    won, _ = confirm(granted(granted(), "b", LEASE), "b", SPEC, TWO, "p", POLICY, NOW)
+    assert confirm(won, "a", SPEC, ONE, "q", POLICY, NOW)[0].leftovers == (Leftover("room-1", "q"),)
 
 
 def test_a_refusal_releases_the_reservation() -> None:
@@ -119,7 +134,7 @@ def test_a_refusal_releases_the_reservation() -> None:
 def test_no_clear_answer_leaves_the_reservation_free_to_take() -> None:
     found = give_up(granted(), "a", "timeout", POLICY, NOW, refused=False)
     assert (found.conference.state, found.conference.lease_until) == (State.RESERVED, NOW)
-    assert confirm(found, "a", SPEC, ONE, POLICY, NOW)[1] is None
+    assert confirm(found, "a", SPEC, ONE, "p", POLICY, NOW)[1] is None
     assert granted(found, "b").conference.generation == 1
 
 
@@ -136,7 +151,7 @@ def test_who_does_not_hold_the_reservation_cannot_give_it_up() -> None:
 
 
 def test_another_provider_starts_anew_in_the_next_generation() -> None:
-    made, _ = confirm(granted(), "a", SPEC, ONE, POLICY, NOW)
+    made, _ = confirm(granted(), "a", SPEC, ONE, "p", POLICY, NOW)
     assert of_provider(made, "p") is made
     other = of_provider(made, "q")
     assert other == replace(made, conference=Conference(generation=2), elsewhere=(made.conference,))

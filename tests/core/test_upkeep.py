@@ -8,6 +8,8 @@ import pytest
 from mailhook.core.conference import Conference, JoinDetails, State
 from mailhook.core.meeting import Leftover, Meeting, MeetingKey, Room, Suspect, desired
 from mailhook.core.merging import revise
+from mailhook.core.reservation import LATE, give_up
+from mailhook.core.reservation import reserve as reserved_by
 from mailhook.core.upkeep import (
     LIMIT_PAUSE,
     TASK_LEASE,
@@ -155,7 +157,37 @@ def test_what_is_recovered_is_let_go_first() -> None:
     assert (after.conference.state, after.conference.generation) == (State.ABSENT, 2)
     assert after.suspects == (Suspect(1, "p"),)
     clean = succeeded(after, "mine", task, POLICY, NOW)
-    assert (clean.suspects, clean.wake_at) == ((), None)
+    late = NOW + LATE
+    assert (clean.suspects, clean.wake_at) == ((Suspect(1, "p", late),), late)
+    once_more, task = claim(clean, "mine", "p", POLICY, late, 0)
+    assert task == Recover(1)
+    done = succeeded(once_more, "mine", task, POLICY, late)
+    assert (done.suspects, done.wake_at) == ((), None)
+
+
+def test_a_room_that_came_late_goes_and_the_meetings_own_stays() -> None:
+    early = at("2027-02-28 00:00")
+    uncertain = replace(having(State.ANNOUNCED, suspects=(Suspect(1, "p", early + LATE),)), wake_at=early)
+    assert claim(uncertain, "mine", "p", POLICY, early, 0) == (
+        replace(uncertain, wake_at=early + LATE),
+        Nothing(),
+    )
+    _, task = claim(uncertain, "mine", "p", POLICY, early + LATE, 0)
+    assert isinstance(task, Recover)
+    assert (task.generation, task.keep) == (1, "room-1")
+    of_another = replace(uncertain, suspects=(Suspect(7, "p", early),))
+    _, other = claim(of_another, "mine", "p", POLICY, early, 0)
+    assert isinstance(other, Recover)
+    assert (other.generation, other.keep) == (7, "")
+
+
+def test_a_create_that_fails_counts_once() -> None:
+    taken, task = take(awake(WANTED, NOW, POLICY.roll_after))
+    begun, _ = reserved_by(taken, "flight", "p", POLICY, NOW, 0)
+    given_up = give_up(begun, "flight", "no", POLICY, NOW, refused=False)
+    after = failed(given_up, "mine", "no", POLICY, NOW, task)
+    assert (after.attempts, after.lease) == (1, None)
+    assert failed(taken, "mine", "no", POLICY, NOW, task).attempts == 1
 
 
 # --- the limit -----------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from mailhook.core.itip import Invitation
 from mailhook.core.meeting import Meeting, MeetingKey, NoRoom, Room, desired
 from mailhook.core.policy import OptedOut, Unwanted, Wanted, Wish
 from mailhook.core.reservation import (
+    LATE,
     LEASE,
     Granted,
     Held,
@@ -48,8 +49,8 @@ PEOPLE = ("anna@partner.example", "boris@partner.example", "petr@corp.example")
 RULES = replace(POLICY, max_deletions_per_hour=2, max_conferences_per_organizer_per_hour=4)
 START = at("2027-03-01 00:00")
 
-Outcome = Literal["done", "not done", "done unheard", "crash"]
-OUTCOMES = st.sampled_from(["done", "done", "done", "not done", "done unheard", "crash"])
+Outcome = Literal["done", "not done", "done unheard", "late", "crash"]
+OUTCOMES = st.sampled_from(["done", "done", "done", "not done", "done unheard", "late", "crash"])
 SOME = st.sets(st.sampled_from(PEOPLE), min_size=1)
 
 
@@ -85,6 +86,11 @@ class Rooms:
     def find(self, key: str) -> list[str]:
         return [room for room, (owner, _) in self.rooms.items() if owner == key]
 
+    def add(self, key: str, spec: Spec) -> None:
+        """Without looking whether there is one."""
+        self.count += 1
+        self.rooms[f"{self.name}-{key if self.chooses_id else self.count}"] = (key, spec)
+
     def create(self, key: str, spec: Spec) -> JoinDetails:
         self.count += 1
         found = [] if self.chooses_id else self.find(key)
@@ -111,6 +117,7 @@ class History(RuleBasedStateMachine):
         self.holds: dict[str, list[Mail]] = {name: [] for name in PEOPLE}
         self.condemned = False
         self.doomed: set[str] = set()
+        self.late: list[tuple[datetime, str, Spec]] = []
 
     @initialize(chooses_id=st.booleans())
     def choose(self, chooses_id: bool) -> None:
@@ -271,11 +278,23 @@ class History(RuleBasedStateMachine):
             case "done":
                 self.write(renew(self.meeting, creator.token, RULES, self.now))
                 creator.made = self.provider.create(key, creator.spec)
+            case "late" if creator.owned:
+                self.late.append((self.now, key, creator.spec))
+                self.fail(creator, refused=False)
             case "done unheard" if creator.owned:
                 self.provider.create(key, creator.spec)
                 self.fail(creator, refused=False)
-            case "not done" | "done unheard":
+            case "not done" | "done unheard" | "late":
                 self.fail(creator, refused=refused and not self.provider.find(key))
+
+    @precondition(lambda self: self.late)
+    @rule()
+    def arrive(self) -> None:
+        """What was given up is done after all; under an id that was deleted nothing is."""
+        since, key, spec = self.late.pop(0)
+        gone = self.provider.chooses_id and f"{self.provider.name}-{key}" in self.doomed
+        if self.now < since + LATE and not gone:
+            self.provider.add(key, spec)
 
     def fail(self, creator: Creator, *, refused: bool) -> None:
         self.write(give_up(self.meeting, creator.token, "no", RULES, self.now, refused=refused))
@@ -286,7 +305,9 @@ class History(RuleBasedStateMachine):
             self.creators.remove(creator)
             return
         assert creator.made is not None
-        after, details = confirm(self.meeting, creator.token, creator.spec, creator.made, RULES, self.now)
+        after, details = confirm(
+            self.meeting, creator.token, creator.spec, creator.made, self.provider.name, RULES, self.now
+        )
         self.write(after)
         creator.generation, creator.made, creator.token = 0, None, self.token()
         if details is not None:
@@ -337,8 +358,8 @@ class History(RuleBasedStateMachine):
                 self.write(lost(self.meeting, token, RULES, self.now))
             case "done":
                 self.write(succeeded(self.meeting, token, task, RULES, self.now))
-            case "not done" | "done unheard":
-                self.write(failed(self.meeting, token, "no", RULES, self.now))
+            case "not done" | "done unheard" | "late":
+                self.write(failed(self.meeting, token, "no", RULES, self.now, task))
             case "crash":
                 pass
 
@@ -355,9 +376,10 @@ class History(RuleBasedStateMachine):
             case DeleteLeftover(leftover):
                 assert not self.meeting.link or leftover.conference_id != self.meeting.link.conference_id
                 self.delete(leftover.conference_id)
-            case Recover(generation):
+            case Recover(generation, keep):
                 for room in self.provider.find(conference_key(b"secret", KEY, generation)):
-                    self.delete(room)
+                    if room != keep:
+                        self.delete(room)
             case CreateRoom() | Nothing() | Limited():
                 pass
         return True
@@ -404,6 +426,7 @@ class History(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Everybody finishes, the provider works, and time passes."""
         self.ready.clear()
+        self.late.clear()
         self.elsewhere = 0
         for creator in list(self.creators):
             if creator.made is not None:
