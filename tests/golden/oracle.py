@@ -47,6 +47,20 @@ def check(before: bytes, after: bytes, expected: Expected) -> None:
     check_lines(before, after, edited)
 
 
+def check_removed(before: bytes, after: bytes) -> None:
+    """AssertionError where `after` is not `before` without what was left of our block in the texts."""
+    old, new = message_from_bytes(before), message_from_bytes(after)
+    assert new["X-Mailhook-Conference"]
+    assert _names(old) == _names(new)
+    for one, other in zip(leaves(old), leaves(new), strict=True):
+        if is_text(one):
+            marks = HTML_MARKS if one.get_content_type() == "text/html" else TEXT_MARKS
+            assert marks[0] not in _text(other)
+            assert _text(other) in without(_text(one), marks)
+        else:
+            assert decoded(one) == decoded(other)
+
+
 def _names(message: Message) -> list[str]:
     """Fields but for the marker, and one that a message which is all calendar may come to need."""
     return [name for name in message if name not in {"X-Mailhook-Conference", "Content-Transfer-Encoding"}]
