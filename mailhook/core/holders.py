@@ -35,7 +35,15 @@ def told_more(known: tuple[Told, ...], left: tuple[Told, ...], invitation: Invit
             entries[key] = replace(before, stamp=newest(stamp, before.stamp), copies=before.copies + 1)
         else:
             entries[key] = Told(key, stamp, cancelled=cancelled)
+    entries = _lost_before(entries, left) | entries
     return tuple(entries[key] for key in sorted(entries))
+
+
+def _lost_before(entries: Mapping[str, Told], left: tuple[Told, ...]) -> dict[str, Told]:
+    """Instances of the series in `entries` that a CANCEL took which came before it."""
+    series = entries.get(MASTER)
+    lost = (entry for entry in left if entry.key != MASTER)
+    return {e.key: e for e in lost if series is not None and not is_older(e.stamp, series.stamp)}
 
 
 def is_taken(left: tuple[Told, ...], invitation: Invitation) -> bool:
@@ -49,7 +57,7 @@ def _overtaken(key: str, stamp: Stamp, left: tuple[Told, ...]) -> bool:
 
 
 def taken(left: tuple[Told, ...], invitation: Invitation) -> tuple[Told, ...]:
-    """What CANCELs have taken from a recipient whom this one leaves nothing; `left`: those before, maybe newer."""
+    """What CANCELs have taken from a recipient whom this one leaves nothing; `left`: the others, maybe newer."""
     entries = {entry.key: entry for entry in left}
     for event in invitation.events:
         key, stamp = event.component.key, event.component.stamp
@@ -91,13 +99,22 @@ def still_told(known: tuple[Told, ...], invitation: Invitation) -> tuple[Told, .
 
 def held_by_none(told: Mapping[str, tuple[Told, ...]], invitation: Invitation) -> set[str]:
     """Instances of a CANCEL that every holder has lost: they leave the schedule, and the conference stays."""
-
-    def has(entries: tuple[Told, ...], key: str) -> bool:
-        own = {entry.key: not entry.cancelled for entry in entries}
-        return own.get(key, own.get(MASTER, False))
-
     keys = {event.component.key for event in invitation.events} - {MASTER}
-    return {key for key in keys if not any(has(entries, key) for entries in told.values())}
+    return {key for key in keys if not any(_has(entries, key) for entries in told.values())}
+
+
+def lost_by_all(told: Mapping[str, tuple[Told, ...]]) -> dict[str, Stamp]:
+    """Instances that every holder has lost, maybe by CANCELs at different times; each with the newest of these."""
+    lost: dict[str, Stamp] = {}
+    for entry in (entry for entries in told.values() for entry in entries if entry.cancelled):
+        known = lost.get(entry.key)
+        lost[entry.key] = newest(entry.stamp, known) if known else entry.stamp
+    return {key: at for key, at in lost.items() if not any(_has(entries, key) for entries in told.values())}
+
+
+def _has(entries: tuple[Told, ...], key: str) -> bool:
+    own = {entry.key: not entry.cancelled for entry in entries}
+    return own.get(key, own.get(MASTER, False))
 
 
 def lost_an_instance(entries: tuple[Told, ...]) -> bool:

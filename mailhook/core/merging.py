@@ -137,3 +137,15 @@ def entomb(meeting: Meeting, invitation: Invitation, keys: Iterable[str]) -> Mee
             ended = replace(known or new, stamp=new.stamp, cancelled=True, ranged=new.ranged)
             components[new.key] = ended
     return replace(meeting, components=tuple(components[key] for key in sorted(components)))
+
+
+def without_instances(meeting: Meeting, lost: Mapping[str, Stamp]) -> Meeting:
+    """`meeting` with the instances in `lost` marked, unless a newer revision of one is known."""
+    components = {component.key: component for component in meeting.components}
+    for key, stamp in lost.items():
+        known = components.get(key)
+        if known is None:
+            components[key] = Component(key, stamp, "", None, cancelled=True)
+        elif not (known.cancelled or known.ranged or is_older(stamp, known.stamp)):
+            components[key] = replace(known, stamp=stamp, cancelled=True)
+    return replace(meeting, components=tuple(components[key] for key in sorted(components)))

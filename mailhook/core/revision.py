@@ -22,10 +22,10 @@ from hashlib import sha256
 from typing import assert_never
 
 from mailhook.core.conference import JoinDetails, Move, Spec, State, step
-from mailhook.core.holders import holds, is_taken, told_less, told_more
+from mailhook.core.holders import holds, is_taken, lost_by_all, told_less, told_more
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import MASTER, Meeting, NoRoom, Rest, Room, desired
-from mailhook.core.merging import is_buried, is_stale, revise
+from mailhook.core.merging import is_buried, is_stale, revise, without_instances
 from mailhook.core.policy import OptedOut, Policy, Unwanted, Wanted, Wish
 from mailhook.core.removal import noted, taken_away
 from mailhook.core.waking import awake
@@ -190,6 +190,7 @@ def announce(
         ever_told=meeting.ever_told | people,
         left={address: by for address, by in meeting.left.items() if address not in holding},
     )
+    changed = without_instances(changed, lost_by_all(changed.told))
     if not (is_stale(meeting, invitation) and _renounced(meeting)):
         changed = replace(changed, wanted=True, delete_at=None, doubtful="", removed=False)
         changed = noted(changed, meeting, invitation, policy)

@@ -14,10 +14,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from mailhook.core.holders import held_by_none, holds, lost_an_instance, still_told, taken, without
+from mailhook.core.holders import (
+    held_by_none,
+    holds,
+    lost_an_instance,
+    lost_by_all,
+    still_told,
+    taken,
+    without,
+)
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import MASTER, Component, Meeting, upcoming
-from mailhook.core.merging import entomb, is_older
+from mailhook.core.merging import entomb, is_older, without_instances
 from mailhook.core.policy import Policy
 from mailhook.core.revision import condemn
 from mailhook.core.waking import awake
@@ -40,7 +48,7 @@ def cancel(
         if holds(rest):
             told[address] = rest
         else:
-            left[address] = taken(left.get(address, ()), invitation)
+            left[address] = taken((*left.get(address, ()), *rest), invitation)
     changed = replace(meeting, told=told, left=left)
     if not told:
         changed = _abandoned(changed, invitation, policy, now)
@@ -48,6 +56,7 @@ def cancel(
         changed = condemn(changed, now + policy.delete_grace, policy, now)
     else:
         changed = entomb(changed, invitation, held_by_none(told, invitation))
+        changed = without_instances(changed, lost_by_all(told))
         if any(address in meeting.told for address in recipients):
             changed = _doubted(changed, invitation)
         if meeting.wanted and _has_instances(meeting) and not _has_instances(changed):
@@ -117,8 +126,9 @@ def unlist(
                 told[address] = rest
             elif len(told) > 1:
                 del told[address]
-                left[address] = taken(left.get(address, ()), invitation)
-    return awake(replace(meeting, told=told, left=left), now, policy.roll_after)
+                left[address] = taken((*left.get(address, ()), *rest), invitation)
+    changed = without_instances(replace(meeting, told=told, left=left), lost_by_all(told))
+    return awake(changed, now, policy.roll_after)
 
 
 def is_shortened(before: Meeting, invitation: Invitation, recipients: Iterable[str]) -> bool:

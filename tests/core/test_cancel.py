@@ -173,3 +173,18 @@ def test_an_overtaken_request_takes_no_doubt_away(fresh: Meeting) -> None:
     doubtful = uninvited(told(fresh, request(1), ANNA), called_off(2), ANNA)
     assert doubtful.doubtful
     assert told(doubtful, request(1), ANNA).doubtful == doubtful.doubtful
+
+
+def test_an_instance_taken_from_all_who_still_hold_the_series_leaves_the_schedule(fresh: Meeting) -> None:
+    series = told(fresh, request(1, rest=SERIES), ANNA, BORIS)
+    one = uninvited(series, instance(2, "20270301", method="CANCEL"), ANNA)
+    assert next_start(one, "2027-02-28 00:00") == at("2027-03-01 07:00")
+    assert next_start(uninvited(one, called_off(3), BORIS), "2027-02-28 00:00") == at("2027-03-08 07:00")
+
+
+def test_an_instance_that_was_called_off_before_the_series_was_told_of_stays_off(fresh: Meeting) -> None:
+    off = instance(3, "20270301", method="CANCEL")
+    early = told(uninvited(fresh, off, ANNA), request(2, rest=SERIES), ANNA)
+    again = told(uninvited(uninvited(fresh, off, ANNA), called_off(1), ANNA), request(2, rest=SERIES), ANNA)
+    for meeting in (early, again):
+        assert next_start(meeting, "2027-02-28 00:00") == at("2027-03-08 07:00")
