@@ -60,6 +60,7 @@ def everything(meeting: Meeting, policy: Policy, now: datetime, *, links: bool) 
         ],
         "leftovers": [leftover.conference_id for leftover in meeting.leftovers],
         "suspects": suspects(meeting),
+        "link_removed": meeting.removed,
         "wake_at": _moment(meeting.wake_at),
         "attempts": meeting.attempts,
         "error": meeting.error or None,

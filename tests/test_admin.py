@@ -1,0 +1,50 @@
+"""What an administrator sees of rooms in doubt and of links that were taken away."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from mailhook.admin import everything, is_pending, pending
+from mailhook.core.meeting import Leftover, Meeting, Suspect
+from tests.core.invitations import POLICY
+from tests.core.meetings import KEY, NOW
+
+LATER = NOW + timedelta(minutes=15)
+DOUBT = Meeting(KEY, suspects=(Suspect(2, "videomost https://vm.example", LATER),), wake_at=LATER)
+
+
+@pytest.mark.parametrize(
+    ("meeting", "waits"),
+    [
+        (Meeting(KEY), False),
+        (Meeting(KEY, wake_at=LATER), False),
+        (Meeting(KEY, wake_at=NOW), True),
+        (Meeting(KEY, wake_at=LATER, error="no"), True),
+        (Meeting(KEY, error="no"), False),
+        (Meeting(KEY, leftovers=(Leftover("room", "p"),)), True),
+        (DOUBT, True),
+    ],
+)
+def test_what_is_pending(meeting: Meeting, waits: bool) -> None:
+    assert is_pending(meeting, NOW) is waits
+
+
+def test_a_room_in_doubt_is_told_of() -> None:
+    row = pending(DOUBT)
+    assert (row["suspects"], row["why"]) == (1, "an answer of the provider is in doubt")
+    assert pending(replace(DOUBT, error="no connection"))["why"] == "no connection"
+    shown = everything(DOUBT, POLICY, NOW, links=False)
+    assert shown["suspects"] == [
+        {
+            "generation": 2,
+            "provider": "videomost https://vm.example",
+            "looked_at": LATER.isoformat(timespec="seconds"),
+        }
+    ]
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_a_removed_link_is_told_of(removed: bool) -> None:
+    shown = everything(Meeting(KEY, removed=removed), POLICY, NOW, links=False)
+    assert shown["link_removed"] is removed
