@@ -61,6 +61,7 @@ def missing() -> str:
 class Cyrus(Groupware):
     mails_own_people = False
     mails_cancelled_occurrences = False
+    uninvites_from_whole_series = True
 
     def __init__(self, smtp: int) -> None:
         super().__init__(smtp)

@@ -49,11 +49,13 @@ class Groupware(ABC):
     """Invitations go by SMTP to 127.0.0.1:`smtp`, inside the user's request.
 
     `mails_own_people`: whether attendees who have an account on the server get mail; `mails_cancelled_occurrences`:
-    whether anybody does when an occurrence gets STATUS:CANCELLED.
+    whether anybody does when an occurrence gets STATUS:CANCELLED; `uninvites_from_whole_series`: whether the CANCEL to
+    somebody removed from a series with an exception names the series, and not that exception only.
     """
 
     mails_own_people: bool
     mails_cancelled_occurrences: bool
+    uninvites_from_whole_series: bool
 
     def __init__(self, smtp: int) -> None:
         self.smtp = smtp

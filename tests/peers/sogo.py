@@ -31,6 +31,7 @@ def missing() -> str:
 class Sogo(Groupware):
     mails_own_people = True
     mails_cancelled_occurrences = True
+    uninvites_from_whole_series = False
 
     def __init__(self, smtp: int) -> None:
         super().__init__(smtp)

@@ -261,6 +261,19 @@ async def test_somebody_leaves_a_series(office: Office) -> None:
     assert office.places() == []
 
 
+async def test_somebody_leaves_a_series_that_has_an_exception(office: Office) -> None:
+    moved = SERIES.at(MONDAY + WEEK).moved(DAY)
+    await office.save(SERIES)
+    await office.save(SERIES, moved)
+    fewer = replace(SERIES, people=(ANNA,), sequence=1)
+    await office.save(fewer, replace(moved, people=(ANNA,), sequence=3))
+    whole = office.server.uninvites_from_whole_series
+    assert office.places() == [place(fewer if whole else SERIES)]
+    await office.delete()
+    assert office.places() == ([] if whole else [replace(place(SERIES), people=(BORIS,))])
+    assert await office.doubtful() is not whole
+
+
 async def test_a_colleague_who_may_get_no_mail(office: Office) -> None:
     event = replace(EVENT, people=(ANNA, OLGA))
     told = await office.save(event)
