@@ -101,9 +101,9 @@ class Leftover:
 
 @dataclass(frozen=True)
 class Suspect:
-    """A create of this generation had no clear answer: whatever room bears its key, beside the meeting's own, must go.
+    """After a create without a clear answer what bears the key of `generation`, but the meeting's own room, must go.
 
-    `due`: when to look for the last time, since an answer may come late; None: now, and once more later.
+    `due`: when to look for the last time; None: now, and once more later, because an answer may come late.
     """
 
     generation: int
@@ -266,7 +266,8 @@ def desired(meeting: Meeting, now: datetime, roll_after: timedelta) -> Desired:
         owner=meeting.organizer,
         participants=participants(meeting, place.occurrence),
     )
-    return Room(spec, _earliest(place.until, meeting.delete_at))
+    ends = [moment for moment in (place.until, meeting.delete_at) if moment is not None]
+    return Room(spec, min(ends, default=None))
 
 
 def _endless(meeting: Meeting) -> Standing | None:
@@ -296,7 +297,3 @@ def topic(meeting: Meeting) -> str:
 def _timezone(meeting: Meeting) -> str:
     leading = _leading(meeting)
     return (leading.schedule.zone if leading and leading.schedule else "") or "UTC"
-
-
-def _earliest(*moments: datetime | None) -> datetime | None:
-    return min((moment for moment in moments if moment is not None), default=None)
