@@ -46,6 +46,11 @@ def is_copy(one: Stamp, other: Stamp) -> bool:
     return replace(one, date=None) == replace(other, date=None)
 
 
+def is_later(new: Stamp, known: Stamp) -> bool:
+    """Whether `new` is of a later change than `known`, and not only a later copy of the same one."""
+    return is_older(known, new) and not is_copy(known, new)
+
+
 def newest(one: Stamp, other: Stamp) -> Stamp:
     return one if is_older(other, one) else other
 

@@ -136,9 +136,10 @@ class Unwanted:
 
 @dataclass(frozen=True)
 class OptedOut:
-    """The sender says that there shall be none, whatever was before."""
+    """The sender says that there shall be none, whatever was before; not `whole`: only for some instances."""
 
     why: str = "opted-out"
+    whole: bool = True
 
 
 Wish = Wanted | Unwanted | OptedOut
@@ -152,8 +153,9 @@ def wish(
     Opt-out is looked at first, because "#novideomost" contains the keyword. A foreign link prevents creation, and so
     does a link to one of `link_hosts` that is none of `ours`: somebody has made that room by hand.
     """
-    if any(_has_tag(event, policy.opt_out) for event in invitation.events):
-        return OptedOut()
+    masters = [event for event in invitation.events if event.component.key == MASTER]
+    if any(_has_tag(event, policy.opt_out) for event in masters or invitation.events):
+        return OptedOut(whole=bool(masters))
     found = tuple(dict.fromkeys(m for event in invitation.events for m in _markers(policy, event)))
     if any(_has_foreign_link(event, policy.foreign_hosts) for event in invitation.events):
         return Unwanted("foreign-link")

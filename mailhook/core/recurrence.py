@@ -125,13 +125,15 @@ def expandable(schedule: Schedule) -> bool:
 def _misses(parts: dict[str, str], start: datetime) -> bool:
     """Whether the steps of the rule may never meet its parts, though each alone is harmless."""
     interval = int(parts.get("INTERVAL", "1"))
+    fifth = "5" in parts.get("BYDAY", "")
     match parts.get("FREQ"):
         case "DAILY":
             return "BYDAY" in parts and interval % 7 == 0
         case "MONTHLY":
-            return "BYMONTHDAY" in parts and interval % 12 == 0
+            return ("BYMONTHDAY" in parts or fifth) and interval % 12 == 0
         case "YEARLY":
-            return "BYMONTH" in parts and not {"BYDAY", "BYMONTHDAY"} & parts.keys() and start.day > 28
+            bare = "BYMONTH" in parts and not {"BYDAY", "BYMONTHDAY"} & parts.keys()
+            return (bare and start.day > 28) or (fifth and interval > 1)
         case _:
             return False
 

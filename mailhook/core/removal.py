@@ -12,7 +12,7 @@ from dataclasses import replace
 from mailhook.core.bearing import bears, shows
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import MASTER, Component, Meeting, Stamp
-from mailhook.core.merging import is_older, is_stale
+from mailhook.core.merging import is_later, is_older, is_stale
 from mailhook.core.policy import Policy, Unwanted, Wanted, Wish, markers
 
 LINK_REMOVED = "link-removed"
@@ -27,7 +27,7 @@ def taken_away(meeting: Meeting, invitation: Invitation, wish: Wish) -> str:
         return LINK_REMOVED
     new = _master(invitation)
     known = meeting.component(MASTER)
-    if new is None or known is None or not is_older(known.stamp, new.stamp):
+    if new is None or known is None or not is_later(new.stamp, known.stamp):
         return ""
     if _bore(meeting, new) and meeting.link is not None and not shows(invitation, meeting.link):
         return LINK_REMOVED
@@ -50,7 +50,7 @@ def _master(invitation: Invitation) -> Component | None:
 
 def _bore(meeting: Meeting, new: Component) -> bool:
     """Whether the copy is known to bear the link in a revision before `new`."""
-    return meeting.borne is not None and is_older(meeting.borne, new.stamp)
+    return meeting.borne is not None and is_later(new.stamp, meeting.borne)
 
 
 def noted(meeting: Meeting, before: Meeting, invitation: Invitation, policy: Policy) -> Meeting:

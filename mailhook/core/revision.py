@@ -102,8 +102,8 @@ def _plan(
     meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy, now: datetime, *, dead: bool
 ) -> Plan:
     match wish:
-        case OptedOut(why):
-            return _opted_out(meeting, invitation, why)
+        case OptedOut(why, whole):
+            return _opted_out(meeting, invitation, why, whole=whole)
         case Unwanted() | Wanted() if why := taken_away(meeting, invitation, wish):
             stale = is_stale(meeting, invitation)
             return Leave(why) if stale else Condemn(why, meeting.link, removed=True)
@@ -129,8 +129,10 @@ def _plan(
             assert_never(aim)
 
 
-def _opted_out(meeting: Meeting, invitation: Invitation, why: str) -> Plan:
-    concerned = meeting.wanted or meeting.link or meeting.conference.state is State.RESERVED
+def _opted_out(meeting: Meeting, invitation: Invitation, why: str, *, whole: bool) -> Plan:
+    """An instance without a conference leaves that of its series alone."""
+    own = whole or meeting.component(MASTER) is None
+    concerned = own and (meeting.wanted or meeting.link or meeting.conference.state is State.RESERVED)
     if not concerned or is_stale(meeting, invitation):
         return Leave(why)
     return Condemn(why, meeting.link)

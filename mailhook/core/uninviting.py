@@ -25,7 +25,7 @@ from mailhook.core.holders import (
 )
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import MASTER, Component, Meeting, upcoming
-from mailhook.core.merging import entomb, is_older, without_instances
+from mailhook.core.merging import entomb, is_later, without_instances
 from mailhook.core.policy import Policy
 from mailhook.core.revision import condemn
 from mailhook.core.waking import awake
@@ -52,8 +52,8 @@ def cancel(
     changed = replace(meeting, told=told, left=left)
     if not told:
         changed = _abandoned(changed, invitation, policy, now)
-    elif any(address in policy.resource and address in left for address in recipients):
-        changed = condemn(changed, now + policy.delete_grace, policy, now)
+    elif _cancels_series(invitation) and any(a in policy.resource and a in left for a in recipients):
+        changed = condemn(replace(changed, removed=True), now + policy.delete_grace, policy, now)
     else:
         changed = entomb(changed, invitation, held_by_none(told, invitation))
         changed = without_instances(changed, lost_by_all(told))
@@ -62,6 +62,10 @@ def cancel(
         if meeting.wanted and _has_instances(meeting) and not _has_instances(changed):
             changed = replace(changed, delete_at=now + policy.delete_grace)
     return awake(changed, now, policy.roll_after)
+
+
+def _cancels_series(invitation: Invitation) -> bool:
+    return any(event.component.key == MASTER for event in invitation.events)
 
 
 def _has_instances(meeting: Meeting) -> bool:
@@ -73,8 +77,9 @@ def _doubted(meeting: Meeting, invitation: Invitation) -> Meeting:
 
     SOGo un-invites from a whole series by a CANCEL that names one instance.
     """
-    series = any(event.component.key == MASTER for event in invitation.events)
-    if not series or not all(lost_an_instance(entries) for entries in meeting.told.values()):
+    if not _cancels_series(invitation) or not all(
+        lost_an_instance(entries) for entries in meeting.told.values()
+    ):
         return meeting
     return replace(meeting, doubtful=f"perhaps un-invited: {', '.join(sorted(meeting.told))}")
 
@@ -148,7 +153,7 @@ def _unlisted(
         new, known = event.component, before.component(event.component.key)
         listed = _addresses(new)
         own_view = len(recipients) <= 1 and listed <= recipients | organizer
-        if known is not None and listed and not own_view and is_older(known.stamp, new.stamp):
+        if known is not None and listed and not own_view and is_later(new.stamp, known.stamp):
             yield new, _addresses(known) - listed - recipients
 
 
