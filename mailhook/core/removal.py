@@ -2,7 +2,7 @@
 
 What: the link was taken away if the organizer's own copy is known to bear it and a strictly newer revision of the
 master shows it nowhere. `taken_away` says so of a REQUEST, `noted` remembers what a REQUEST tells of the
-organizer's copy, `written` that somebody has written the link into it.
+organizer's copy.
 
 Not here: what follows from it (`revision`), where a link stands (`bearing`).
 """
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from mailhook.core.bearing import bears, shows
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import MASTER, Component, Meeting, Stamp
+from mailhook.core.meeting import MASTER, Component, Meeting
 from mailhook.core.merging import is_later, is_older, is_stale
 from mailhook.core.policy import Policy, Unwanted, Wanted, Wish, markers
 
@@ -64,8 +64,3 @@ def noted(meeting: Meeting, before: Meeting, invitation: Invitation, policy: Pol
     elif borne is not None and is_older(borne, new.stamp):
         borne = None
     return replace(meeting, markers=markers(policy, invitation), borne=borne)
-
-
-def written(meeting: Meeting, stamp: Stamp) -> Meeting:
-    """`meeting` once the link is known to stand in the organizer's own copy of the revision `stamp`."""
-    return replace(meeting, borne=stamp)

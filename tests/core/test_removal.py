@@ -7,7 +7,7 @@ import pytest
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import Meeting
 from mailhook.core.policy import Policy, Wanted, wish
-from mailhook.core.removal import LINK_REMOVED, RESOURCE_REMOVED, written
+from mailhook.core.removal import LINK_REMOVED, RESOURCE_REMOVED
 from mailhook.core.revision import Condemn, Create, Insert, Leave, Plan, look, renounce
 from mailhook.core.splice_text import BEGIN, END
 from tests.core.invitations import POLICY, invitation
@@ -80,11 +80,11 @@ def test_a_copy_that_never_bore_it(living: Meeting) -> None:
     assert plan(living, revision(2, PLAIN)) == Insert(LINK)
 
 
-def test_a_write_of_ours_makes_the_copy_bear_it(living: Meeting) -> None:
+def test_a_copy_bears_it_from_the_revision_on_in_which_it_was_seen(living: Meeting) -> None:
     stamp = revision(1).events[0].component.stamp
-    assert plan(written(living, stamp), revision(2, PLAIN)) == Condemn(LINK_REMOVED, removed=True)
+    assert plan(replace(living, borne=stamp), revision(2, PLAIN)) == Condemn(LINK_REMOVED, removed=True)
     later = revision(2).events[0].component.stamp
-    assert plan(written(living, later), revision(2, PLAIN)) == Insert(LINK)
+    assert plan(replace(living, borne=later), revision(2, PLAIN)) == Insert(LINK)
 
 
 def test_only_a_strictly_newer_revision_removes(living: Meeting) -> None:
