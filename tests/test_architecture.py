@@ -32,12 +32,12 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"app", "config", "core", "demo", "errors", "journal", "listing", "preview", "provider"},
 }
 
-HOMES = {
+HOMES: dict[str, set[str]] = {
     "aiosmtpd": {"front/smtp.py"},
     "httpx": {"provider/videomost.py"},
     "jinja2": {"core/wording.py"},
     "icalendar": {"core/timing.py"},
-    "dateutil": {"core/recurrence.py"},
+    "dateutil": set(),  # the oracle of the tests: it looks for impossible dates up to the year 9999
     "sqlite3": {"store/sqlite.py"},
     "uvicorn": {"web.py"},
     "starlette": {"web.py", "front/pages.py", "provider/sandbox.py", "provider/sandbox_faults.py"},

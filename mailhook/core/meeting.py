@@ -17,7 +17,7 @@ from typing import assert_never
 from mailhook.core import ranges
 from mailhook.core.conference import Conference, JoinDetails, Person, Spec, State
 from mailhook.core.ranges import Part
-from mailhook.core.recurrence import Occurrence, Schedule, Standing, expandable, first, standing
+from mailhook.core.recurrence import Occurrence, Schedule, Standing, first, standing, unfollowed
 
 NOBODY = Person("")
 LONGEST_TOPIC = 250
@@ -255,7 +255,7 @@ def desired(meeting: Meeting, now: datetime, roll_after: timedelta) -> Desired:
         return NoRoom()
     if not meeting.wanted:
         return Rest(meeting.delete_at)
-    place = standing(upcoming(meeting, now - roll_after), now, roll_after) or _endless(meeting)
+    place = standing(upcoming(meeting, now - roll_after), now, roll_after) or endless(meeting)
     if place is None:
         return Rest(meeting.delete_at, over=meeting.delete_at is None)
     spec = Spec(
@@ -270,11 +270,11 @@ def desired(meeting: Meeting, now: datetime, roll_after: timedelta) -> Desired:
     return Room(spec, min(ends, default=None))
 
 
-def _endless(meeting: Meeting) -> Standing | None:
-    """Where a series stands whose rule cannot be expanded: at its first instance, for ever."""
+def endless(meeting: Meeting) -> Standing | None:
+    """Where a series stands whose rule is not followed: at its first instance, for ever."""
     for component in meeting.living:
         schedule = component.schedule
-        if schedule is not None and schedule.rrule and not expandable(schedule):
+        if schedule is not None and unfollowed(schedule):
             return Standing(first(schedule), None)
     return None
 

@@ -24,7 +24,7 @@ from mailhook.core.holders import (
     without,
 )
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import MASTER, Component, Meeting, upcoming
+from mailhook.core.meeting import MASTER, Component, Meeting, endless, upcoming
 from mailhook.core.merging import entomb, is_later, without_instances
 from mailhook.core.policy import Policy
 from mailhook.core.revision import condemn
@@ -69,7 +69,8 @@ def _cancels_series(invitation: Invitation) -> bool:
 
 
 def _has_instances(meeting: Meeting) -> bool:
-    return next(upcoming(meeting, EVER), None) is not None
+    """Whether any is left; of a rule that is not followed others than the first may be."""
+    return next(upcoming(meeting, EVER), None) is not None or endless(meeting) is not None
 
 
 def _doubted(meeting: Meeting, invitation: Invitation) -> Meeting:

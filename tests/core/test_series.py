@@ -181,6 +181,14 @@ def test_a_rule_that_cannot_be_expanded_keeps_all_overrides() -> None:
     assert "03-16 11:00" in starts(after(SERIES, MOVED, odd))
 
 
+def test_an_instance_that_is_called_off_is_not_the_last_of_a_rule_that_is_not_followed() -> None:
+    off = invitation(override(2, "20270301", "20270301T100000"), method="CANCEL")
+    odd = told(Meeting(KEY, conference=ready()), invitation(master(1, "RRULE:FREQ=HOURLY")), ANNA)
+    once = told(Meeting(KEY, conference=ready()), invitation(master(1, "RRULE:FREQ=DAILY;COUNT=1")), ANNA)
+    assert uninvited(odd, off, ANNA).delete_at is None
+    assert uninvited(once, off, ANNA).delete_at == NOW + GRACE
+
+
 # --- single events and series --------------------------------------------------------------------------
 
 
