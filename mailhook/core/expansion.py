@@ -63,6 +63,8 @@ def _places(rule: Rule, size: int) -> list[int] | range:
     """Which of the `size` instances of a period count."""
     if not rule.positions:
         return range(size)
+    if size < len(rule.positions):
+        return [at for at in range(size) if {at + 1, at - size} & rule.positions]
     places = {place - 1 if place > 0 else size + place for place in rule.positions}
     return sorted(place for place in places if 0 <= place < size)
 
@@ -116,12 +118,12 @@ def _month(rule: Rule, year: int, index: int) -> list[int]:
         return []
     first = date(year, index + 1, 1).toordinal()
     span = range(first, first + monthrange(year, index + 1)[1])
-    days = set(span)
+    limits = []
     if rule.month_days:
-        days &= _counted(rule.month_days, span)
+        limits.append(_counted(rule.month_days, span))
     if rule.days and not rule.days_in_year:
-        days &= _weekdays(rule, span)
-    return sorted(days)
+        limits.append(_weekdays(rule, span))
+    return sorted(set(span).intersection(*limits)) if limits else list(span)
 
 
 def _counted(numbers: Numbers, span: range) -> set[int]:
@@ -153,7 +155,7 @@ def _year(rule: Rule, year: int) -> list[int]:
         limits.append(_weeks(rule, year))
     if rule.days and rule.days_in_year:
         limits.append(_weekdays(rule, span))
-    return [day for day in days if all(day in limit for limit in limits)]
+    return sorted(set(days).intersection(*limits)) if limits else days
 
 
 def _weeks(rule: Rule, year: int) -> set[int]:

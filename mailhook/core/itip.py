@@ -20,6 +20,7 @@ from mailhook.core.contentlines import ContentLine, unescape_text
 from mailhook.core.contentlines import read as read_calendar
 from mailhook.core.meeting import MASTER, Attendee, Component, MeetingKey, Stamp
 from mailhook.core.message import Message
+from mailhook.core.recurrence import Schedule
 from mailhook.core.timing import (
     Zones,
     added_key,
@@ -29,6 +30,7 @@ from mailhook.core.timing import (
     param,
     recurrence_key,
     schedule,
+    start,
 )
 from mailhook.errors import Unreadable
 
@@ -143,11 +145,12 @@ def _invitation(
     line = next(line for block in blocks for line in lines(block, "ORGANIZER"))
     sent_by = _mailto(param(line, "SENT-BY"))
     zones = Zones(calendar, defaults.timezone)
+    series = None if method == "ADD" else _series(blocks, zones)
     sent = mime.date(message)
     events = tuple(
         _event(block, key, zones, defaults, sent)
         for block in blocks
-        if (key := _key(method, block, zones)) is not None
+        if (key := _key(method, block, zones, series)) is not None
     )
     if not events:
         return NotOurs("no-readable-event")
@@ -208,9 +211,15 @@ def _attendees(block: Block) -> tuple[Attendee, ...]:
     return tuple(attendee for address, attendee in found.items() if address)
 
 
-def _key(method: str, block: Block, zones: Zones) -> str | None:
+def _series(blocks: list[Block], zones: Zones) -> Schedule | None:
+    """The start of the series, where the message holds its master."""
+    masters = (block for block in blocks if next(lines(block, "RECURRENCE-ID"), None) is None)
+    return next((start(block, zones) for block in masters), None)
+
+
+def _key(method: str, block: Block, zones: Zones, series: Schedule | None) -> str | None:
     """The component's key. What ADD brings is an instance more, and never the master (RFC 5546 §3.2.4)."""
-    key = recurrence_key(block, zones)
+    key = recurrence_key(block, zones, series)
     return added_key(block, zones) if method == "ADD" and key == MASTER else key
 
 

@@ -90,6 +90,16 @@ def test_a_document_of_an_earlier_version_gets_the_defaults() -> None:
     assert rows.meeting(document) == Meeting(KEY)
 
 
+def test_a_schedule_of_an_earlier_version_has_no_periods() -> None:
+    document = json.loads(rows.document(_timed(NOON.replace(tzinfo=None))))
+    schedule = document["components"][0]["schedule"]
+    del schedule["periods"]
+    schedule["rdates"] = ["2026-11-24T12:00:00Z"]
+    read = rows.meeting(json.dumps(document)).components[0].schedule
+    assert read is not None
+    assert (read.rdates, read.periods) == ((NOON + timedelta(days=1),), ())
+
+
 @pytest.mark.parametrize("document", ["", "{", "[]", '{"key": "https://x/?confid=secret&confpass=secret"}'])
 def test_a_broken_document_is_named_but_not_shown(document: str) -> None:
     with pytest.raises(Temporary, match="cannot be read") as caught:
