@@ -9,9 +9,10 @@ Errors: none.
 """
 
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time
+from functools import lru_cache
 from itertools import islice, product
 
 from mailhook.core.rrule import Numbers, Rule
@@ -69,7 +70,7 @@ def _places(rule: Rule, size: int) -> list[int] | range:
     return sorted(place for place in places if 0 <= place < size)
 
 
-def periods(rule: Rule, start: date, since: date, until: date) -> Iterator[list[int]]:
+def periods(rule: Rule, start: date, since: date, until: date) -> Iterator[Sequence[int]]:
     """The days (proleptic Gregorian ordinals) of each period from that of `since` to that of `until`."""
     match rule.frequency:
         case "DAILY":
@@ -93,7 +94,7 @@ def periods(rule: Rule, start: date, since: date, until: date) -> Iterator[list[
 
 def _steps(first: int, earliest: int, last: int, step: int) -> range:
     """Every `step`th number from `first` to `last`, without those before `earliest`."""
-    passed = max(0, -((first - earliest) // step)) if earliest > first else 0
+    passed = max(0, -((first - earliest) // step))
     return range(first + passed * step, last + 1, step)
 
 
@@ -109,7 +110,11 @@ def _week_of(day: int, week_start: int) -> int:
 def _week(rule: Rule, first: int) -> list[int]:
     weekdays = {weekday for _, weekday in rule.days}
     days = [day for day in range(first, first + 7) if (day - 1) % 7 in weekdays]
-    return [day for day in days if date.fromordinal(day).month in rule.months] if rule.months else days
+    if not rule.months:
+        return days
+    if not {date.fromordinal(first).month, date.fromordinal(first + 6).month} & rule.months:
+        return []
+    return [day for day in days if date.fromordinal(day).month in rule.months]
 
 
 def _month(rule: Rule, year: int, index: int) -> list[int]:
@@ -137,15 +142,15 @@ def _weekdays(rule: Rule, span: range) -> set[int]:
     for ordinal, weekday in rule.days:
         first = span.start + (weekday - span.start + 1) % 7
         last = span.stop - 1 - (span.stop - 2 - weekday) % 7
-        match ordinal:
-            case 0:
-                found.update(range(first, span.stop, 7))
-            case _:
-                found.add(first + 7 * (ordinal - 1) if ordinal > 0 else last + 7 * (ordinal + 1))
+        if ordinal == 0:
+            found.update(range(first, span.stop, 7))
+        else:
+            found.add(first + 7 * (ordinal - 1) if ordinal > 0 else last + 7 * (ordinal + 1))
     return found
 
 
-def _year(rule: Rule, year: int) -> list[int]:
+@lru_cache(maxsize=512)
+def _year(rule: Rule, year: int) -> Sequence[int]:
     span = range(date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal() + 1)
     days = [day for month in sorted(rule.months) or range(1, 13) for day in _month(rule, year, month - 1)]
     limits = []
@@ -155,7 +160,7 @@ def _year(rule: Rule, year: int) -> list[int]:
         limits.append(_weeks(rule, year))
     if rule.days and rule.days_in_year:
         limits.append(_weekdays(rule, span))
-    return sorted(set(days).intersection(*limits)) if limits else days
+    return tuple(sorted(set(days).intersection(*limits)) if limits else days)
 
 
 def _weeks(rule: Rule, year: int) -> set[int]:

@@ -22,6 +22,7 @@ from mailhook.core.meeting import MASTER, Attendee, Component, MeetingKey, Stamp
 from mailhook.core.message import Message
 from mailhook.core.recurrence import Schedule
 from mailhook.core.timing import (
+    MAX_DATES,
     Zones,
     added_key,
     first_value,
@@ -38,7 +39,8 @@ MARKER_HEADER = "x-mailhook-conference"
 """The header of a message that mailhook has rewritten already."""
 
 SCHEDULING = ("REQUEST", "ADD", "CANCEL")
-MAX_EVENTS = 500
+MAX_EVENTS = 200
+"""Of more VEVENTs the rest is not looked at; a link goes into them all the same."""
 
 
 @dataclass(frozen=True)
@@ -145,10 +147,12 @@ def _invitation(
     line = next(line for block in blocks for line in lines(block, "ORGANIZER"))
     sent_by = _mailto(param(line, "SENT-BY"))
     zones = Zones(calendar, defaults.timezone)
-    series = None if method == "ADD" else _series(blocks, zones)
+    masters = [block for block in blocks if next(lines(block, "RECURRENCE-ID"), None) is None]
+    series = start(masters[0], zones) if masters and method != "ADD" else None
+    most = MAX_DATES // max(1, len(masters))
     sent = mime.date(message)
     events = tuple(
-        _event(block, key, zones, defaults, sent)
+        _event(block, key, schedule(block, zones, defaults.duration, most), sent)
         for block in blocks
         if (key := _key(method, block, zones, series)) is not None
     )
@@ -211,20 +215,13 @@ def _attendees(block: Block) -> tuple[Attendee, ...]:
     return tuple(attendee for address, attendee in found.items() if address)
 
 
-def _series(blocks: list[Block], zones: Zones) -> Schedule | None:
-    """The start of the series, where the message holds its master."""
-    masters = (block for block in blocks if next(lines(block, "RECURRENCE-ID"), None) is None)
-    return next((start(block, zones) for block in masters), None)
-
-
 def _key(method: str, block: Block, zones: Zones, series: Schedule | None) -> str | None:
     """The component's key. What ADD brings is an instance more, and never the master (RFC 5546 §3.2.4)."""
     key = recurrence_key(block, zones, series)
     return added_key(block, zones) if method == "ADD" and key == MASTER else key
 
 
-def _event(block: Block, key: str, zones: Zones, defaults: Defaults, sent: datetime | None) -> Event:
-    timing = schedule(block, zones, defaults.duration)
+def _event(block: Block, key: str, timing: Schedule | None, sent: datetime | None) -> Event:
     named = next(lines(block, "RECURRENCE-ID"), None)
     component = Component(
         key=key,

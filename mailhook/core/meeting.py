@@ -10,7 +10,7 @@ the worker looks (`waking`).
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from heapq import merge
 from typing import assert_never
 
@@ -18,6 +18,7 @@ from mailhook.core import ranges
 from mailhook.core.conference import Conference, JoinDetails, Person, Spec, State
 from mailhook.core.ranges import Part
 from mailhook.core.recurrence import Occurrence, Schedule, Standing, first, standing, unfollowed
+from mailhook.core.vtimezone import date_time
 
 NOBODY = Person("")
 LONGEST_TOPIC = 250
@@ -75,7 +76,7 @@ class Component:
     @property
     def instance(self) -> datetime | None:
         """The instance that an override replaces: its original start."""
-        return datetime.strptime(self.key, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) if self.key else None
+        return date_time(self.key) if self.key else None
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,8 @@ def upcoming(meeting: Meeting, since: datetime) -> Iterator[Occurrence]:
     master = meeting.component(MASTER)
     instances = {c.instance for c in meeting.components if c.key != MASTER}
     parts = [c for c in meeting.components if c.ranged]
-    living = (c for c in meeting.living if not any(_ends(part, c) for part in parts))
+    ends = [part for part in parts if part.cancelled]
+    living = (c for c in meeting.living if not any(_ends(part, c) for part in ends))
     places = (first(c.schedule) for c in living if c.key != MASTER and c.schedule is not None)
     overrides = sorted(occurrence for occurrence in places if occurrence.end > since)
     if master is None or master.cancelled or master.schedule is None:
@@ -221,8 +223,8 @@ def upcoming(meeting: Meeting, since: datetime) -> Iterator[Occurrence]:
 
 
 def _ends(part: Component, override: Component) -> bool:
-    """Whether the end of the series at `part` takes the override with it."""
-    return part.cancelled and part.key <= override.key and override.stamp.sequence <= part.stamp.sequence
+    """Whether the end of the series at `part` (cancelled) takes the override with it."""
+    return part.key <= override.key and override.stamp.sequence <= part.stamp.sequence
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta, tzinfo
 from heapq import merge
-from itertools import groupby, islice
+from itertools import dropwhile, groupby, islice
 from zoneinfo import ZoneInfo
 
 from mailhook.core import expansion
@@ -63,11 +63,7 @@ def zone_of(schedule: Schedule) -> tzinfo:
 
 def first(schedule: Schedule) -> Occurrence:
     """The instance that DTSTART names."""
-    return _instance(schedule, schedule.start, zone_of(schedule))
-
-
-def _instance(schedule: Schedule, local: datetime, zone: tzinfo) -> Occurrence:
-    start = local.replace(tzinfo=zone).astimezone(UTC)
+    start = schedule.start.replace(tzinfo=zone_of(schedule)).astimezone(UTC)
     return Occurrence(start, start + schedule.duration)
 
 
@@ -91,12 +87,22 @@ def _starts(schedule: Schedule, zone: tzinfo, since: datetime, until: datetime |
         return iter((schedule.start,))
     local = since.astimezone(zone).replace(tzinfo=None)
     earliest = local - schedule.duration - _SLACK
+    if rule.count and earliest - schedule.start > HORIZON:
+        if _is_used_up(rule, schedule.start):
+            return iter((schedule.start,))
+        rule = replace(rule, count=0)
     latest = max(local, schedule.start) + HORIZON
     if until is not None:
         latest = min(latest, until.astimezone(zone).replace(tzinfo=None) + _SLACK)
     if rule.until is not None:
         latest = min(latest, _local(rule.until, zone))
-    return islice(expansion.instances(rule, schedule.start, earliest, latest), MAX_INSTANCES)
+    starts = islice(expansion.instances(rule, schedule.start, earliest, latest), MAX_INSTANCES)
+    return dropwhile(earliest.__gt__, starts)
+
+
+def _is_used_up(rule: Rule, start: datetime) -> bool:
+    """Whether COUNT is reached within the horizon; what then still has instances counts as one without end."""
+    return sum(1 for _ in expansion.instances(rule, start, start, start + HORIZON)) == rule.count
 
 
 def _local(moment: datetime, zone: tzinfo) -> datetime:
@@ -108,22 +114,29 @@ def _local(moment: datetime, zone: tzinfo) -> datetime:
 
 def occurrences(schedule: Schedule, since: datetime, until: datetime | None = None) -> Iterator[Occurrence]:
     """Instances that end after `since` and start by `until` (UTC), in order of start, at most HORIZON ahead."""
-    zone = zone_of(schedule)
     excluded = set(schedule.exdates)
     own = {period.start: period for period in schedule.periods}
     added = {start: Occurrence(start, start + schedule.duration) for start in schedule.rdates} | own
-    ruled = (each for each in _ruled(schedule, zone, since, until) if each.start not in added)
-    for occurrence in merge(ruled, sorted(added.values())):
+    skipped = excluded | added.keys()
+    ruled = (
+        Occurrence(start, start + schedule.duration)
+        for start in _ruled(schedule, since, until)
+        if start not in skipped
+    )
+    more = sorted(each for each in added.values() if each.start not in excluded)
+    for occurrence in merge(ruled, more):
         if until is not None and occurrence.start > until:
             return
-        if occurrence.end > since and occurrence.start not in excluded:
+        if occurrence.end > since:
             yield occurrence
 
 
-def _ruled(schedule: Schedule, zone: tzinfo, since: datetime, until: datetime | None) -> Iterator[Occurrence]:
+def _ruled(schedule: Schedule, since: datetime, until: datetime | None) -> Iterator[datetime]:
     """By day, because the hour that a change of clocks skips is counted twice, and in another order (§3.3.5)."""
+    zone = zone_of(schedule)
     for _, starts in groupby(_starts(schedule, zone, since, until), key=datetime.toordinal):
-        yield from sorted({_instance(schedule, start, zone) for start in starts})
+        day = [start.replace(tzinfo=zone).astimezone(UTC) for start in starts]
+        yield from day if len(day) == 1 else sorted(set(day))
 
 
 def instances_at(schedule: Schedule, moments: Iterable[datetime]) -> set[datetime]:

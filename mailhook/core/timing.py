@@ -8,7 +8,7 @@ Not here: expansion of rules (`recurrence`), offsets of a VTIMEZONE (`vtimezone`
 Errors: none. A value that cannot be converted, or lies beyond the years below, counts as absent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
@@ -20,22 +20,22 @@ from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 from mailhook.core.contentlines import Component as Block
 from mailhook.core.contentlines import ContentLine
 from mailhook.core.recurrence import Occurrence, Schedule, first
-from mailhook.core.vtimezone import custom_zone, date_time
+from mailhook.core.vtimezone import MAX_ONSETS, custom_zone, date_time
 
 # Arithmetic with what passes these bounds stays far from the ends of Python's calendar.
 FIRST_YEAR = 1900
-LAST_YEAR = 2500
+LAST_YEAR = 2200
 MAX_DURATION = timedelta(days=3660)
 DAY = timedelta(days=1)
-MAX_DATES = 2000
-"""Of more EXDATEs or RDATEs of a component the rest counts as absent."""
+MAX_DATES = 1000
+"""Of more EXDATEs or RDATEs of a message the rest counts as absent."""
 
 Listed = tuple[str, str]
 """A value of a list, and its TZID."""
 
 
 def lines(block: Block, name: str) -> Iterator[ContentLine]:
-    return (line for line in block.lines if line.name == name)
+    return iter(block.by_name.get(name, ()))
 
 
 def first_value(block: Block, name: str) -> str:
@@ -128,9 +128,14 @@ _ZONE_PROPERTIES = frozenset({"DTSTART", "TZOFFSETFROM", "TZOFFSETTO", "RRULE", 
 def _vtimezone(block: Block) -> str:
     """What counts of the component, as text again, unfolded."""
     rows = [f"BEGIN:{block.name}"]
-    rows += [f"{line.name}:{line.value.strip()}" for line in block.lines if line.name in _ZONE_PROPERTIES]
+    rows += [f"{line.name}:{_cut(line.value)}" for line in block.lines if line.name in _ZONE_PROPERTIES]
     rows += [_vtimezone(child) for child in block.children]
     return "\r\n".join([*rows, f"END:{block.name}"])
+
+
+def _cut(value: str) -> str:
+    """Without the dates that are not looked at."""
+    return ",".join(value.strip().split(",", MAX_ONSETS)[:MAX_ONSETS])
 
 
 def start(block: Block, zones: Zones) -> Schedule | None:
@@ -145,10 +150,10 @@ def start(block: Block, zones: Zones) -> Schedule | None:
     return Schedule(moment.replace(tzinfo=None), timedelta(0), zone, text, all_day)
 
 
-def schedule(block: Block, zones: Zones, default: timedelta) -> Schedule | None:
+def schedule(block: Block, zones: Zones, default: timedelta, most: int = MAX_DATES) -> Schedule | None:
     """Timing of a VEVENT; None without a readable DTSTART. `default` stands in for a missing or no length.
 
-    What has a RECURRENCE-ID is one instance, and does not repeat.
+    What has a RECURRENCE-ID is one instance, and does not repeat. `most`: how many EXDATEs and RDATEs count.
     """
     base = start(block, zones)
     if base is None:
@@ -156,12 +161,13 @@ def schedule(block: Block, zones: Zones, default: timedelta) -> Schedule | None:
     base = replace(base, duration=_duration(block, base, zones, default))
     if next(lines(block, "RECURRENCE-ID"), None) is not None:
         return base
+    added, excluded = (tuple(_listed(block, name, most)) for name in ("RDATE", "EXDATE"))
     return replace(
         base,
         rrule=first_value(block, "RRULE").strip(),
-        rdates=_dates((each for each in _listed(block, "RDATE") if not _is_period(each[0])), zones, base),
-        exdates=_dates(_listed(block, "EXDATE"), zones, base),
-        periods=_periods((each for each in _listed(block, "RDATE") if _is_period(each[0])), zones, base),
+        rdates=_dates((each for each in added if not _is_period(each)), zones, base),
+        exdates=_dates(excluded, zones, base),
+        periods=_periods(filter(_is_period, added), zones, base),
     )
 
 
@@ -195,24 +201,23 @@ def _span(text: str) -> timedelta:
     return parsed if isinstance(parsed, timedelta) else timedelta(0)
 
 
-def _listed(block: Block, name: str) -> Iterator[Listed]:
-    """The first MAX_DATES values of such properties."""
+def _listed(block: Block, name: str, most: int) -> Iterator[Listed]:
     values = (
-        (v, param(line, "TZID")) for line in lines(block, name) for v in line.value.split(",", MAX_DATES)
+        (v, param(line, "TZID")) for line in lines(block, name) for v in line.value.split(",", most)[:most]
     )
-    return islice(values, MAX_DATES)
+    return islice(values, most)
 
 
-def _is_period(value: str) -> bool:
-    return "/" in value
+def _is_period(value: Listed) -> bool:
+    return "/" in value[0]
 
 
-def _dates(values: Iterator[Listed], zones: Zones, base: Schedule) -> tuple[datetime, ...]:
+def _dates(values: Iterable[Listed], zones: Zones, base: Schedule) -> tuple[datetime, ...]:
     moments = (_date(value, tzid, zones, base) for value, tzid in values)
     return tuple(sorted({moment for moment in moments if moment is not None}))
 
 
-def _periods(values: Iterator[Listed], zones: Zones, base: Schedule) -> tuple[Occurrence, ...]:
+def _periods(values: Iterable[Listed], zones: Zones, base: Schedule) -> tuple[Occurrence, ...]:
     periods = (_period(value, tzid, zones, base) for value, tzid in values)
     return tuple(sorted({period for period in periods if period is not None}))
 

@@ -251,6 +251,20 @@ def test_a_long_past_is_not_walked_through() -> None:
     assert starts(counted, "2027-03-01 00:00", 2) == ["2027-03-01 10:00", "2027-03-02 10:00"]
 
 
+@pytest.mark.parametrize(
+    ("count", "since", "expected"),
+    [
+        (10, "1989-03-01 00:00", ["1989-03-01 10:00"]),
+        (10, "2027-03-01 00:00", []),
+        (50, "2018-03-01 00:00", ["2018-03-01 10:00", "2019-03-01 10:00"]),
+        # Not counted any more, forty years after its start.
+        (50, "2035-03-01 00:00", ["2035-03-01 10:00", "2036-03-01 10:00"]),
+    ],
+)
+def test_a_long_past_is_counted_up_to_the_horizon(count: int, since: str, expected: list[str]) -> None:
+    assert starts(schedule(f"FREQ=YEARLY;COUNT={count}", start="1980-03-01 10:00"), since, 2) == expected
+
+
 def test_an_expansion_ends_at_its_horizon() -> None:
     assert sum(1 for _ in occurrences(schedule("FREQ=DAILY"), LONG_AGO)) == 40 * 366 + 1
     often = schedule("FREQ=DAILY;BYMINUTE=0,10,20,30,40,50")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mailhook.core.itip import Invitation
 from mailhook.core.recurrence import Schedule, first, occurrences
 from mailhook.core.timing import MAX_DATES, instant
-from mailhook.core.vtimezone import CustomZone, custom_zone, date_time
+from mailhook.core.vtimezone import MAX_ONSETS, CustomZone, custom_zone, date_time
 from tests.core.invitations import at, invitation, mail, read
 
 EXCHANGE = """
@@ -101,7 +101,7 @@ def test_start_and_zone(row: str, zones: str, start: str, name: str) -> None:
         ("DURATION:long", timedelta(hours=1)),
         ("DURATION:P99999999999999999999D", timedelta(hours=1)),
         ("DURATION:P999999D", timedelta(days=3660)),
-        ("DTEND:24990101T000000Z", timedelta(days=3660)),
+        ("DTEND:21990101T000000Z", timedelta(days=3660)),
     ],
 )
 def test_length(row: str, length: timedelta) -> None:
@@ -351,6 +351,30 @@ END:VTIMEZONE"""
         for month in (1, 7):
             moment = datetime(year, month, 15)  # noqa: DTZ001
             assert moment.replace(tzinfo=own).utcoffset() == moment.replace(tzinfo=known).utcoffset(), moment
+
+
+def test_of_too_many_single_dates_the_rest_counts_as_absent() -> None:
+    hours = [datetime(2000, 1, 1) + timedelta(hours=number) for number in range(MAX_ONSETS + 1)]  # noqa: DTZ001
+    both = zip(("+0100", "+0200"), (hours[0:-1:2], hours[1:-1:2]), strict=True)
+    parts = [
+        f"BEGIN:STANDARD\nDTSTART:19990101T000000\nTZOFFSETFROM:{offset}\nTZOFFSETTO:{offset}\n"
+        f"RDATE:{','.join(f'{each:%Y%m%dT%H%M%S}' for each in dates)}\nEND:STANDARD"
+        for offset, dates in both
+    ]
+    text = "\n".join(["BEGIN:VTIMEZONE", *parts, "END:VTIMEZONE"])
+    own = custom_zone(text)
+    offsets = [hour.replace(tzinfo=own).utcoffset() for hour in hours[:-1]]
+    assert offsets == [timedelta(hours=1), timedelta(hours=2)] * (MAX_ONSETS // 2)
+    more = custom_zone(text.replace("RDATE:", f"RDATE:{hours[-1]:%Y%m%dT%H%M%S},", 1))
+    assert hours[-2].replace(tzinfo=more).utcoffset() == timedelta(hours=1)
+
+
+def test_an_onset_at_the_end_of_the_calendar_never_comes() -> None:
+    text = berlin(*SHAPES["Apple"]).replace(
+        "END:DAYLIGHT", "RDATE:99991231T235959,00010101T000000\nEND:DAYLIGHT"
+    )
+    summer, winter = (datetime(2027, month, 1).replace(tzinfo=custom_zone(text)) for month in (7, 1))  # noqa: DTZ001
+    assert (summer.utcoffset(), winter.utcoffset()) == (timedelta(hours=2), timedelta(hours=1))
 
 
 def test_before_the_first_onset_the_offset_it_replaced_holds() -> None:
