@@ -175,8 +175,8 @@ PARTS: dict[str, st.SearchStrategy[str]] = {
     "BYMONTH": some(st.integers(1, 12)),
     "BYMONTHDAY": some(signed(31)),
     "BYYEARDAY": some(signed(366)),
-    # Beyond, dateutil does not see that the first week of a year is also the last but so many of the one before.
-    "BYWEEKNO": some(st.integers(1, 53) | st.integers(-51, -1)),
+    # Beyond, dateutil does not see in which week of the other year a day around New Year is.
+    "BYWEEKNO": some(signed(51)),
     "BYDAY": some(DAY),
     "BYHOUR": some(st.integers(0, 23), 2),
     "BYMINUTE": some(st.integers(0, 59), 2),
@@ -244,6 +244,21 @@ def test_from_a_later_moment_on_all_is_the_same(text: str, start: datetime, days
     since, rule = start + timedelta(days=days), parse(text)
     every = [each for each in instances(rule, start, start, LAST) if each >= since]
     assert [each for each in instances(rule, start, since, LAST) if each >= since] == every
+
+
+@given(signed(53), st.integers(2000, 2100))
+def test_weeks_are_those_of_iso_8601(number: int, year: int) -> None:
+    rule = parse(f"FREQ=YEARLY;BYWEEKNO={number};BYDAY=MO,TU,WE,TH,FR,SA,SU")
+    start, end = datetime(year, 1, 1), datetime(year, 12, 31)  # noqa: DTZ001
+    days = [start + timedelta(days=day) for day in range((end - start).days + 1)]
+
+    def fits(day: datetime) -> bool:
+        iso = day.isocalendar()
+        last = datetime(iso.year, 12, 28).isocalendar().week  # noqa: DTZ001
+        return iso.week == (number if number > 0 else last + 1 + number)
+
+    expected = [day for day in days if fits(day) or day == start]
+    assert list(instances(rule, start, start, end)) == expected
 
 
 # --- bounds --------------------------------------------------------------------------------------------
