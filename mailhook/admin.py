@@ -11,7 +11,8 @@ Errors: what the store raises.
 from datetime import datetime
 from typing import Any
 
-from mailhook.core.meeting import Meeting, MeetingKey, Room, desired, participants, topic
+from mailhook.core.aim import Room, desired, participants, topic
+from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.policy import Policy
 from mailhook.core.recurrence import unfollowed
 from mailhook.core.revision import condemn
@@ -72,7 +73,7 @@ def everything(meeting: Meeting, policy: Policy, now: datetime, *, links: bool) 
         ],
         "leftovers": [leftover.conference_id for leftover in meeting.leftovers],
         "suspects": suspects(meeting),
-        "link_removed": meeting.removed,
+        "renounced": meeting.renounced or None,
         "wake_at": _moment(meeting.wake_at),
         "attempts": meeting.attempts,
         "error": meeting.error or None,

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from mailhook.admin import everything, is_pending, overview, pending
-from mailhook.core.meeting import Leftover, Meeting, Suspect
+from mailhook.core.meeting import Leftover, Meeting, Suspect, Will
+from mailhook.core.order import Stamp
 from tests.core.invitations import POLICY
 from tests.core.meetings import KEY, LISTED, NOW, request
 
@@ -44,10 +45,10 @@ def test_a_room_in_doubt_is_told_of() -> None:
     ]
 
 
-@pytest.mark.parametrize("removed", [True, False])
-def test_a_removed_link_is_told_of(removed: bool) -> None:
-    shown = everything(Meeting(KEY, removed=removed), POLICY, NOW, links=False)
-    assert shown["link_removed"] is removed
+@pytest.mark.parametrize("why", ["link-removed", ""])
+def test_a_removed_link_is_told_of(why: str) -> None:
+    shown = everything(Meeting(KEY, will=Will("", Stamp(), why)), POLICY, NOW, links=False)
+    assert shown["renounced"] == (why or None)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ Not here: whether the message may act and whether a conference is wanted (`polic
 Errors: Unreadable where nothing sensible can be said; everything else that is not ours is `NotOurs`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -18,8 +18,9 @@ from mailhook.core.conference import Person
 from mailhook.core.contentlines import Component as Block
 from mailhook.core.contentlines import ContentLine, unescape_text
 from mailhook.core.contentlines import read as read_calendar
-from mailhook.core.meeting import MASTER, Attendee, Component, MeetingKey, Stamp
+from mailhook.core.meeting import MASTER, Attendee, Component, MeetingKey
 from mailhook.core.message import Message
+from mailhook.core.order import Stamp
 from mailhook.core.recurrence import Schedule
 from mailhook.core.timing import (
     MAX_DATES,
@@ -45,11 +46,15 @@ MAX_EVENTS = 200
 
 @dataclass(frozen=True)
 class Defaults:
-    """What stands in for what an event leaves open: the zone of floating times, the length of one without end."""
+    """What stands in for what an event leaves open: the zone of floating times, the length of one without end.
+
+    `resources`: addresses that are no person, whatever CUTYPE says.
+    """
 
     timezone: str
     duration: timedelta
     domain_aliases: Mapping[str, str] = field(default_factory=dict)
+    resources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,7 @@ def _invitation(
     most = MAX_DATES // max(1, len(masters))
     sent = mime.date(message)
     events = tuple(
-        _event(block, key, schedule(block, zones, defaults.duration, most), sent)
+        _event(block, key, schedule(block, zones, defaults.duration, most), sent, defaults.resources)
         for block in blocks
         if (key := _key(method, block, zones, series)) is not None
     )
@@ -207,12 +212,17 @@ def _person(line: ContentLine) -> Person:
     return Person(_address(line), param(line, "CN").strip())
 
 
-def _attendees(block: Block) -> tuple[Attendee, ...]:
-    found = {
-        _address(line): Attendee(_person(line), param(line, "CUTYPE").upper() or "INDIVIDUAL")
-        for line in lines(block, "ATTENDEE")
-    }
-    return tuple(attendee for address, attendee in found.items() if address)
+def _attendees(block: Block, resources: Iterable[str]) -> tuple[Attendee, ...]:
+    found = {_address(line): line for line in lines(block, "ATTENDEE")}
+    return tuple(
+        Attendee(_person(line), "RESOURCE" if address in resources else _kind(line))
+        for address, line in found.items()
+        if address
+    )
+
+
+def _kind(line: ContentLine) -> str:
+    return param(line, "CUTYPE").upper() or "INDIVIDUAL"
 
 
 def _key(method: str, block: Block, zones: Zones, series: Schedule | None) -> str | None:
@@ -221,14 +231,16 @@ def _key(method: str, block: Block, zones: Zones, series: Schedule | None) -> st
     return added_key(block, zones) if method == "ADD" and key == MASTER else key
 
 
-def _event(block: Block, key: str, timing: Schedule | None, sent: datetime | None) -> Event:
+def _event(
+    block: Block, key: str, timing: Schedule | None, sent: datetime | None, resources: Iterable[str]
+) -> Event:
     named = next(lines(block, "RECURRENCE-ID"), None)
     component = Component(
         key=key,
         stamp=_stamp(block, sent),
         summary=_text(block, "SUMMARY"),
         schedule=timing,
-        attendees=_attendees(block),
+        attendees=_attendees(block, resources),
         cancelled=first_value(block, "STATUS").strip().upper() == "CANCELLED",
         ranged=named is not None and param(named, "RANGE").upper() == "THISANDFUTURE",
         added=named is None and key != MASTER,

@@ -14,8 +14,9 @@ from datetime import timedelta
 from time import process_time
 
 from mailhook.core import contentlines, expansion, itip, message, rrule, vtimezone
+from mailhook.core.aim import desired
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import Meeting, desired
+from mailhook.core.meeting import Meeting
 from mailhook.core.revision import announce, look
 from mailhook.core.uninviting import cancel, unlist
 from mailhook.store import rows

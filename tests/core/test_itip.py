@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mailhook.core import itip, message
 from mailhook.core.conference import Person
 from mailhook.core.itip import MAX_EVENTS, Invitation, NotOurs, canonical
-from mailhook.core.meeting import MASTER, Attendee, MeetingKey, Stamp
+from mailhook.core.meeting import MASTER, Attendee, MeetingKey
+from mailhook.core.order import Stamp
 from mailhook.core.recurrence import Occurrence, first
 from mailhook.core.timing import MAX_DATES
 from mailhook.errors import Unreadable

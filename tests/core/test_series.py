@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhook.core import ranges, recurrence
+from mailhook.core.aim import Rest, Room, desired, participants, upcoming
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import Meeting, Rest, Room, desired, participants, upcoming
+from mailhook.core.meeting import Meeting
 from mailhook.core.merging import revise
 from mailhook.core.ranges import Part
 from mailhook.core.recurrence import Schedule, instances_at

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailhook.core.conference import Conference, State
-from mailhook.core.meeting import Component, Meeting, MeetingKey, Stamp
+from mailhook.core.meeting import Component, Meeting, MeetingKey
+from mailhook.core.order import Stamp
 from mailhook.core.recurrence import Schedule
 from mailhook.errors import Permanent, Temporary
 from mailhook.store import rows
