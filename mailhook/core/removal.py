@@ -13,7 +13,6 @@ from mailhook.core.bearing import bears, is_shorter, lead, shows
 from mailhook.core.holders import is_taken
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import MASTER, Component, Meeting, Will
-from mailhook.core.merging import is_stale
 from mailhook.core.order import is_later, is_older, is_overtaken
 from mailhook.core.policy import Policy, Unwanted, Wanted, Wish, markers
 
@@ -44,12 +43,18 @@ def taken_away(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Pol
 
 
 def is_outdated(meeting: Meeting, invitation: Invitation) -> bool:
-    """Whether a newer revision is known, or the organizer has said since whether he wants a conference."""
+    """Whether a newer REQUEST is known, or the organizer has said since whether he wants a conference."""
     will = meeting.will
-    components = (event.component for event in invitation.events)
-    return is_stale(meeting, invitation) or (
+    components = [event.component for event in invitation.events]
+    return all(_is_superseded(meeting, component) for component in components) or (
         will is not None and all(is_overtaken(c.key, c.stamp, will.key, will.stamp) for c in components)
     )
+
+
+def _is_superseded(meeting: Meeting, new: Component) -> bool:
+    """A tombstone says nothing of the organizer's will: the meeting may live for others."""
+    known = meeting.component(new.key)
+    return known is not None and not known.cancelled and is_older(new.stamp, known.stamp)
 
 
 def willed(meeting: Meeting, invitation: Invitation, renounced: str = "") -> Meeting:

@@ -52,12 +52,16 @@ def cancel(
             left[address] = taken((*left.get(address, ()), *rest), invitation)
     changed = replace(meeting, told=told, left=left)
     changed = _thinned(changed, meeting, invitation, recipients, policy, now)
-    released = any(address in policy.resource and address in left for address in recipients)
-    if released and _cancels_series(invitation) and not is_outdated(meeting, invitation):
-        at = changed.delete_at or now + policy.delete_grace
-        changed = replace(changed, markers=meeting.markers, doubtful="")
-        changed = condemn(willed(changed, invitation, RESOURCE_REMOVED), at, policy, now)
+    books = any(address in policy.resource and address in left for address in recipients)
+    if books and _cancels_series(invitation) and not is_outdated(meeting, invitation):
+        changed = _released(changed, invitation, policy, now)
     return awake(changed, now, policy.roll_after)
+
+
+def _released(meeting: Meeting, invitation: Invitation, policy: Policy, now: datetime) -> Meeting:
+    """The resource by which the conference was booked has been called off."""
+    at = meeting.delete_at or now + policy.delete_grace
+    return condemn(willed(replace(meeting, doubtful=""), invitation, RESOURCE_REMOVED), at, policy, now)
 
 
 def _thinned(
@@ -114,8 +118,7 @@ def _abandoned(meeting: Meeting, invitation: Invitation, policy: Policy, now: da
     if meeting.wanted and untold:
         return replace(meeting, doubtful=f"never told by mail: {', '.join(untold)}")
     keys = (event.component.key for event in invitation.events)
-    # Who invites again after that begins anew: a marker that stood before is a new wish.
-    buried = replace(entomb(meeting, invitation, keys), markers=frozenset())
+    buried = entomb(meeting, invitation, keys)
     return replace(buried, delete_at=now + policy.delete_grace, doubtful="") if meeting.wanted else buried
 
 
