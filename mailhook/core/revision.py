@@ -27,7 +27,7 @@ from mailhook.core.holders import holds, is_taken, lost_by_all, told_less, told_
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import MASTER, Meeting
 from mailhook.core.merging import is_buried, revise, without_instances
-from mailhook.core.policy import OptedOut, Policy, Unwanted, Wanted, Wish, guests
+from mailhook.core.policy import OptedOut, Policy, Unwanted, Wanted, Wish, guests, markers
 from mailhook.core.removal import OPTED_OUT, is_outdated, noted, taken_away, willed
 from mailhook.core.waking import awake
 
@@ -193,7 +193,10 @@ def announce(
     changed = without_instances(changed, lost_by_all(changed.told))
     if not (is_outdated(meeting, invitation) and _renounced(meeting)):
         changed = replace(changed, wanted=True, delete_at=None, doubtful="")
-        changed = noted(willed(changed, invitation), meeting, invitation, policy)
+        # What bears no marker, because a client has dropped it, says nothing new of the organizer's will.
+        if meeting.renounced or markers(policy, invitation):
+            changed = willed(changed, invitation)
+        changed = noted(changed, meeting, invitation, policy)
     return awake(changed, now, policy.roll_after)
 
 
