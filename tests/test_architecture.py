@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
 HOMES = {
     "aiosmtpd": {"front/smtp.py"},
     "httpx": {"provider/videomost.py"},
-    "jinja2": {"core/wording.py"},
+    "jinja2": {"core/templates.py"},
     "icalendar": {"core/timing.py"},
     "dateutil": {"core/recurrence.py"},
     "sqlite3": {"store/sqlite.py"},
