@@ -125,6 +125,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     found = problems(options.config)
+    if not any(not problem.warning for problem in found):
+        found = app.provider_problems(load(options.config)) + found
     for problem in found:
         print(f"{'warning' if problem.warning else 'error'}: {problem}")
     errors = [problem for problem in found if not problem.warning]

@@ -33,7 +33,7 @@ from mailhook.core.reservation import (
     renew,
     reserve,
 )
-from mailhook.errors import MailhookError, Permanent, Temporary
+from mailhook.errors import MailhookError, Permanent, Temporary, Unsent
 from mailhook.ports import Circumstances, Provider, Store
 
 LOOK_AGAIN = 0.1
@@ -167,15 +167,15 @@ class Flight:
             create.cancel()
 
     async def _made(self, name: str, spec: Spec) -> JoinDetails:
-        """A provider that does not let us choose the id is asked first whether the room is there already."""
-        if not self._provider.chooses_id:
+        """Where the id is not ours, it is asked first, if that can be, whether the room is there already."""
+        if self._provider.finds and not self._provider.chooses_id:
             found = await self._provider.find(name)
             if found:
                 return found[0]
         return await self._provider.create(spec, name)
 
     async def _give_up(self, key: MeetingKey, token: str, error: MailhookError) -> None:
-        refused = isinstance(error, Permanent)
+        refused = not isinstance(error, Temporary) or isinstance(error, Unsent)
 
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
             return give_up(meeting, token, str(error), self._policy, c.now, refused=refused), None

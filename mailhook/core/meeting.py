@@ -104,11 +104,13 @@ class Suspect:
     """After a create without a clear answer what bears the key of `generation`, but the meeting's own room, must go.
 
     `due`: when to look for the last time; None: now, and once more later, because an answer may come late.
+    `unsearchable`: the provider has no means to look; it stays listed for the administrator.
     """
 
     generation: int
     provider: str
     due: datetime | None = None
+    unsearchable: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ Errors: Misconfigured, naming the template and where possible the line or the va
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from types import TracebackType
+from typing import ClassVar
+from urllib.parse import quote
 
-from jinja2 import DictLoader, StrictUndefined, Template, TemplateError, TemplateSyntaxError, Undefined
+from jinja2 import DictLoader, StrictUndefined, Template, TemplateError, TemplateSyntaxError, Undefined, meta
 from jinja2.environment import TemplateExpression
 from jinja2.sandbox import SandboxedEnvironment
 
@@ -33,6 +35,7 @@ class _Omit:
 OMIT = _Omit()
 
 _PLAIN = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+_URL = SandboxedEnvironment(undefined=StrictUndefined, finalize=lambda value: quote(str(value), safe=""))
 
 
 class Sources:
@@ -80,6 +83,9 @@ def rendered(source: str, values: Mapping[str, str]) -> str:
 class Leaf:
     """One string of a `Tree`, or a text of its own. Raises Misconfigured when it is no template."""
 
+    _environment: ClassVar = _PLAIN
+    _typed: ClassVar = True
+
     def __init__(self, source: str) -> None:
         self.source = source
         try:
@@ -89,12 +95,12 @@ class Leaf:
 
     @cached_property
     def _expression(self) -> TemplateExpression | None:
-        found = _EXPRESSION.fullmatch(self.source)
+        found = _EXPRESSION.fullmatch(self.source) if self._typed else None
         return _PLAIN.compile_expression(found[1], undefined_to_none=False) if found else None
 
     @cached_property
     def _text(self) -> Template:
-        return _PLAIN.from_string(self.source)
+        return self._environment.from_string(self.source)
 
     def value(self, values: Mapping[str, object]) -> object:
         """With its type, where the leaf is one expression; else a text."""
@@ -111,6 +117,36 @@ class Leaf:
     def text(self, values: Mapping[str, object]) -> str:
         value = self.value(values)
         return "" if value is None or value is OMIT else str(value)
+
+
+def names(source: str) -> frozenset[str]:
+    """The variables that a template needs. Raises Misconfigured when it is none."""
+    try:
+        return frozenset(meta.find_undeclared_variables(_PLAIN.parse(source)))
+    except TemplateSyntaxError as error:
+        raise Misconfigured(f"is no template: {error.message}") from None
+
+
+def leaves(source: object, place: str = "") -> Iterator[tuple[str, str]]:
+    """Every string in tables and lists, with its place as `a.b[0]`."""
+    match source:
+        case str():
+            yield place, source
+        case Mapping():
+            for name, item in source.items():
+                yield from leaves(item, _within(place, str(name)))
+        case list() | tuple():
+            for index, item in enumerate(source):
+                yield from leaves(item, f"{place}[{index}]")
+        case _:
+            pass
+
+
+class UrlLeaf(Leaf):
+    """A text of which all that a template puts into it is percent-encoded (RFC 3986 §2.1)."""
+
+    _environment: ClassVar = _URL
+    _typed: ClassVar = False
 
 
 def _told(error: Exception) -> str:

@@ -22,7 +22,7 @@ def next_wake(meeting: Meeting, now: datetime, roll_after: timedelta) -> datetim
         return _latest(conference.lease_until, None if meeting.wanted else meeting.delete_at)
     if meeting.leftovers or conference.state is State.ENDING:
         return now
-    looks = (max(now, suspect.due or now) for suspect in meeting.suspects)
+    looks = (max(now, suspect.due or now) for suspect in meeting.suspects if not suspect.unsearchable)
     return min((moment for moment in (_by_itself(meeting, now, roll_after), *looks) if moment), default=None)
 
 
