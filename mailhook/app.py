@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from mailhook import journal
 from mailhook.config import Problem, Settings, VideomostSettings
+from mailhook.config.problem import is_secret
 from mailhook.core.wording import Wording
 from mailhook.errors import Misconfigured
 from mailhook.flight import Flight
@@ -147,6 +148,13 @@ def _videomost(vm: VideomostSettings, witness: Witness | None) -> Videomost:
         route=Route(vm.ca_file, vm.client_cert_file, vm.client_key_file, vm.proxy),
         witness=witness,
     )
+
+
+def secrets(settings: Settings) -> tuple[str, ...]:
+    """What must not be shown of an exchange with the provider."""
+    vm, options = settings.provider.videomost, settings.provider.external.options
+    hidden = (str(value) for name, value in options.items() if is_secret(name))
+    return tuple(filter(None, (vm.token, vm.auth.password, *hidden)))
 
 
 def provider_problems(settings: Settings) -> list[Problem]:

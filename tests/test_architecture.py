@@ -29,9 +29,10 @@ ALLOWED: dict[str, set[str]] = {
     "preview": {"core", "errors", "journal", "writer"},
     "admin": {"core", "ports"},
     "app": {"config", "core", "errors", "journal", "ports", *MIDDLE, *ADAPTERS},
+    "trial": {"app", "config", "core", "errors", "ports", "provider", "transport"},
     "demo": {"app", "web", "config", "errors", "ports", "relay", "samples", "smtp", "front", "nexthop"},
     "listing": {"admin", "app", "config", "core", "flight", "journal", "ports", "sync"},
-    "cli": {"app", "config", "core", "demo", "errors", "journal", "listing", "preview", "provider"},
+    "cli": {"app", "config", "core", "demo", "errors", "journal", "listing", "preview", "provider", "trial"},
 }
 
 HOMES = {

@@ -10,6 +10,7 @@ they return is looked at like any other answer, and what they raise becomes an e
     async def delete(options, conference_id: str) -> None
     async def find(options, key: str) -> Sequence[JoinDetails]              # optional: then nothing can be found
     async def ping(options) -> None
+    async def close(options) -> None                                        # optional: mailhook stops
 
 Not here: what the file does (docs/videomost.md has an example), retries (guard).
 
@@ -37,8 +38,9 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "delete": ("options", "conference_id"),
     "find": ("options", "key"),
     "ping": ("options",),
+    "close": ("options",),
 }
-OPTIONAL = frozenset({"find"})
+OPTIONAL = frozenset({"find", "close"})
 
 Options = Mapping[str, object]
 
@@ -142,7 +144,8 @@ class External:
         await self._call("ping")
 
     async def close(self) -> None:
-        """Nothing is held here; the file's own connections end with the process."""
+        if hasattr(self._module, "close"):
+            await self._call("close")
 
     async def _call(self, operation: str, *arguments: object) -> object:
         function: Callable[..., Awaitable[object]] = getattr(self._module, operation)

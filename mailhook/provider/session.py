@@ -93,13 +93,6 @@ class Session:
     async def close(self) -> None:
         await self._client.aclose()
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What must not be shown of our own."""
-        return tuple(str(value) for value in self._values.values() if value) + tuple(
-            (self._shown or {}).values()
-        )
-
     async def exchange(self, operation: str, request: Request) -> Reply:
         """The reply, after a login where it needs one. Errors: those of `failures`, and Misconfigured."""
         if self._auth.kind != "login":

@@ -93,11 +93,6 @@ class Videomost:
     def finds(self) -> bool:
         return self._has("find")
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What must not be shown of what a witness sees."""
-        return self._session.secrets
-
     async def create(self, spec: Spec, key: str) -> JoinDetails:
         """Permanent also when the room of this key was deleted: its link never works again."""
         if not self._can.chooses_id or self._can.repeats_create:

@@ -11,7 +11,6 @@ Errors: none.
 import json
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit
 
 HIDDEN = "***"
 LONGEST = 2000
@@ -20,7 +19,7 @@ LONGEST = 2000
 _NAME = re.compile(
     r"pass|token|secret|cookie|authorization|session|credential|api.?key|\bkey\b|^pin$|confid", re.I
 )
-_LINK = re.compile(r"https?://[^\s\"'<>\\]+", re.I)
+_URL = re.compile(r"(https?://[^\s\"'<>\\/?#]+)[/?#][^\s\"'<>\\]+", re.I)
 _PAIR = re.compile(r"([?&;]|^)([^=&;\s]+)=([^&;\s]*)")
 
 
@@ -28,28 +27,27 @@ class Mask:
     """`secrets`: what must not be seen wherever it stands; more can be learned later."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets: dict[str, str] = {}
+        self._secrets: set[str] = set()
         for secret in secrets:
             self.learn(secret)
 
     def learn(self, secret: str) -> None:
         """Short texts are not taken: everything would be masked."""
         if len(secret) > 3:
-            self._secrets[secret] = HIDDEN
-
-    def learn_link(self, link: str) -> None:
-        """Of a join link only the host may be seen."""
-        parts = urlsplit(link)
-        if parts.netloc:
-            self._secrets[link] = f"{parts.scheme}://{parts.netloc}/{HIDDEN}"
+            self._secrets.add(secret)
 
     def text(self, text: str) -> str:
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, self._secrets[secret])
-        return _LINK.sub(lambda found: _query(found[0]), text)
+        """Of a URL only the host may be seen: it may be a join link."""
+        return _URL.sub(lambda found: f"{found[1]}/{HIDDEN}", self._without_secrets(text))
 
     def target(self, url: str) -> str:
-        return self.text(_query(url))
+        """The URL of a request of ours."""
+        return self._without_secrets(_query(url))
+
+    def _without_secrets(self, text: str) -> str:
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, HIDDEN)
+        return text
 
     def header(self, name: str, value: str) -> str:
         return HIDDEN if _NAME.search(name) else self.text(value)
