@@ -27,7 +27,12 @@ T = TypeVar("T")
 
 ATTEMPTS = 3
 FIRST_PAUSE = 0.25
-"""Seconds; the longest pause before the first repetition, and half of that before the second."""
+"""Seconds: the longest pause before the first repetition; before the second it is twice as long."""
+
+
+def pause(number: int) -> float:
+    """Seconds before the repetition `number`, counted from 0: some chance, and more each time."""
+    return random.uniform(0, FIRST_PAUSE * 2**number)  # noqa: S311 - no secret
 
 
 class Guard:
@@ -52,60 +57,45 @@ class Guard:
         return self._provider.finds
 
     async def create(self, spec: Spec, key: str) -> JoinDetails:
-        """Repeated after an unclear answer only where that makes no second room."""
-
-        async def attempt(unclear: bool) -> JoinDetails:
-            if unclear and not self.chooses_id:
-                found = await self._provider.find(key)
-                if found:
-                    return found[0]
-            return await self._provider.create(spec, key)
-
-        return await self._repeated(attempt, makes=True)
+        """Repeated only if nothing was sent: what an unclear answer has left must first be written down (flight)."""
+        return await self._repeated(lambda: self._provider.create(spec, key), Unsent)
 
     async def update(self, conference_id: str, spec: Spec) -> None:
-        await self._repeated(lambda _: self._provider.update(conference_id, spec))
+        await self._repeated(lambda: self._provider.update(conference_id, spec))
 
     async def delete(self, conference_id: str) -> None:
-        await self._repeated(lambda _: self._provider.delete(conference_id))
+        await self._repeated(lambda: self._provider.delete(conference_id))
 
     async def find(self, key: str) -> tuple[JoinDetails, ...]:
-        return await self._repeated(lambda _: self._provider.find(key))
+        return await self._repeated(lambda: self._provider.find(key))
 
     async def ping(self) -> None:
-        await self._repeated(lambda _: self._provider.ping())
+        await self._repeated(self._provider.ping)
 
     async def close(self) -> None:
         await self._provider.close()
 
-    async def _repeated(self, attempt: Callable[[bool], Awaitable[T]], *, makes: bool = False) -> T:
-        """`attempt` is told whether an earlier one may have had an effect; `makes`: that effect may be a room."""
+    async def _repeated(
+        self, attempt: Callable[[], Awaitable[T]], harmless: type[Temporary] = Temporary
+    ) -> T:
+        """`harmless`: after which errors the attempt may be repeated."""
         end = asyncio.get_running_loop().time() + self._patience
-        repeatable = not makes or self.chooses_id or self.finds
-        unclear = False
-        for number in range(ATTEMPTS):
+        for number in range(ATTEMPTS - 1):
             try:
-                return await self._admitted(attempt, unclear)
-            except Temporary as error:
-                unclear = unclear or not isinstance(error, Unsent)
-                pause = random.uniform(0, FIRST_PAUSE * 2**number)  # noqa: S311 - no secret
-                late = asyncio.get_running_loop().time() + pause >= end
-                last = late or number + 1 == ATTEMPTS or not isinstance(self._breaker, Closed)
-                if last or (unclear and not repeatable):
-                    raise _whole(error, unclear) from None
-                await asyncio.sleep(pause)
-            except Permanent as error:
-                if makes and unclear:
-                    raise Temporary(f"{error}; before that no clear answer came") from None
-                raise
-        raise AssertionError("the last attempt returns or raises")
+                return await self._admitted(attempt)
+            except harmless:
+                late = asyncio.get_running_loop().time() >= end
+                if late or not isinstance(self._breaker, Closed):
+                    raise
+                await asyncio.sleep(pause(number))
+        return await self._admitted(attempt)
 
-    async def _admitted(self, attempt: Callable[[bool], Awaitable[T]], unclear: bool) -> T:
+    async def _admitted(self, attempt: Callable[[], Awaitable[T]]) -> T:
         self._breaker, allowed = breaker.admit(self._breaker, self._clock())
         if not allowed:
             raise Unsent("the provider has failed several times in a row and is left alone for a moment")
         try:
-            answer = await attempt(unclear)
+            answer = await attempt()
         except Permanent:
             self._works()
             raise
@@ -124,8 +114,3 @@ class Guard:
         before, self._breaker = self._breaker, breaker.failed(self._breaker, self._clock())
         if isinstance(before, Closed) and isinstance(self._breaker, Open):
             journal.event("provider-down", provider=self.identity, error=str(error))
-
-
-def _whole(error: Temporary, unclear: bool) -> Temporary:
-    """What the call ends with: an earlier attempt may have had the effect that the last one has not had."""
-    return Temporary(str(error)) if unclear and isinstance(error, Unsent) else error

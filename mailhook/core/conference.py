@@ -120,7 +120,7 @@ class Conference:
     """One generation's room. `provider` is "kind base_url": another provider's room is never touched.
 
     `immovable`: it has ended, and the provider refused to move it to the next date.
-    `uncertain`: RESERVED by a second creator, so that there may be a room whatever the second one is answered.
+    `uncertain`: RESERVED, and an earlier create has no clear answer: there may be a room whatever the next is answered.
     """
 
     state: State = State.ABSENT

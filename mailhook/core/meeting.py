@@ -137,7 +137,8 @@ class Meeting:
     delete_at     when the conference goes, unless a REQUEST is seen meanwhile; once past, there shall be none
     doubtful      why nobody can tell whether the meeting lives ("" when there is no doubt)
     first_seen    revision fingerprint → when a REQUEST of it was first deferred
-    wake_at       when the worker has to look again; `error`, `attempts`: why it did not succeed so far
+    wake_at       when the worker has to look again; `error`, `attempts`: why it did not succeed so far, and `retry_at`:
+                  not before that
     """
 
     key: MeetingKey
@@ -161,6 +162,7 @@ class Meeting:
     lease: Lease | None = None
     attempts: int = 0
     error: str = ""
+    retry_at: datetime | None = None
 
     def component(self, key: str) -> Component | None:
         return next((component for component in self.components if component.key == key), None)

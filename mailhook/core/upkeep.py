@@ -97,7 +97,7 @@ def claim(
             if deleted_last_hour >= policy.max_deletions_per_hour:
                 later = now + LIMIT_PAUSE
                 return replace(
-                    meeting, error="policy.max_deletions_per_hour is reached", wake_at=later
+                    meeting, error="policy.max_deletions_per_hour is reached", wake_at=later, retry_at=later
                 ), Limited()
             meeting = replace(
                 meeting, conference=replace(conference, state=step(conference.state, Move.CONDEMN))

@@ -50,6 +50,6 @@ def _latest(*moments: datetime | None) -> datetime | None:
 def awake(meeting: Meeting, now: datetime, roll_after: timedelta) -> Meeting:
     """`meeting` with `wake_at` as its new state asks for; a failing one keeps its retry time."""
     wake = next_wake(meeting, now, roll_after)
-    if meeting.error and wake is not None and meeting.wake_at is not None:
-        wake = max(wake, meeting.wake_at)
+    if meeting.error and wake is not None and meeting.retry_at is not None:
+        wake = max(wake, meeting.retry_at)
     return replace(meeting, wake_at=wake)

@@ -125,17 +125,19 @@ class Videomost:
     async def update(self, conference_id: str, spec: Spec) -> None:
         if not self._has("update") or not self._can.updates_keep_link:
             raise Permanent(self._sentence("update", "this API cannot change a conference and keep its link"))
-        _, judgement = await self._described("update", spec, self._named(conference_id))
+        reply, judgement = await self._described("update", spec, self._named(conference_id))
         if judgement.meaning is Meaning.GONE:
             raise Gone(self._sentence("update", "the conference no longer exists"))
         self._require("update", judgement)
+        self._require_about("update", reply, conference_id)
 
     async def delete(self, conference_id: str) -> None:
         if not self._has("delete"):
             raise Permanent(self._sentence("delete", "this API cannot delete: somebody has to do it by hand"))
-        _, judgement = await self._call("delete", self._named(conference_id))
+        reply, judgement = await self._call("delete", self._named(conference_id))
         if judgement.meaning is not Meaning.GONE:
             self._require("delete", judgement)
+            self._require_about("delete", reply, conference_id)
 
     async def find(self, key: str) -> tuple[JoinDetails, ...]:
         """The rooms that bear `key` and stand."""
@@ -216,6 +218,10 @@ class Videomost:
     def _require(self, operation: str, judgement: Judgement) -> None:
         if judgement.meaning is not Meaning.SUCCESS:
             raise self._refusal(operation, judgement)
+
+    def _require_about(self, operation: str, reply: Reply, conference_id: str) -> None:
+        if not self._reader.is_about(reply, conference_id):
+            raise Temporary(self._sentence(operation, "the answer is about another conference"))
 
     def _refusal(self, operation: str, judgement: Judgement) -> MailhookError:
         """The error for an answer that is no success."""

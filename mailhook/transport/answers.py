@@ -191,6 +191,11 @@ class Reader:
         found = self._first(picks, reply, reply.document, {})
         return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
 
+    def is_about(self, reply: Reply, conference_id: str) -> bool:
+        """Whether an answer that need not name a conference names no other one."""
+        named = self.value(self._rules.id, reply)
+        return named in {"", conference_id}
+
     def details(self, reply: Reply, known: Mapping[str, object], *, own_id: str) -> JoinDetails:
         """The room in an answer about one; `own_id`: the id that we have chosen, or ""."""
         return self._room(reply, reply.document, known, own_id)
