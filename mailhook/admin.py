@@ -13,6 +13,7 @@ from typing import Any
 
 from mailhook.core.meeting import Meeting, MeetingKey, Room, desired, participants, topic
 from mailhook.core.policy import Policy
+from mailhook.core.reservation import forgotten
 from mailhook.core.revision import condemn
 from mailhook.core.upkeep import retried_now
 from mailhook.ports import Circumstances, Store
@@ -132,5 +133,14 @@ async def retry(store: Store, key: MeetingKey, policy: Policy) -> None:
 
     def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
         return retried_now(meeting, policy, c.now), None
+
+    await store.change(key, decide)
+
+
+async def forget(store: Store, key: MeetingKey, policy: Policy) -> None:
+    """Take rooms that only a person can look for from the list: somebody has looked."""
+
+    def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
+        return forgotten(meeting, policy, c.now), None
 
     await store.change(key, decide)

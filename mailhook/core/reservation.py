@@ -189,6 +189,12 @@ def released(meeting: Meeting) -> Meeting:
     return replace(meeting, conference=free, suspects=(*meeting.suspects, suspect))
 
 
+def forgotten(meeting: Meeting, policy: Policy, now: datetime) -> Meeting:
+    """The meeting after an administrator has looked himself for what the provider cannot find."""
+    left = tuple(suspect for suspect in meeting.suspects if not suspect.unsearchable)
+    return awake(replace(meeting, suspects=left), now, policy.roll_after)
+
+
 def retried_later(meeting: Meeting, error: str, policy: Policy, now: datetime) -> Meeting:
     """The meeting after a failure: listed as pending, and tried again after a pause that grows."""
     attempts = meeting.attempts + 1

@@ -151,8 +151,11 @@ class UrlLeaf(Leaf):
 
 def _told(error: Exception) -> str:
     """Jinja's words, in which "'x' is undefined" and "… has no attribute 'y'" name the variable."""
-    unknown = re.fullmatch(r"'(\w+)' is undefined", str(error))
-    return f"there is no variable {unknown[1]}" if unknown else f"cannot be rendered: {error}"
+    if unknown := re.fullmatch(r"'(\w+)' is undefined", str(error)):
+        return f"there is no variable {unknown[1]}"
+    if unknown := re.search(r"has no attribute '(\w+)'$", str(error)):
+        return f"there is no variable that ends in .{unknown[1]}"
+    return f"cannot be rendered: {error}"
 
 
 class Tree:

@@ -36,6 +36,7 @@ class Variables:
     organizer_address: str = ""
     passcode: str = ""
     conference_id: str = ""
+    dial_in: str = ""
     test: bool = False
 
 
@@ -51,7 +52,9 @@ class Block:
     label: str
 
 
-_SAMPLE = Variables("https://vm.example/service/join/?confid=1&confpass=2", "t", "n", "a@b.example", "1", "1")
+_SAMPLE = Variables(
+    "https://vm.example/service/join/?confid=1&confpass=2", "t", "n", "a@b.example", "1", "1", "1"
+)
 
 
 class Template(Protocol):
