@@ -8,7 +8,7 @@ Not here: what is expected of them (test_provider), the servers (sandbox, server
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from mailhook.core.conference import Spec
 from mailhook.ports import Provider
@@ -19,6 +19,9 @@ from mailhook.provider.videomost import Videomost
 from mailhook.transport.presets import transport
 from mailhook.transport.shape import Transport
 from tests.contract.servers import Plain, TrueConf
+from tests.contract.stub import Stub
+
+Server = TypeVar("Server", bound=Stub)
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "provider.py"
 KEY = "0123456789abcdef0123456789abcdef"
@@ -133,26 +136,50 @@ class ExternalRig(SandboxRig):
         return self._clients.opened(external.load(EXAMPLE, options, ("127.0.0.1",), timeout))
 
 
-class TrueConfRig:
-    """The preset for TrueConf Server, and a server in small with its field names."""
+class StubRig(Generic[Server]):
+    """Videomost's client with another transport, and a stub that speaks it."""
 
-    def __init__(self) -> None:
-        self.server = TrueConf()
+    def __init__(self, server: Server) -> None:
+        self.server = server
         self._clients = Clients()
+
+    def transport(self, *, right: bool) -> Transport:
+        """With the right password, or a wrong one."""
+        raise NotImplementedError
 
     async def start(self) -> None:
         await self.server.start()
-        self.provider = self._client(TrueConf.APPLICATION[1])
+        self.provider = self._client(right=True)
 
     @property
     def faults(self) -> dict[str, Fault]:
         return self.server.faults
 
     def impatient(self) -> Provider:
-        return self._client(TrueConf.APPLICATION[1], 0.2)
+        return self._client(right=True, timeout=0.2)
 
     def unauthorized(self) -> Provider:
-        return self._client("wrong-secret")
+        return self._client(right=False)
+
+    async def stop(self) -> None:
+        await self.server.stop()
+
+    async def close(self) -> None:
+        await self._clients.close()
+        await self.server.stop()
+
+    def _client(self, *, right: bool, timeout: float = 30) -> Provider:
+        data = self.transport(right=right)
+        return self._clients.opened(Videomost(self.server.url, transport=data, timeout=timeout))
+
+
+class TrueConfRig(StubRig[TrueConf]):
+    """The preset for TrueConf Server, and a server in small with its field names."""
+
+    def transport(self, *, right: bool) -> Transport:
+        name, secret = TrueConf.APPLICATION
+        own = {"auth": {"username": name, "password": secret if right else "wrong"}}
+        return transport("trueconf-server-4", own)
 
     def rooms(self) -> dict[str, object]:
         def kept(document: dict[str, object]) -> object:
@@ -166,18 +193,6 @@ class TrueConfRig:
         topic = (spec.topic or "Conference")[:240].replace("\udc80", "?")
         seconds = int((spec.end - spec.start).total_seconds())
         return (topic, spec.owner.address.partition("@")[0], int(spec.start.timestamp()), seconds)
-
-    async def stop(self) -> None:
-        await self.server.stop()
-
-    async def close(self) -> None:
-        await self._clients.close()
-        await self.server.stop()
-
-    def _client(self, secret: str, timeout: float = 30) -> Provider:
-        own = {"auth": {"username": TrueConf.APPLICATION[0], "password": secret}}
-        client = Videomost(self.server.url, transport=transport("trueconf-server-4", own), timeout=timeout)
-        return self._clients.opened(client)
 
 
 def plain(password: str, *, finds: bool) -> Transport:
@@ -217,27 +232,15 @@ def plain(password: str, *, finds: bool) -> Transport:
     return transport("none", own)
 
 
-class PlainRig:
+class PlainRig(StubRig[Plain]):
     """A transport that is all settings; `finds`: the API is asked for rooms by our key, or has no means for that."""
 
     def __init__(self, *, finds: bool) -> None:
-        self.server = Plain()
+        super().__init__(Plain())
         self._finds = finds
-        self._clients = Clients()
 
-    async def start(self) -> None:
-        await self.server.start()
-        self.provider = self._client(Plain.PASSWORD)
-
-    @property
-    def faults(self) -> dict[str, Fault]:
-        return self.server.faults
-
-    def impatient(self) -> Provider:
-        return self._client(Plain.PASSWORD, 0.2)
-
-    def unauthorized(self) -> Provider:
-        return self._client("wrong")
+    def transport(self, *, right: bool) -> Transport:
+        return plain(Plain.PASSWORD if right else "wrong", finds=self._finds)
 
     def rooms(self) -> dict[str, object]:
         return {str(number): room.fields for number, room in self.server.rooms.items()}
@@ -254,17 +257,6 @@ class PlainRig:
             "host": [spec.owner.address],
             **guests,
         }
-
-    async def stop(self) -> None:
-        await self.server.stop()
-
-    async def close(self) -> None:
-        await self._clients.close()
-        await self.server.stop()
-
-    def _client(self, password: str, timeout: float = 30) -> Provider:
-        data = plain(password, finds=self._finds)
-        return self._clients.opened(Videomost(self.server.url, transport=data, timeout=timeout))
 
 
 def _moscow(moment: datetime) -> datetime:
@@ -291,7 +283,7 @@ async def _external(_: Path) -> Rig:
 
 
 async def _trueconf(_: Path) -> Rig:
-    rig = TrueConfRig()
+    rig = TrueConfRig(TrueConf())
     await rig.start()
     return rig
 
