@@ -11,14 +11,19 @@ Errors: what the store raises.
 from datetime import datetime
 from typing import Any
 
-from mailhook.core.meeting import Meeting, MeetingKey, Room, desired, participants, topic
+from mailhook.core.aim import Room, desired, participants, topic
+from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.policy import Policy
+from mailhook.core.recurrence import unfollowed
 from mailhook.core.reservation import forgotten
 from mailhook.core.revision import condemn
 from mailhook.core.upkeep import retried_now
 from mailhook.ports import Circumstances, Store
 
 Row = dict[str, Any]
+
+LONGEST_RULE = 100
+UNFOLLOWED = "the conference stays at its first date, because its rule {rule} is not followed: {why}"
 
 
 def _moment(moment: datetime | None) -> str | None:
@@ -39,7 +44,15 @@ def overview(meeting: Meeting, policy: Policy, now: datetime) -> Row:
         "conference_id": details.conference_id if details else None,
         "delete_at": _moment(meeting.delete_at),
         "doubtful": meeting.doubtful or None,
+        "unfollowed": _unfollowed(meeting),
     }
+
+
+def _unfollowed(meeting: Meeting) -> str | None:
+    """Why the conference of a series does not move on to the next date."""
+    schedules = (component.schedule for component in meeting.living if component.schedule is not None)
+    faults = ((schedule.rrule[:LONGEST_RULE], unfollowed(schedule)) for schedule in schedules)
+    return next((UNFOLLOWED.format(rule=rule, why=why) for rule, why in faults if why), None)
 
 
 def everything(meeting: Meeting, policy: Policy, now: datetime, *, links: bool) -> Row:
@@ -61,7 +74,7 @@ def everything(meeting: Meeting, policy: Policy, now: datetime, *, links: bool) 
         ],
         "leftovers": [leftover.conference_id for leftover in meeting.leftovers],
         "suspects": suspects(meeting),
-        "link_removed": meeting.removed,
+        "renounced": meeting.renounced or None,
         "wake_at": _moment(meeting.wake_at),
         "attempts": meeting.attempts,
         "error": meeting.error or None,

@@ -39,7 +39,12 @@ def _listed(
 def add_conferences(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("conferences", help="list, show and delete conferences")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    _listed(actions, "list", "all conferences: state, next occurrence, holders, doubts", _conferences_list)
+    _listed(
+        actions,
+        "list",
+        "all conferences: state, next occurrence, holders, doubts, rules not followed",
+        _conferences_list,
+    )
     show = _listed(actions, "show", "all that is known of a conference", _conferences_show)
     show.add_argument("--links", action="store_true", help="show the join link too")
     delete = _listed(actions, "delete", "delete a conference at the provider, now", _conferences_delete)

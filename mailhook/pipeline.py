@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from mailhook.core import itip, message, trace
-from mailhook.core.itip import Defaults, Invitation, NotOurs
+from mailhook.core.itip import Invitation, NotOurs
 from mailhook.core.meeting import Meeting
 from mailhook.core.message import Message
-from mailhook.core.policy import Envelope, Policy, may_act, wish
+from mailhook.core.policy import Envelope, Policy, defaults, may_act, wish
 from mailhook.core.reservation import of_provider
 from mailhook.core.revision import Condemn, Create, Insert, Leave, Plan, look, postponed
 from mailhook.core.wording import Wording
@@ -51,7 +51,7 @@ class Pipeline:
         self._writer = Writer(policy, wording, manner)
         self._identity = identity
         self._link_hosts = manner.link_hosts
-        self._defaults = Defaults(policy.timezone, policy.default_duration, policy.domain_aliases)
+        self._defaults = defaults(policy)
 
     async def examine(self, envelope: Envelope, raw: bytes, carriage: Carriage, story: Story) -> Verdict:
         """The verdict on one message; `raw` is its content without dot-stuffing."""

@@ -17,10 +17,10 @@ from typing import assert_never
 
 from mailhook.core import header_values, itip, message
 from mailhook.core.conference import JoinDetails
-from mailhook.core.itip import Defaults, Invitation, NotOurs
+from mailhook.core.itip import Invitation, NotOurs
 from mailhook.core.meeting import Meeting
 from mailhook.core.message import Message, Part
-from mailhook.core.policy import Envelope, Policy, may_act, wish
+from mailhook.core.policy import Envelope, Policy, defaults, may_act, wish
 from mailhook.core.revision import Condemn, Create, Insert, Leave, look
 from mailhook.errors import Unreadable
 from mailhook.journal import Story
@@ -42,9 +42,8 @@ class Preview:
 
 def read(raw: bytes, policy: Policy) -> tuple[Message, Invitation | NotOurs]:
     """Raises Unreadable."""
-    defaults = Defaults(policy.timezone, policy.default_duration, policy.domain_aliases)
     parsed = message.read(raw)
-    return parsed, itip.read(parsed, defaults)
+    return parsed, itip.read(parsed, defaults(policy))
 
 
 def envelope_of(parsed: Message) -> Envelope:

@@ -103,8 +103,8 @@ class Records:
                     )
             case Untell(invitation) if answer and answer.positive:
                 await self._change(invitation, self._cancelled(invitation, recipients), story, "settle")
-            case Renounce(invitation, removed) if answer and answer.positive:
-                await self._change(invitation, self._renounced(invitation, removed), story, "settle")
+            case Renounce(invitation, why) if answer and answer.positive:
+                await self._change(invitation, self._renounced(invitation, why), story, "settle")
             case NoSequel() | Tell() | Untell() | Renounce():
                 pass
             case _:
@@ -130,9 +130,9 @@ class Records:
 
         return decide
 
-    def _renounced(self, invitation: Invitation, removed: bool) -> Decide[None]:
+    def _renounced(self, invitation: Invitation, why: str) -> Decide[None]:
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
-            return renounce(meeting, invitation, self._policy, c.now, removed=removed), None
+            return renounce(meeting, invitation, why, self._policy, c.now), None
 
         return decide
 

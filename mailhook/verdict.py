@@ -39,10 +39,10 @@ class Untell:
 
 @dataclass(frozen=True)
 class Renounce:
-    """The organizer wants no conference any more; `removed`: he has taken its link away."""
+    """The organizer wants no conference any more; `why`: a reason of the log."""
 
     invitation: Invitation
-    removed: bool = False
+    why: str
 
 
 Sequel = NoSequel | Tell | Untell | Renounce

@@ -91,7 +91,7 @@ class Writer:
         self, parsed: Message, invitation: Invitation, plan: Condemn, carriage: Carriage, story: Story
     ) -> Pass:
         """Without what is left of the link of a conference that is wanted no more."""
-        sequel = Renounce(invitation, removed=plan.removed)
+        sequel = Renounce(invitation, plan.reason)
         if plan.details is None or self.obstacle(parsed):
             return Pass(plan.reason, sequel)
         story.step("rewrite")

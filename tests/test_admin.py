@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from mailhook.admin import everything, is_pending, pending
-from mailhook.core.meeting import Leftover, Meeting, Suspect
+from mailhook.admin import everything, is_pending, overview, pending
+from mailhook.core.meeting import Leftover, Meeting, Suspect, Will
+from mailhook.core.order import Stamp
 from tests.core.invitations import POLICY
-from tests.core.meetings import KEY, NOW
+from tests.core.meetings import KEY, LISTED, NOW, request
 
 LATER = NOW + timedelta(minutes=15)
 DOUBT = Meeting(KEY, suspects=(Suspect(2, "videomost https://vm.example", LATER),), wake_at=LATER)
@@ -44,7 +45,31 @@ def test_a_room_in_doubt_is_told_of() -> None:
     ]
 
 
-@pytest.mark.parametrize("removed", [True, False])
-def test_a_removed_link_is_told_of(removed: bool) -> None:
-    shown = everything(Meeting(KEY, removed=removed), POLICY, NOW, links=False)
-    assert shown["link_removed"] is removed
+@pytest.mark.parametrize("why", ["link-removed", ""])
+def test_a_removed_link_is_told_of(why: str) -> None:
+    shown = everything(Meeting(KEY, will=Will("", Stamp(), why)), POLICY, NOW, links=False)
+    assert shown["renounced"] == (why or None)
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("FREQ=WEEKLY", None),
+        (
+            "FREQ=HOURLY",
+            "its rule FREQ=HOURLY is not followed: FREQ is none of DAILY, WEEKLY, MONTHLY, YEARLY",
+        ),
+        (f"FREQ=DAILY;BYHOUR={'1,' * 3000}", "is not followed: it is longer than 4000 characters"),
+    ],
+)
+def test_a_series_that_stays_at_its_first_date_is_told_of(rule: str, told: str | None) -> None:
+    meeting = Meeting(
+        KEY, components=tuple(each.component for each in request(rest=f"RRULE:{rule}\n{LISTED}").events)
+    )
+    for row in (overview(meeting, POLICY, NOW), everything(meeting, POLICY, NOW, links=False)):
+        if told is None:
+            assert row["unfollowed"] is None
+        else:
+            assert row["unfollowed"].startswith("the conference stays at its first date, because")
+            assert row["unfollowed"].endswith(told)
+            assert len(row["unfollowed"]) < 300

@@ -35,12 +35,12 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"app", "config", "core", "demo", "errors", "journal", "listing", "preview", "provider", "trial"},
 }
 
-HOMES = {
+HOMES: dict[str, set[str]] = {
     "aiosmtpd": {"front/smtp.py"},
     "httpx": {"provider/session.py"},
     "jinja2": {"core/templates.py"},
     "icalendar": {"core/timing.py"},
-    "dateutil": {"core/recurrence.py"},
+    "dateutil": set(),  # the oracle of the tests: it looks for impossible dates up to the year 9999
     "sqlite3": {"store/sqlite.py"},
     "uvicorn": {"web.py"},
     "starlette": {"web.py", "front/pages.py", "provider/sandbox.py", "provider/sandbox_faults.py"},

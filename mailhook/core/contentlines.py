@@ -10,9 +10,9 @@ is no content line is kept with an empty name and never loses the calendar.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -63,8 +63,15 @@ class Component:
     end: int
     closing: int
 
+    @cached_property
+    def by_name(self) -> Mapping[str, list[ContentLine]]:
+        found: dict[str, list[ContentLine]] = {}
+        for line in self.lines:
+            found.setdefault(line.name, []).append(line)
+        return found
+
     def first(self, name: str) -> ContentLine | None:
-        return next((line for line in self.lines if line.name == name), None)
+        return next(iter(self.by_name.get(name, ())), None)
 
     def value(self, name: str) -> str:
         """The first such property's text, unescaped and stripped, or ""."""

@@ -5,12 +5,12 @@ What: pure functions on the entries of one recipient. He is a holder as long as 
 Not here: what that means for the conference (`revision`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import MASTER, Component, Stamp, Told
-from mailhook.core.merging import is_copy, is_older, newest
+from mailhook.core.meeting import MASTER, Component, Told
+from mailhook.core.order import Stamp, is_before, is_copy, is_older, is_overtaken, newest
 
 
 def holds(entries: tuple[Told, ...]) -> bool:
@@ -43,7 +43,7 @@ def _lost_before(entries: Mapping[str, Told], left: tuple[Told, ...]) -> dict[st
     """Instances of the series in `entries` that a CANCEL took which came before it."""
     series = entries.get(MASTER)
     lost = (entry for entry in left if entry.key != MASTER)
-    return {e.key: e for e in lost if series is not None and not is_older(e.stamp, series.stamp)}
+    return {e.key: e for e in lost if series is not None and not is_before(e.stamp, series.stamp)}
 
 
 def is_taken(left: tuple[Told, ...], invitation: Invitation) -> bool:
@@ -53,7 +53,9 @@ def is_taken(left: tuple[Told, ...], invitation: Invitation) -> bool:
 
 
 def _overtaken(key: str, stamp: Stamp, left: tuple[Told, ...]) -> bool:
-    return any(entry.key in {key, MASTER} and is_older(stamp, entry.stamp) for entry in left)
+    return any(
+        entry.key in {key, MASTER} and is_overtaken(key, stamp, entry.key, entry.stamp) for entry in left
+    )
 
 
 def taken(left: tuple[Told, ...], invitation: Invitation) -> tuple[Told, ...]:
@@ -90,16 +92,15 @@ def still_told(known: tuple[Told, ...], invitation: Invitation) -> tuple[Told, .
         key, stamp = event.component.key, event.component.stamp
         series = entries.get(MASTER)
         if key == MASTER:
-            entries = {k: entry for k, entry in entries.items() if is_older(stamp, entry.stamp)}
-        elif (key in entries or series) and not is_older(stamp, (entries.get(key) or entries[MASTER]).stamp):
+            entries = {k: e for k, e in entries.items() if is_overtaken(key, stamp, k, e.stamp)}
+        elif (held := entries.get(key) or series) and not is_overtaken(key, stamp, held.key, held.stamp):
             entries.pop(key, None)
             entries |= {key: Told(key, stamp, cancelled=True)} if series else {}
     return tuple(entries[key] for key in sorted(entries))
 
 
-def held_by_none(told: Mapping[str, tuple[Told, ...]], invitation: Invitation) -> set[str]:
-    """Instances of a CANCEL that every holder has lost: they leave the schedule, and the conference stays."""
-    keys = {event.component.key for event in invitation.events} - {MASTER}
+def held_by_none(told: Mapping[str, tuple[Told, ...]], keys: Iterable[str]) -> set[str]:
+    """Those of a CANCEL's `keys` that every holder has lost: they leave the schedule, and the conference stays."""
     return {key for key in keys if not any(_has(entries, key) for entries in told.values())}
 
 
@@ -121,7 +122,7 @@ def lost_an_instance(entries: tuple[Told, ...]) -> bool:
     """Whether an instance was taken from him after he was told of the series."""
     series = next((entry for entry in entries if entry.key == MASTER), None)
     return series is not None and any(
-        entry.cancelled and not is_older(entry.stamp, series.stamp) for entry in entries
+        entry.cancelled and not is_before(entry.stamp, series.stamp) for entry in entries
     )
 
 

@@ -8,7 +8,7 @@ Not here: whether the message may act and whether a conference is wanted (`polic
 Errors: Unreadable where nothing sensible can be said; everything else that is not ours is `NotOurs`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -18,9 +18,12 @@ from mailhook.core.conference import Person
 from mailhook.core.contentlines import Component as Block
 from mailhook.core.contentlines import ContentLine, unescape_text
 from mailhook.core.contentlines import read as read_calendar
-from mailhook.core.meeting import MASTER, Attendee, Component, MeetingKey, Stamp
+from mailhook.core.meeting import MASTER, Attendee, Component, MeetingKey
 from mailhook.core.message import Message
+from mailhook.core.order import Stamp
+from mailhook.core.recurrence import Schedule
 from mailhook.core.timing import (
+    MAX_DATES,
     Zones,
     added_key,
     first_value,
@@ -29,6 +32,7 @@ from mailhook.core.timing import (
     param,
     recurrence_key,
     schedule,
+    start,
 )
 from mailhook.errors import Unreadable
 
@@ -36,16 +40,21 @@ MARKER_HEADER = "x-mailhook-conference"
 """The header of a message that mailhook has rewritten already."""
 
 SCHEDULING = ("REQUEST", "ADD", "CANCEL")
-MAX_EVENTS = 500
+MAX_EVENTS = 200
+"""Of more VEVENTs the rest is not looked at; a link goes into them all the same."""
 
 
 @dataclass(frozen=True)
 class Defaults:
-    """What stands in for what an event leaves open: the zone of floating times, the length of one without end."""
+    """What stands in for what an event leaves open: the zone of floating times, the length of one without end.
+
+    `resources`: addresses that are no person, whatever CUTYPE says.
+    """
 
     timezone: str
     duration: timedelta
     domain_aliases: Mapping[str, str] = field(default_factory=dict)
+    resources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,11 +152,14 @@ def _invitation(
     line = next(line for block in blocks for line in lines(block, "ORGANIZER"))
     sent_by = _mailto(param(line, "SENT-BY"))
     zones = Zones(calendar, defaults.timezone)
+    masters = [block for block in blocks if next(lines(block, "RECURRENCE-ID"), None) is None]
+    series = start(masters[0], zones) if masters and method != "ADD" else None
+    most = MAX_DATES // max(1, len(masters))
     sent = mime.date(message)
     events = tuple(
-        _event(block, key, zones, defaults, sent)
+        _event(block, key, schedule(block, zones, defaults.duration, most), sent, defaults.resources)
         for block in blocks
-        if (key := _key(method, block, zones)) is not None
+        if (key := _key(method, block, zones, series)) is not None
     )
     if not events:
         return NotOurs("no-readable-event")
@@ -200,29 +212,35 @@ def _person(line: ContentLine) -> Person:
     return Person(_address(line), param(line, "CN").strip())
 
 
-def _attendees(block: Block) -> tuple[Attendee, ...]:
-    found = {
-        _address(line): Attendee(_person(line), param(line, "CUTYPE").upper() or "INDIVIDUAL")
-        for line in lines(block, "ATTENDEE")
-    }
-    return tuple(attendee for address, attendee in found.items() if address)
+def _attendees(block: Block, resources: Iterable[str]) -> tuple[Attendee, ...]:
+    found = {_address(line): line for line in lines(block, "ATTENDEE")}
+    return tuple(
+        Attendee(_person(line), "RESOURCE" if address in resources else _kind(line))
+        for address, line in found.items()
+        if address
+    )
 
 
-def _key(method: str, block: Block, zones: Zones) -> str | None:
+def _kind(line: ContentLine) -> str:
+    return param(line, "CUTYPE").upper() or "INDIVIDUAL"
+
+
+def _key(method: str, block: Block, zones: Zones, series: Schedule | None) -> str | None:
     """The component's key. What ADD brings is an instance more, and never the master (RFC 5546 §3.2.4)."""
-    key = recurrence_key(block, zones)
+    key = recurrence_key(block, zones, series)
     return added_key(block, zones) if method == "ADD" and key == MASTER else key
 
 
-def _event(block: Block, key: str, zones: Zones, defaults: Defaults, sent: datetime | None) -> Event:
-    timing = schedule(block, zones, defaults.duration)
+def _event(
+    block: Block, key: str, timing: Schedule | None, sent: datetime | None, resources: Iterable[str]
+) -> Event:
     named = next(lines(block, "RECURRENCE-ID"), None)
     component = Component(
         key=key,
         stamp=_stamp(block, sent),
         summary=_text(block, "SUMMARY"),
         schedule=timing,
-        attendees=_attendees(block),
+        attendees=_attendees(block, resources),
         cancelled=first_value(block, "STATUS").strip().upper() == "CANCELLED",
         ranged=named is not None and param(named, "RANGE").upper() == "THISANDFUTURE",
         added=named is None and key != MASTER,

@@ -1,26 +1,23 @@
-"""What is known of a meeting, and its questions: who takes part, what the conference should be.
+"""What is known of a meeting.
 
 What: a `Meeting` is all that is known of one (organizer, UID): its components as last revised, the holders (who
-was told of what by a mail that passed), its conference, and what keeps the worker busy. `desired` says, purely,
-what the conference should be at a moment and until when that answer holds.
+was told of what by a mail that passed), its conference, and what keeps the worker busy.
 
-Not here: how a message changes a meeting (`revision`), who may act (`policy`), I/O (`flight`, `sync`), when
-the worker looks (`waking`).
+Not here: how a message changes a meeting (`revision`, `uninviting`), what its conference should be (`aim`), who may act
+(`policy`), I/O (`flight`, `sync`), when the worker looks (`waking`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from heapq import merge
+from datetime import datetime
 from typing import assert_never
 
-from mailhook.core import ranges
-from mailhook.core.conference import Conference, JoinDetails, Person, Spec, State
-from mailhook.core.ranges import Part
-from mailhook.core.recurrence import Occurrence, Schedule, Standing, expandable, first, standing
+from mailhook.core.conference import Conference, JoinDetails, Person, State
+from mailhook.core.order import Stamp
+from mailhook.core.recurrence import Schedule
+from mailhook.core.vtimezone import date_time
 
 NOBODY = Person("")
-LONGEST_TOPIC = 250
 UNSCHEDULED = Conference()
 MASTER = ""
 """The component key of a VEVENT without RECURRENCE-ID."""
@@ -32,16 +29,6 @@ class MeetingKey:
 
     organizer: str
     uid: str
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """What orders revisions of a component (RFC 5546 §2.1.5), and the message's Date."""
-
-    sequence: int = 0
-    dtstamp: datetime | None = None
-    last_modified: datetime | None = None
-    date: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +62,7 @@ class Component:
     @property
     def instance(self) -> datetime | None:
         """The instance that an override replaces: its original start."""
-        return datetime.strptime(self.key, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) if self.key else None
+        return date_time(self.key) if self.key else None
 
 
 @dataclass(frozen=True)
@@ -89,6 +76,18 @@ class Told:
     stamp: Stamp
     copies: int = 1
     cancelled: bool = False
+
+
+@dataclass(frozen=True)
+class Will:
+    """The organizer's newest word on whether he wants a conference, in the revision `stamp` of the component `key`.
+
+    `renounced`: why he wants none any more; "": he wants one.
+    """
+
+    key: str
+    stamp: Stamp
+    renounced: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,8 +130,9 @@ class Meeting:
                   something newer
     wanted        a conference is wanted: later REQUESTs need no marker, not even after a deletion by CANCEL
     markers       how the newest revision of the master asks for a conference
-    borne         the newest revision of the master in which the organizer's own copy is known to bear the link
-    removed       the organizer has taken the link away: only a marker that is new brings a conference again
+    borne         the newest revision of the master in which the organizer's own copy is known to bear the link,
+                  `borne_after` so many characters of DESCRIPTION (0: elsewhere)
+    will          what the organizer has last said about it: once renounced, only a new wish brings a conference again
     elsewhere     rooms of other providers: neither used nor changed here, and found again when one of them is back
     delete_at     when the conference goes, unless a REQUEST is seen meanwhile; once past, there shall be none
     doubtful      why nobody can tell whether the meeting lives ("" when there is no doubt)
@@ -150,7 +150,8 @@ class Meeting:
     wanted: bool = False
     markers: frozenset[str] = frozenset()
     borne: Stamp | None = None
-    removed: bool = False
+    borne_after: int = 0
+    will: Will | None = None
     conference: Conference = UNSCHEDULED
     elsewhere: tuple[Conference, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
@@ -172,6 +173,11 @@ class Meeting:
         return tuple(component for component in self.components if not component.cancelled)
 
     @property
+    def renounced(self) -> str:
+        """Why the organizer wants no conference any more, or ""."""
+        return self.will.renounced if self.will else ""
+
+    @property
     def link(self) -> JoinDetails | None:
         """The join details that a mail may bear now."""
         conference = self.conference
@@ -182,122 +188,3 @@ class Meeting:
                 return None
             case _:
                 assert_never(conference.state)
-
-
-def participants(meeting: Meeting, at: Occurrence | None = None) -> tuple[Person, ...]:
-    """Individuals of the meeting without the organizer and those who were un-invited.
-
-    `at`: only those of the series and of the override that takes place then. Default: of any living component.
-    """
-    organizer = {meeting.organizer.address, meeting.key.organizer}
-    people: dict[str, Person] = {}
-    for component in meeting.living if at is None else _held(meeting, at):
-        for attendee in component.attendees:
-            address = attendee.person.address
-            if attendee.individual and address not in organizer and address not in meeting.left:
-                known = people.get(address)
-                people[address] = known if known and known.name else attendee.person
-    return tuple(people[address] for address in sorted(people))
-
-
-def _held(meeting: Meeting, at: Occurrence) -> list[Component]:
-    """The master, the override that takes place at `at`, and those that stand for it too."""
-    places = [(c, first(c.schedule) if c.schedule else None) for c in meeting.living]
-    return [c for c, o in places if c.key == MASTER or o == at or (c.ranged and o is not None and o < at)]
-
-
-def upcoming(meeting: Meeting, since: datetime) -> Iterator[Occurrence]:
-    """Occurrences of the whole meeting that end after `since`, in order of start.
-
-    An override, cancelled or not, replaces the master's instance of its RECURRENCE-ID (RFC 5545 §3.8.4.4).
-    """
-    master = meeting.component(MASTER)
-    instances = {c.instance for c in meeting.components if c.key != MASTER}
-    parts = [c for c in meeting.components if c.ranged]
-    living = (c for c in meeting.living if not any(_ends(part, c) for part in parts))
-    places = (first(c.schedule) for c in living if c.key != MASTER and c.schedule is not None)
-    overrides = sorted(occurrence for occurrence in places if occurrence.end > since)
-    if master is None or master.cancelled or master.schedule is None:
-        return iter(overrides)
-    moved = [Part(c.instance, None if c.cancelled else c.schedule) for c in parts if c.instance]
-    found = ranges.occurrences(master.schedule, moved, since)
-    return merge((occurrence for original, occurrence in found if original not in instances), overrides)
-
-
-def _ends(part: Component, override: Component) -> bool:
-    """Whether the end of the series at `part` takes the override with it."""
-    return part.cancelled and part.key <= override.key and override.stamp.sequence <= part.stamp.sequence
-
-
-@dataclass(frozen=True)
-class Room:
-    """There should be a conference like `spec`; the answer holds until `until` (None: until told otherwise)."""
-
-    spec: Spec
-    until: datetime | None
-
-
-@dataclass(frozen=True)
-class NoRoom:
-    """There should be no conference."""
-
-
-@dataclass(frozen=True)
-class Rest:
-    """Leave things as they are until `until`. `over`: the last occurrence has passed."""
-
-    until: datetime | None
-    over: bool = False
-
-
-Desired = Room | NoRoom | Rest
-
-
-def desired(meeting: Meeting, now: datetime, roll_after: timedelta) -> Desired:
-    """What the conference should be at `now` (UTC); pure, the heart of the level-triggered worker."""
-    if meeting.delete_at is not None and meeting.delete_at <= now:
-        return NoRoom()
-    if not meeting.wanted:
-        return Rest(meeting.delete_at)
-    place = standing(upcoming(meeting, now - roll_after), now, roll_after) or _endless(meeting)
-    if place is None:
-        return Rest(meeting.delete_at, over=meeting.delete_at is None)
-    spec = Spec(
-        topic=topic(meeting),
-        start=place.occurrence.start,
-        end=place.occurrence.end,
-        timezone=_timezone(meeting),
-        owner=meeting.organizer,
-        participants=participants(meeting, place.occurrence),
-    )
-    ends = [moment for moment in (place.until, meeting.delete_at) if moment is not None]
-    return Room(spec, min(ends, default=None))
-
-
-def _endless(meeting: Meeting) -> Standing | None:
-    """Where a series stands whose rule cannot be expanded: at its first instance, for ever."""
-    for component in meeting.living:
-        schedule = component.schedule
-        if schedule is not None and schedule.rrule and not expandable(schedule):
-            return Standing(first(schedule), None)
-    return None
-
-
-def _leading(meeting: Meeting) -> Component | None:
-    """The component that names the meeting: the master, or else the newest living one."""
-    master = meeting.component(MASTER)
-    if master is not None and not master.cancelled:
-        return master
-    return max(meeting.living, key=lambda c: (c.stamp.sequence, c.key), default=None)
-
-
-def topic(meeting: Meeting) -> str:
-    """SUMMARY, cut to LONGEST_TOPIC characters: a long title must not cost the link."""
-    leading = _leading(meeting)
-    summary = leading.summary if leading else ""
-    return summary if len(summary) <= LONGEST_TOPIC else f"{summary[: LONGEST_TOPIC - 1]}…"
-
-
-def _timezone(meeting: Meeting) -> str:
-    leading = _leading(meeting)
-    return (leading.schedule.zone if leading and leading.schedule else "") or "UTC"

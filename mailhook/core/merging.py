@@ -1,58 +1,18 @@
-"""Revisions: which of two is the older, and what becomes of a meeting's components.
+"""What becomes of a meeting's components.
 
-What: `is_older` orders revisions of one component; `revise` takes the components of a REQUEST in, `entomb` marks those
+What: `revise` takes the components of a REQUEST in, `entomb` marks those
 of a CANCEL. Copies of one change, in whatever order they come, leave the same components.
 
-Not here: who was told of them (`revision`).
+Not here: which of two revisions is the older (`order`), who was told of them (`revision`).
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
 
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import MASTER, Attendee, Component, Meeting, Stamp
+from mailhook.core.meeting import MASTER, Attendee, Component, Meeting
+from mailhook.core.order import Stamp, is_before, is_copy, is_older, is_overtaken, newest
 from mailhook.core.recurrence import instances_at
-
-
-def is_older(new: Stamp, known: Stamp) -> bool:
-    """Whether `new` is a revision before `known` (RFC 5546 §2.1.5, as real servers keep it).
-
-    Older if none of SEQUENCE, DTSTAMP, LAST-MODIFIED is higher and one is lower. Where they disagree or are all
-    equal, the header Date decides, by the second; then arrival, so what comes later is not older.
-    """
-    signs = {
-        _sign(new.sequence, known.sequence),
-        _sign(new.dtstamp, known.dtstamp),
-        _sign(new.last_modified, known.last_modified),
-    }
-    if signs in ({-1}, {-1, 0}):
-        return True
-    if signs in ({1}, {1, 0}):
-        return False
-    return _sign(new.date, known.date) == -1
-
-
-def _sign(new: int | datetime | None, known: int | datetime | None) -> int:
-    match new, known:
-        case (int(), int()) | (datetime(), datetime()):
-            return (new > known) - (new < known)  # type: ignore[operator]
-        case _:
-            return 0
-
-
-def is_copy(one: Stamp, other: Stamp) -> bool:
-    """Whether two mails may tell of the same change: they differ in the header Date at most."""
-    return replace(one, date=None) == replace(other, date=None)
-
-
-def is_later(new: Stamp, known: Stamp) -> bool:
-    """Whether `new` is of a later change than `known`, and not only a later copy of the same one."""
-    return is_older(known, new) and not is_copy(known, new)
-
-
-def newest(one: Stamp, other: Stamp) -> Stamp:
-    return one if is_older(other, one) else other
 
 
 def is_stale(meeting: Meeting, invitation: Invitation) -> bool:
@@ -70,7 +30,9 @@ def is_buried(meeting: Meeting, invitation: Invitation) -> bool:
 
     def overtaken(new: Component) -> bool:
         known = meeting.component(new.key) or meeting.component(MASTER)
-        return known is not None and known.cancelled and is_older(new.stamp, known.stamp)
+        return (
+            known is not None and known.cancelled and is_overtaken(new.key, new.stamp, known.key, known.stamp)
+        )
 
     return all(overtaken(event.component) for event in invitation.events)
 
@@ -91,22 +53,27 @@ def revise(meeting: Meeting, invitation: Invitation) -> Meeting:
 
 
 def _orphans(meeting: Meeting, invitation: Invitation, components: Mapping[str, Component]) -> set[str]:
-    """Overrides of instances that a newer, rescheduled series does not have any more."""
+    """Overrides of instances that a newer, rescheduled series does not have any more, or has called off since."""
     master, known = components.get(MASTER), meeting.component(MASTER)
     if master is None or master.schedule is None:
         return set()
-    sent = {event.component.key for event in invitation.events}
-    if MASTER in sent and known is not None and known.schedule == master.schedule:
+    sent = {event.component.key: event.component for event in invitation.events}
+    fresh = MASTER in sent and is_copy(sent[MASTER].stamp, master.stamp)
+    if fresh and known is not None and known.schedule == master.schedule:
         return set()
-    asked = components.keys() - sent if MASTER in sent else sent & components.keys()
-    doubtful = [c for c in map(components.__getitem__, asked) if _is_before(c, master)]
+    asked = components.keys() - sent.keys() if fresh else sent.keys() & components.keys()
+    doubtful = [c for c in map(components.__getitem__, asked) if _precedes(c, master)]
     moments = {c.instance: c.key for c in doubtful if c.instance is not None}
-    return set(moments.values()) - {moments[each] for each in instances_at(master.schedule, moments)}
+    # A server that writes EXDATE for what it also overrides had it there before.
+    always = known.schedule.exdates if fresh and known and known.schedule else ()
+    off = set(master.schedule.exdates).difference(always)
+    stands = instances_at(master.schedule, moments) - off
+    return set(moments.values()) - {moments[each] for each in stands}
 
 
-def _is_before(component: Component, master: Component) -> bool:
+def _precedes(component: Component, master: Component) -> bool:
     same = is_copy(component.stamp, master.stamp)
-    return not component.added and not same and is_older(component.stamp, master.stamp)
+    return not component.added and not same and is_before(component.stamp, master.stamp)
 
 
 def _revised(known: Component | None, new: Component) -> Component:

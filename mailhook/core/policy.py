@@ -14,7 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Literal
 
 from mailhook.core.bearing import bare_links, has_block
-from mailhook.core.itip import Event, Invitation, canonical
+from mailhook.core.itip import Defaults, Event, Invitation, canonical
 from mailhook.core.meeting import MASTER
 
 FOREIGN_HOSTS = (
@@ -69,6 +69,11 @@ class Policy:
     max_deletions_per_hour: int = 30
 
 
+def defaults(policy: Policy) -> Defaults:
+    """How invitations are to be read."""
+    return Defaults(policy.timezone, policy.default_duration, policy.domain_aliases, policy.resource)
+
+
 @dataclass(frozen=True)
 class Envelope:
     """What the SMTP dialogue says of a message.
@@ -109,6 +114,12 @@ def may_act(policy: Policy, invitation: Invitation, envelope: Envelope) -> str:
     return "untrusted-sender"
 
 
+def guests(policy: Policy, invitation: Invitation, recipients: Iterable[str]) -> set[str]:
+    """Recipients who count as holders: not the organizer, who may get a copy, and nobody who is to be ignored."""
+    others = set(recipients) - {invitation.organizer.address, *policy.ignore_recipients}
+    return {a for a in others if canonical(a, policy.domain_aliases) != invitation.key.organizer}
+
+
 def _within(address: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
     try:
         parsed = ip_address(address)
@@ -138,7 +149,6 @@ class Unwanted:
 class OptedOut:
     """The sender says that there shall be none, whatever was before; not `whole`: only for some instances."""
 
-    why: str = "opted-out"
     whole: bool = True
 
 

@@ -39,26 +39,25 @@ def occurrences(series: Schedule, parts: Iterable[Part], since: datetime) -> Ite
 
 
 def _streams(series: Schedule, parts: Sequence[Part], since: datetime) -> Iterator[Iterator[Instance]]:
-    yield _until(parts[0].since, ((o.start, o) for o in recurrence.occurrences(series, since)))
+    yield ((o.start, o) for o in _before(parts[0].since, series, since))
     ends = (*(part.since for part in parts[1:]), None)
     for part, end in zip(parts, ends, strict=True):
         if part.schedule is not None:
-            yield _until(end, _moved(series, part, part.schedule, since))
+            yield _moved(series, part, part.schedule, since, end)
 
 
-def _until(end: datetime | None, instances: Iterator[Instance]) -> Iterator[Instance]:
-    for original, occurrence in instances:
-        if end is not None and original >= end:
-            return
-        yield original, occurrence
+def _before(end: datetime | None, series: Schedule, since: datetime) -> Iterator[Occurrence]:
+    return (o for o in recurrence.occurrences(series, since, end) if end is None or o.start < end)
 
 
-def _moved(series: Schedule, part: Part, schedule: Schedule, since: datetime) -> Iterator[Instance]:
+def _moved(
+    series: Schedule, part: Part, schedule: Schedule, since: datetime, end: datetime | None
+) -> Iterator[Instance]:
     """By local time, so that a meeting moved by an hour stays so when the clocks change."""
     zone, shift = zone_of(schedule), _shift(part, schedule)
     longest = max(series.duration, schedule.duration)
     # Whatever takes place after `since` has not ended much before, when it was still in its old place.
-    for each in recurrence.occurrences(series, max(part.since, since - abs(shift) - longest)):
+    for each in _before(end, series, max(part.since, since - abs(shift) - longest)):
         if each.start < part.since:
             continue
         local = each.start.astimezone(zone).replace(tzinfo=None) + shift

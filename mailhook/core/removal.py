@@ -9,31 +9,68 @@ Not here: what follows from it (`revision`), where a link stands (`bearing`).
 
 from dataclasses import replace
 
-from mailhook.core.bearing import bears, shows
+from mailhook.core.bearing import bears, is_shorter, lead, shows
+from mailhook.core.holders import is_taken
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import MASTER, Component, Meeting
-from mailhook.core.merging import is_later, is_older, is_stale
+from mailhook.core.meeting import MASTER, Component, Meeting, Will
+from mailhook.core.merging import is_stale
+from mailhook.core.order import is_later, is_older, is_overtaken
 from mailhook.core.policy import Policy, Unwanted, Wanted, Wish, markers
 
 LINK_REMOVED = "link-removed"
 RESOURCE_REMOVED = "resource-removed"
+OPTED_OUT = "opted-out"
 
 
-def taken_away(meeting: Meeting, invitation: Invitation, wish: Wish) -> str:
-    """Why the organizer wants no conference any more, or "". A marker that was not there before is a new wish."""
-    if not is_stale(meeting, invitation) and _asked(wish) - meeting.markers:
+def taken_away(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy) -> str:
+    """Why the organizer wants no conference any more, or "".
+
+    A marker that was not there before is a new wish; after an opt-out any wish without one is.
+    """
+    if not is_outdated(meeting, invitation) and _asks_anew(meeting, invitation, wish, policy):
         return ""
-    if meeting.removed:
-        return LINK_REMOVED
+    if meeting.renounced:
+        return meeting.renounced
     new = _master(invitation)
     known = meeting.component(MASTER)
     if new is None or known is None or not is_later(new.stamp, known.stamp):
         return ""
     if _bore(meeting, new) and meeting.link is not None and not shows(invitation, meeting.link):
-        return LINK_REMOVED
+        # Some phones truncate: a text that ends before the place of the link tells nothing about it.
+        return "" if is_shorter(invitation, meeting.borne_after) else LINK_REMOVED
     if meeting.wanted and meeting.markers == {"resource"} and isinstance(wish, Unwanted):
         return RESOURCE_REMOVED
     return ""
+
+
+def is_outdated(meeting: Meeting, invitation: Invitation) -> bool:
+    """Whether a newer revision is known, or the organizer has said since whether he wants a conference."""
+    will = meeting.will
+    components = (event.component for event in invitation.events)
+    return is_stale(meeting, invitation) or (
+        will is not None and all(is_overtaken(c.key, c.stamp, will.key, will.stamp) for c in components)
+    )
+
+
+def willed(meeting: Meeting, invitation: Invitation, renounced: str = "") -> Meeting:
+    """`meeting` with what this message says of the organizer's will, if it is the newest to say so."""
+    if is_outdated(meeting, invitation):
+        return meeting
+    component = _master(invitation) or invitation.events[0].component
+    return replace(meeting, will=Will(component.key, component.stamp, renounced))
+
+
+def _asks_anew(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy) -> bool:
+    """A resource that was called off is a new marker when it is invited again."""
+    if meeting.renounced == OPTED_OUT:
+        return isinstance(wish, Wanted)
+    asked, known = _asked(wish), meeting.markers
+    off = [meeting.left[address] for address in policy.resource if address in meeting.left]
+    if off:
+        known -= {"resource"}
+    if any(is_taken(by, invitation) for by in off):
+        asked -= {"resource"}
+    return bool(asked - known)
 
 
 def _asked(wish: Wish) -> frozenset[str]:
@@ -58,9 +95,9 @@ def noted(meeting: Meeting, before: Meeting, invitation: Invitation, policy: Pol
     new, known = _master(invitation), before.component(MASTER)
     if new is None or (known is not None and is_older(new.stamp, known.stamp)):
         return meeting
-    borne = meeting.borne
+    borne, after = meeting.borne, meeting.borne_after
     if meeting.link is not None and bears(invitation, meeting.link.link):
-        borne = new.stamp
+        borne, after = new.stamp, lead(invitation, meeting.link.link)
     elif borne is not None and is_older(borne, new.stamp):
         borne = None
-    return replace(meeting, markers=markers(policy, invitation), borne=borne)
+    return replace(meeting, markers=markers(policy, invitation), borne=borne, borne_after=after)

@@ -21,13 +21,14 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import assert_never
 
+from mailhook.core.aim import NoRoom, Rest, Room, desired
 from mailhook.core.conference import JoinDetails, Move, Spec, State, step
 from mailhook.core.holders import holds, is_taken, lost_by_all, told_less, told_more
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import MASTER, Meeting, NoRoom, Rest, Room, desired
-from mailhook.core.merging import is_buried, is_stale, revise, without_instances
-from mailhook.core.policy import OptedOut, Policy, Unwanted, Wanted, Wish
-from mailhook.core.removal import noted, taken_away
+from mailhook.core.meeting import MASTER, Meeting
+from mailhook.core.merging import is_buried, revise, without_instances
+from mailhook.core.policy import OptedOut, Policy, Unwanted, Wanted, Wish, guests
+from mailhook.core.removal import OPTED_OUT, is_outdated, noted, taken_away, willed
 from mailhook.core.waking import awake
 
 UNCLAIMED = timedelta(days=1)
@@ -67,12 +68,11 @@ class Leave:
 class Condemn:
     """Relay without the link of `details`, if it has one; the organizer wants no conference any more.
 
-    `removed`: he has taken it away, and only a new marker brings it back.
+    Noted even where there is none: an older REQUEST that comes later shall not make one.
     """
 
     reason: str
     details: JoinDetails | None = field(default=None, compare=False)
-    removed: bool = False
 
 
 Plan = Insert | Create | Leave | Condemn
@@ -102,11 +102,10 @@ def _plan(
     meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy, now: datetime, *, dead: bool
 ) -> Plan:
     match wish:
-        case OptedOut(why, whole):
-            return _opted_out(meeting, invitation, why, whole=whole)
-        case Unwanted() | Wanted() if why := taken_away(meeting, invitation, wish):
-            stale = is_stale(meeting, invitation)
-            return Leave(why) if stale else Condemn(why, meeting.link, removed=True)
+        case OptedOut(whole):
+            return _opted_out(meeting, invitation, whole=whole)
+        case Unwanted() | Wanted() if why := taken_away(meeting, invitation, wish, policy):
+            return Leave(why) if is_outdated(meeting, invitation) else Condemn(why, meeting.link)
         case Unwanted(why) if meeting.link is None and (not meeting.wanted or why == "foreign-link"):
             return Leave(why)
         case Unwanted() | Wanted():
@@ -129,13 +128,12 @@ def _plan(
             assert_never(aim)
 
 
-def _opted_out(meeting: Meeting, invitation: Invitation, why: str, *, whole: bool) -> Plan:
+def _opted_out(meeting: Meeting, invitation: Invitation, *, whole: bool) -> Plan:
     """An instance without a conference leaves that of its series alone."""
     own = whole or meeting.component(MASTER) is None
-    concerned = own and (meeting.wanted or meeting.link or meeting.conference.state is State.RESERVED)
-    if not concerned or is_stale(meeting, invitation):
-        return Leave(why)
-    return Condemn(why, meeting.link)
+    if not own or is_outdated(meeting, invitation):
+        return Leave(OPTED_OUT)
+    return Condemn(OPTED_OUT, meeting.link)
 
 
 def _is_dead(meeting: Meeting, invitation: Invitation, recipients: Iterable[str], policy: Policy) -> bool:
@@ -143,7 +141,7 @@ def _is_dead(meeting: Meeting, invitation: Invitation, recipients: Iterable[str]
 
     For others the meeting may live: a REQUEST waits for the provider, a CANCEL to somebody else is never held.
     """
-    people = set(recipients) - set(policy.ignore_recipients)
+    people = guests(policy, invitation, recipients)
     taken = (is_taken(meeting.left.get(address, ()), invitation) for address in people)
     return is_buried(meeting, invitation) and all(taken)
 
@@ -177,7 +175,7 @@ def announce(
         meeting = _announced(meeting)
     if _is_dead(meeting, invitation, recipients, policy):
         return awake(meeting, now, policy.roll_after)
-    people = {address for address in recipients if address not in policy.ignore_recipients}
+    people = guests(policy, invitation, recipients)
     holding = {
         address: told_more(meeting.told.get(address, ()), meeting.left.get(address, ()), invitation)
         for address in sorted(people)
@@ -193,9 +191,9 @@ def announce(
         left={address: by for address, by in meeting.left.items() if address not in holding},
     )
     changed = without_instances(changed, lost_by_all(changed.told))
-    if not (is_stale(meeting, invitation) and _renounced(meeting)):
-        changed = replace(changed, wanted=True, delete_at=None, doubtful="", removed=False)
-        changed = noted(changed, meeting, invitation, policy)
+    if not (is_outdated(meeting, invitation) and _renounced(meeting)):
+        changed = replace(changed, wanted=True, delete_at=None, doubtful="")
+        changed = noted(willed(changed, invitation), meeting, invitation, policy)
     return awake(changed, now, policy.roll_after)
 
 
@@ -248,13 +246,11 @@ def _unclaimed(meeting: Meeting, before: Meeting, policy: Policy, now: datetime)
 # --- no conference any more ----------------------------------------------------------------------------
 
 
-def renounce(
-    meeting: Meeting, invitation: Invitation, policy: Policy, now: datetime, *, removed: bool = False
-) -> Meeting:
-    """The meeting after a REQUEST by which the organizer wants no conference any more; `removed`: see `Condemn`."""
+def renounce(meeting: Meeting, invitation: Invitation, why: str, policy: Policy, now: datetime) -> Meeting:
+    """The meeting after a REQUEST by which the organizer wants no conference any more; `why`: see `Condemn`."""
     at = meeting.delete_at or now + policy.delete_grace
     changed = noted(revise(meeting, invitation), meeting, invitation, policy)
-    return condemn(replace(changed, removed=meeting.removed or removed), at, policy, now)
+    return condemn(willed(changed, invitation, why), at, policy, now)
 
 
 def condemn(meeting: Meeting, at: datetime, policy: Policy, now: datetime) -> Meeting:

@@ -1,14 +1,15 @@
 """Timing values of a calendar component.
 
-What: `Zones` resolves TZID against the message's own VTIMEZONEs; `schedule`, `instant` and `recurrence_key` read the
-timing of a VEVENT (RFC 5545 §3.8.2, §3.8.4.4, §3.8.5).
+What: `Zones` resolves TZID against the message's own VTIMEZONEs; `start`, `schedule`, `instant` and `recurrence_key`
+read the timing of a VEVENT (RFC 5545 §3.8.2, §3.8.4.4, §3.8.5).
 
 Not here: expansion of rules (`recurrence`), offsets of a VTIMEZONE (`vtimezone`).
 
 Errors: none. A value that cannot be converted, or lies beyond the years below, counts as absent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -18,19 +19,23 @@ from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
 from mailhook.core.contentlines import Component as Block
 from mailhook.core.contentlines import ContentLine
-from mailhook.core.recurrence import Schedule, first
-from mailhook.core.vtimezone import custom_zone, date_time
+from mailhook.core.recurrence import Occurrence, Schedule, first
+from mailhook.core.vtimezone import MAX_ONSETS, custom_zone, date_time
 
 # Arithmetic with what passes these bounds stays far from the ends of Python's calendar.
 FIRST_YEAR = 1900
-LAST_YEAR = 2500
+LAST_YEAR = 2200
 MAX_DURATION = timedelta(days=3660)
 DAY = timedelta(days=1)
-MAX_DATES = 2000
+MAX_DATES = 1000
+"""Of more EXDATEs or RDATEs of a message the rest counts as absent."""
+
+Listed = tuple[str, str]
+"""A value of a list, and its TZID."""
 
 
 def lines(block: Block, name: str) -> Iterator[ContentLine]:
-    return (line for line in block.lines if line.name == name)
+    return iter(block.by_name.get(name, ()))
 
 
 def first_value(block: Block, name: str) -> str:
@@ -123,13 +128,18 @@ _ZONE_PROPERTIES = frozenset({"DTSTART", "TZOFFSETFROM", "TZOFFSETTO", "RRULE", 
 def _vtimezone(block: Block) -> str:
     """What counts of the component, as text again, unfolded."""
     rows = [f"BEGIN:{block.name}"]
-    rows += [f"{line.name}:{line.value.strip()}" for line in block.lines if line.name in _ZONE_PROPERTIES]
+    rows += [f"{line.name}:{_cut(line.value)}" for line in block.lines if line.name in _ZONE_PROPERTIES]
     rows += [_vtimezone(child) for child in block.children]
     return "\r\n".join([*rows, f"END:{block.name}"])
 
 
-def schedule(block: Block, zones: Zones, default: timedelta) -> Schedule | None:
-    """Timing of a VEVENT; None without a readable DTSTART. `default` stands in for a missing or no length."""
+def _cut(value: str) -> str:
+    """Without the dates that are not looked at."""
+    return ",".join(value.strip().split(",", MAX_ONSETS)[:MAX_ONSETS])
+
+
+def start(block: Block, zones: Zones) -> Schedule | None:
+    """What DTSTART says, without a length; None where it is not readable."""
     line = next(lines(block, "DTSTART"), None)
     moment = _moment(line.value) if line else None
     if line is None or moment is None:
@@ -137,16 +147,27 @@ def schedule(block: Block, zones: Zones, default: timedelta) -> Schedule | None:
     tzid = param(line, "TZID").strip('"')
     all_day = not _timed(line.value)
     zone, text = ("UTC", "") if moment.tzinfo else zones.resolve("" if all_day else tzid, moment)
-    base = Schedule(moment.replace(tzinfo=None), default, zone, text, all_day)
-    return Schedule(
-        start=base.start,
-        duration=_duration(block, base, zones, default),
-        zone=zone,
-        vtimezone=text,
-        all_day=all_day,
+    return Schedule(moment.replace(tzinfo=None), timedelta(0), zone, text, all_day)
+
+
+def schedule(block: Block, zones: Zones, default: timedelta, most: int = MAX_DATES) -> Schedule | None:
+    """Timing of a VEVENT; None without a readable DTSTART. `default` stands in for a missing or no length.
+
+    What has a RECURRENCE-ID is one instance, and does not repeat. `most`: how many EXDATEs and RDATEs count.
+    """
+    base = start(block, zones)
+    if base is None:
+        return None
+    base = replace(base, duration=_duration(block, base, zones, default))
+    if next(lines(block, "RECURRENCE-ID"), None) is not None:
+        return base
+    added, excluded = (tuple(_listed(block, name, most)) for name in ("RDATE", "EXDATE"))
+    return replace(
+        base,
         rrule=first_value(block, "RRULE").strip(),
-        rdates=_dates(block, "RDATE", zones, base),
-        exdates=_dates(block, "EXDATE", zones, base),
+        rdates=_dates((each for each in added if not _is_period(each)), zones, base),
+        exdates=_dates(excluded, zones, base),
+        periods=_periods(filter(_is_period, added), zones, base),
     )
 
 
@@ -180,16 +201,40 @@ def _span(text: str) -> timedelta:
     return parsed if isinstance(parsed, timedelta) else timedelta(0)
 
 
-def _dates(block: Block, name: str, zones: Zones, base: Schedule) -> tuple[datetime, ...]:
+def _listed(block: Block, name: str, most: int) -> Iterator[Listed]:
     values = (
-        (v, param(line, "TZID")) for line in lines(block, name) for v in line.value.split(",", MAX_DATES)
+        (v, param(line, "TZID")) for line in lines(block, name) for v in line.value.split(",", most)[:most]
     )
-    moments = (_date(value, tzid, zones, base) for value, tzid in islice(values, MAX_DATES))
+    return islice(values, most)
+
+
+def _is_period(value: Listed) -> bool:
+    return "/" in value[0]
+
+
+def _dates(values: Iterable[Listed], zones: Zones, base: Schedule) -> tuple[datetime, ...]:
+    moments = (_date(value, tzid, zones, base) for value, tzid in values)
     return tuple(sorted({moment for moment in moments if moment is not None}))
 
 
+def _periods(values: Iterable[Listed], zones: Zones, base: Schedule) -> tuple[Occurrence, ...]:
+    periods = (_period(value, tzid, zones, base) for value, tzid in values)
+    return tuple(sorted({period for period in periods if period is not None}))
+
+
+def _period(value: str, tzid: str, zones: Zones, base: Schedule) -> Occurrence | None:
+    """RFC 5545 §3.3.9: a start and an end, or a length; without a positive one that of the event."""
+    begin, _, rest = value.partition("/")
+    moment = _date(begin, tzid, zones, base)
+    if moment is None:
+        return None
+    end = None if "P" in rest else _date(rest, tzid, zones, base)
+    span = end - moment if end else _span(rest.strip())
+    return Occurrence(moment, moment + (min(span, MAX_DURATION) if span > timedelta(0) else base.duration))
+
+
 def _date(value: str, tzid: str, zones: Zones, base: Schedule) -> datetime | None:
-    """A DATE in the list of a timed event means the instance of that day: clients write EXDATE so."""
+    """A DATE where a timed event has times means the instance of that day: clients write EXDATE so."""
     if _timed(value) or base.all_day:
         return _utc(value, tzid, zones)
     moment = _moment(value)
@@ -204,18 +249,22 @@ def _date(value: str, tzid: str, zones: Zones, base: Schedule) -> datetime | Non
     return first(day).start
 
 
-def recurrence_key(block: Block, zones: Zones) -> str | None:
-    """RECURRENCE-ID as a UTC instant in basic form; "" for a component without one, None if it is unreadable."""
+def recurrence_key(block: Block, zones: Zones, series: Schedule | None) -> str | None:
+    """RECURRENCE-ID as a UTC instant in basic form; "" for a component without one, None if it is unreadable.
+
+    A DATE means the instance of that day in `series`; where that is not known, at the time of day of DTSTART.
+    """
     line = next(lines(block, "RECURRENCE-ID"), None)
-    return "" if line is None else _as_key(line, zones)
+    return "" if line is None else _as_key(line, zones, series or start(block, zones))
 
 
 def added_key(block: Block, zones: Zones) -> str | None:
     """What a RECURRENCE-ID of the instance that DTSTART names would be; None if it is unreadable."""
     line = next(lines(block, "DTSTART"), None)
-    return None if line is None else _as_key(line, zones)
+    return None if line is None else _as_key(line, zones, None)
 
 
-def _as_key(line: ContentLine, zones: Zones) -> str | None:
-    moment = _utc(line.value, param(line, "TZID"), zones)
+def _as_key(line: ContentLine, zones: Zones, base: Schedule | None) -> str | None:
+    tzid = param(line, "TZID")
+    moment = _date(line.value, tzid, zones, base) if base else _utc(line.value, tzid, zones)
     return f"{moment:%Y%m%dT%H%M%SZ}" if moment else None

@@ -12,8 +12,9 @@ Not here: who comes (`revision`), what one recipient holds (`holders`).
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
+from mailhook.core.aim import EVER, endless, upcoming
 from mailhook.core.holders import (
     held_by_none,
     holds,
@@ -24,13 +25,13 @@ from mailhook.core.holders import (
     without,
 )
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import MASTER, Component, Meeting, upcoming
-from mailhook.core.merging import entomb, is_later, without_instances
-from mailhook.core.policy import Policy
+from mailhook.core.meeting import MASTER, Component, Meeting
+from mailhook.core.merging import entomb, without_instances
+from mailhook.core.order import is_later
+from mailhook.core.policy import Policy, guests
+from mailhook.core.removal import RESOURCE_REMOVED, is_outdated, willed
 from mailhook.core.revision import condemn
 from mailhook.core.waking import awake
-
-EVER = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 def cancel(
@@ -43,25 +44,47 @@ def cancel(
     """
     told = dict(meeting.told)
     left = dict(meeting.left)
-    for address in set(recipients) - set(policy.ignore_recipients):
+    for address in guests(policy, invitation, recipients):
         rest = still_told(told.pop(address, ()), invitation)
         if holds(rest):
             told[address] = rest
         else:
             left[address] = taken((*left.get(address, ()), *rest), invitation)
     changed = replace(meeting, told=told, left=left)
-    if not told:
-        changed = _abandoned(changed, invitation, policy, now)
-    elif _cancels_series(invitation) and any(a in policy.resource and a in left for a in recipients):
-        changed = condemn(replace(changed, removed=True), now + policy.delete_grace, policy, now)
-    else:
-        changed = entomb(changed, invitation, held_by_none(told, invitation))
-        changed = without_instances(changed, lost_by_all(told))
-        if any(address in meeting.told for address in recipients):
-            changed = _doubted(changed, invitation)
-        if meeting.wanted and _has_instances(meeting) and not _has_instances(changed):
-            changed = replace(changed, delete_at=now + policy.delete_grace)
+    changed = _thinned(changed, meeting, invitation, recipients, policy, now)
+    released = any(address in policy.resource and address in left for address in recipients)
+    if released and _cancels_series(invitation) and not is_outdated(meeting, invitation):
+        at = changed.delete_at or now + policy.delete_grace
+        changed = replace(changed, markers=meeting.markers, doubtful="")
+        changed = condemn(willed(changed, invitation, RESOURCE_REMOVED), at, policy, now)
     return awake(changed, now, policy.roll_after)
+
+
+def _thinned(
+    meeting: Meeting,
+    before: Meeting,
+    invitation: Invitation,
+    recipients: Iterable[str],
+    policy: Policy,
+    now: datetime,
+) -> Meeting:
+    """The meeting with what follows from who still holds it."""
+    if not meeting.told:
+        return _abandoned(meeting, invitation, policy, now)
+    changed = entomb(meeting, invitation, _held_by_none(meeting, invitation, policy))
+    changed = without_instances(changed, lost_by_all(changed.told))
+    if any(address in before.told for address in recipients):
+        changed = _doubted(changed, invitation)
+    if before.wanted and _has_instances(before) and not _has_instances(changed):
+        changed = replace(changed, delete_at=now + policy.delete_grace)
+    return changed
+
+
+def _held_by_none(meeting: Meeting, invitation: Invitation, policy: Policy) -> set[str]:
+    """Components of a CANCEL that nobody holds any more. The series is one, if all who are left hold instances only."""
+    keys = {event.component.key for event in invitation.events}
+    none = held_by_none(meeting.told, keys)
+    return none - {MASTER} if _untold(meeting, policy) else none
 
 
 def _cancels_series(invitation: Invitation) -> bool:
@@ -69,7 +92,8 @@ def _cancels_series(invitation: Invitation) -> bool:
 
 
 def _has_instances(meeting: Meeting) -> bool:
-    return next(upcoming(meeting, EVER), None) is not None
+    """Whether any is left; of a rule that is not followed others than the first may be."""
+    return next(upcoming(meeting, EVER), None) is not None or endless(meeting) is not None
 
 
 def _doubted(meeting: Meeting, invitation: Invitation) -> Meeting:
@@ -90,7 +114,8 @@ def _abandoned(meeting: Meeting, invitation: Invitation, policy: Policy, now: da
     if meeting.wanted and untold:
         return replace(meeting, doubtful=f"never told by mail: {', '.join(untold)}")
     keys = (event.component.key for event in invitation.events)
-    buried = entomb(meeting, invitation, keys)
+    # Who invites again after that begins anew: a marker that stood before is a new wish.
+    buried = replace(entomb(meeting, invitation, keys), markers=frozenset())
     return replace(buried, delete_at=now + policy.delete_grace, doubtful="") if meeting.wanted else buried
 
 

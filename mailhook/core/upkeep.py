@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from mailhook.core.aim import Desired, NoRoom, Rest, Room, desired
 from mailhook.core.conference import Conference, JoinDetails, Move, Spec, State, step
-from mailhook.core.meeting import Lease, Leftover, Meeting, NoRoom, Rest, Room, Suspect, desired
+from mailhook.core.meeting import Lease, Leftover, Meeting, Suspect
 from mailhook.core.policy import Policy
 from mailhook.core.reservation import LATE, released, retried_later
 from mailhook.core.waking import awake, next_wake
@@ -253,11 +254,16 @@ def refused(meeting: Meeting, token: str, error: str, policy: Policy, now: datet
 
     A room whose date is still to come keeps its link, and the update is tried again. One that has ended is made anew
     under its id; where that is refused too, the next generation takes its place, and its room goes when that stands.
+    One that should go back to a date that has passed, because nothing is to come, stays where it is.
     """
     if not (meeting.lease and meeting.lease.token == token):
         return meeting
     conference, link = meeting.conference, meeting.link
-    if link is None or not _has_ended(meeting, policy, now):
+    aim = desired(meeting, now, policy.roll_after)
+    if link is not None and isinstance(aim, Room) and aim.spec.end <= now:
+        finished = replace(conference, state=step(conference.state, Move.FINISH))
+        return awake(replace(meeting, lease=None, conference=finished), now, policy.roll_after)
+    if link is None or not _has_ended(conference, aim, now):
         return failed(meeting, token, error, policy, now)
     meeting = replace(meeting, lease=None)
     if not conference.immovable:
@@ -267,9 +273,9 @@ def refused(meeting: Meeting, token: str, error: str, policy: Policy, now: datet
     return awake(gone, now, policy.roll_after)
 
 
-def _has_ended(meeting: Meeting, policy: Policy, now: datetime) -> bool:
+def _has_ended(conference: Conference, aim: Desired, now: datetime) -> bool:
     """Whether the room's date has passed, and it is wanted for another one."""
-    applied, aim = meeting.conference.applied, desired(meeting, now, policy.roll_after)
+    applied = conference.applied
     return (
         applied is not None and isinstance(aim, Room) and applied.end <= now and aim.spec.start >= applied.end
     )

@@ -11,14 +11,17 @@ its first onset only.
 """
 
 import re
+from bisect import bisect_right
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
+from itertools import accumulate, islice
 
 MAX_OBSERVANCES = 60
-MAX_ONSETS = 200
+MAX_ONSETS = 1000
+"""RDATEs of a zone; the rest counts as absent."""
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 _DATE_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?\Z", re.ASCII)
@@ -51,16 +54,15 @@ class Rule:
     until: datetime | None
 
 
-@lru_cache(maxsize=4096)
 def _day(rule: Rule, year: int) -> int | None:
     """The day of the rule's month on which its onset falls in `year`."""
     first, length = monthrange(year, rule.month)
-    days = [day if day > 0 else length + 1 + day for day in rule.days] or range(1, length + 1)
-    fitting = [
-        day
-        for day in sorted(days)
-        if 1 <= day <= length and (rule.weekday is None or (first + day - 1) % 7 == rule.weekday)
-    ]
+    days = [day if day > 0 else length + 1 + day for day in rule.days]
+    if rule.weekday is None:
+        fitting: Sequence[int] = sorted(day for day in days if 1 <= day <= length)
+    else:
+        fitting = range(1 + (rule.weekday - first) % 7, length + 1, 7)
+        fitting = [day for day in fitting if day in days] if days else fitting
     place = rule.ordinal - 1 if rule.ordinal > 0 else rule.ordinal
     return fitting[place] if -len(fitting) <= place < len(fitting) else None
 
@@ -75,23 +77,49 @@ class Observance:
     rule: Rule | None
     dates: tuple[datetime, ...]
 
-    def last_onset(self, local: datetime) -> datetime | None:
-        """The last onset that is not after `local`; times that a change skips count as before it (§3.3.5)."""
-        reached = local - max(self.offset - self.before, timedelta(0))
-        known = [onset for onset in (self.start, *self.dates, *self._ruled(local)) if onset <= reached]
-        return max(known, default=None)
+    def effect(self, onset: datetime) -> datetime:
+        """The local time from which `onset` holds; times that a change skips count as before it (§3.3.5)."""
+        return onset + max(self.offset - self.before, timedelta(0))
 
-    def _ruled(self, local: datetime) -> Iterator[datetime]:
-        if self.rule is None:
-            return
-        newest = local.year
-        if self.rule.until is not None:
-            newest = min(newest, self.rule.until.year)
-        for year in range(max(newest - 1, self.start.year, MINYEAR), newest + 1):
-            day = _day(self.rule, year)
-            onset = day and self.start.replace(year=year, month=self.rule.month, day=day)
-            if onset and onset >= self.start and not (self.rule.until and onset > self.rule.until):
-                yield onset
+    def onset(self, year: int) -> datetime | None:
+        """That of the rule in `year`."""
+        day = _day(self.rule, year) if self.rule and year >= self.start.year else None
+        if self.rule is None or day is None:
+            return None
+        onset = self.start.replace(year=year, month=self.rule.month, day=day)
+        ended = self.rule.until is not None and onset > self.rule.until
+        return None if ended or onset < self.start else onset
+
+    def single(self) -> Iterator[datetime]:
+        """The onsets that no year needs to be asked for: the last ones of a rule that has ended are among them."""
+        yield from (self.start, *self.dates)
+        if self.rule and self.rule.until:
+            last = self.rule.until.year
+            yield from filter(None, (self.onset(year) for year in (last - 1, last) if year >= MINYEAR))
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Local times in order, and the last onset, with the number of its observance, that holds from each on."""
+
+    times: Sequence[datetime]
+    onsets: Sequence[tuple[datetime, int]]
+
+    def last(self, local: datetime) -> Iterator[tuple[datetime, int]]:
+        """None or one."""
+        place = bisect_right(self.times, local)
+        if place:
+            yield self.onsets[place - 1]
+
+
+Onset = tuple[datetime, datetime, int]
+"""From when it holds, the onset itself, the number of its observance."""
+
+
+def _timeline(found: Iterable[Onset]) -> Timeline:
+    ordered = sorted(found)
+    onsets = accumulate(((onset, number) for _, onset, number in ordered), max)
+    return Timeline([time for time, _, _ in ordered], list(onsets))
 
 
 class CustomZone(tzinfo):
@@ -99,6 +127,13 @@ class CustomZone(tzinfo):
 
     def __init__(self, observances: tuple[Observance, ...]) -> None:
         self._observances = observances
+        self._single = _timeline(
+            (each.effect(onset), onset, number)
+            for number, each in enumerate(observances)
+            for onset in each.single()
+            if onset.year < MAXYEAR
+        )
+        self._earliest = min(observances, key=lambda each: each.start).before
 
     def utcoffset(self, moment: datetime | None) -> timedelta:
         return self._at(moment.replace(tzinfo=None)) if moment else timedelta(0)
@@ -116,11 +151,18 @@ class CustomZone(tzinfo):
         return (utc + self._at(guess)).replace(tzinfo=self)
 
     def _at(self, local: datetime) -> timedelta:
-        onsets = [(each.last_onset(local), number) for number, each in enumerate(self._observances)]
-        passed = [(onset, number) for onset, number in onsets if onset is not None]
-        if passed:
-            return self._observances[max(passed)[1]].offset
-        return min(self._observances, key=lambda each: each.start).before
+        passed = (*self._single.last(local), *self._around(local.year).last(local))
+        return self._observances[max(passed)[1]].offset if passed else self._earliest
+
+    @lru_cache(maxsize=512)  # noqa: B019 - zones are remembered themselves
+    def _around(self, year: int) -> Timeline:
+        """The onsets by rules that may be the last before a moment of `year`."""
+        return _timeline([*self._ruled(max(MINYEAR, year - 1)), *self._ruled(year)])
+
+    @lru_cache(maxsize=512)  # noqa: B019
+    def _ruled(self, year: int) -> list[Onset]:
+        onsets = ((number, each, each.onset(year)) for number, each in enumerate(self._observances))
+        return [(each.effect(onset), onset, number) for number, each, onset in onsets if onset is not None]
 
 
 @lru_cache(maxsize=256)
@@ -136,6 +178,7 @@ def _observances(rows: list[str]) -> Iterator[Observance]:
     found: list[tuple[str, str]] = []
     kind = ""
     count = 0
+    room = MAX_ONSETS
     for row in rows:
         name, _, value = row.partition(":")
         name = name.partition(";")[0].upper()
@@ -144,20 +187,23 @@ def _observances(rows: list[str]) -> Iterator[Observance]:
         elif name == "END" and kind in {"STANDARD", "DAYLIGHT"} and count < MAX_OBSERVANCES:
             count += 1
             kind = ""
-            yield _observance(found)
+            observance = _observance(found, room)
+            room -= len(observance.dates)
+            yield observance
         else:
             found.append((name, value))
 
 
-def _observance(rows: list[tuple[str, str]]) -> Observance:
+def _observance(rows: list[tuple[str, str]], room: int) -> Observance:
+    """`room`: how many RDATEs count."""
     values = dict(rows)
-    dates = [each for name, value in rows if name == "RDATE" for each in value.split(",")]
+    dates = (each for name, value in rows if name == "RDATE" for each in value.split(",", room)[:room])
     return Observance(
         start=_local(values.get("DTSTART", "")),
         before=_offset(values.get("TZOFFSETFROM", "")),
         offset=_offset(values.get("TZOFFSETTO", "")),
         rule=_rule(values.get("RRULE", ""), _offset(values.get("TZOFFSETFROM", ""))),
-        dates=tuple(_local(each) for each in dates[:MAX_ONSETS]),
+        dates=tuple(_local(each) for each in islice(dates, room)),
     )
 
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from mailhook.core.aim import NoRoom, Rest, Room, desired
 from mailhook.core.conference import State
-from mailhook.core.meeting import Meeting, NoRoom, Rest, Room, desired
+from mailhook.core.meeting import Meeting
 
 
 def next_wake(meeting: Meeting, now: datetime, roll_after: timedelta) -> datetime | None:

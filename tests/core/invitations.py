@@ -4,15 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 from mailhook.core import itip, message
 from mailhook.core.itip import Defaults, Invitation, NotOurs
-from mailhook.core.meeting import Stamp
+from mailhook.core.order import Stamp
 from mailhook.core.policy import Policy
 
-DEFAULTS = Defaults("Europe/Moscow", timedelta(hours=1), {"old.example": "corp.example"})
+VIDEOMOST = "videomost@corp.example"
+DEFAULTS = Defaults("Europe/Moscow", timedelta(hours=1), {"old.example": "corp.example"}, (VIDEOMOST,))
 IVAN = "ORGANIZER:mailto:ivan@corp.example"
 POLICY = Policy(
     organizer_domains=("corp.example",),
     ignore_recipients=("archive@corp.example",),
-    resource=("videomost@corp.example",),
+    resource=(VIDEOMOST,),
 )
 
 

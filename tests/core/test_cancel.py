@@ -2,7 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from mailhook.core.meeting import Meeting, NoRoom, Rest, Room, desired, participants
+from mailhook.core.aim import NoRoom, Rest, Room, desired, participants
+from mailhook.core.meeting import Meeting
 from mailhook.core.revision import Create, Insert, Leave, look
 from tests.core.invitations import POLICY, at
 from tests.core.meetings import (

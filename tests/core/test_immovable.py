@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from mailhook.core.aim import Room, desired
 from mailhook.core.conference import Conference, JoinDetails, State
-from mailhook.core.meeting import Leftover, Meeting, MeetingKey, Room, desired
+from mailhook.core.meeting import Leftover, Meeting, MeetingKey
 from mailhook.core.merging import revise
 from mailhook.core.upkeep import (
     CreateRoom,

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from mailhook.core import itip, message
 from mailhook.core.conference import Person
-from mailhook.core.itip import Invitation, NotOurs, canonical
-from mailhook.core.meeting import MASTER, Attendee, MeetingKey, Stamp
+from mailhook.core.itip import MAX_EVENTS, Invitation, NotOurs, canonical
+from mailhook.core.meeting import MASTER, Attendee, MeetingKey
+from mailhook.core.order import Stamp
 from mailhook.core.recurrence import Occurrence, first
+from mailhook.core.timing import MAX_DATES
 from mailhook.errors import Unreadable
 from tests.core.invitations import DEFAULTS, at, invitation, mail, read
 
@@ -153,6 +155,19 @@ def test_what_counts_as_a_cancel(method: str, statuses: tuple[str, ...], cancels
 
 def test_a_cancelled_instance_alone_counts_as_a_cancel() -> None:
     assert invitation(f"{EVENT}\nRECURRENCE-ID:20270301T070000Z\nSTATUS:CANCELLED").cancels
+
+
+def test_of_too_many_events_the_rest_is_not_looked_at() -> None:
+    found = invitation(*[EVENT] * (MAX_EVENTS + 1))
+    assert len(found.events) == MAX_EVENTS
+
+
+def test_several_masters_share_the_bound_of_dates() -> None:
+    days = ",".join(f"2027{month:02}{day:02}T070000Z" for month in range(1, 11) for day in range(1, 29))
+    series = f"{EVENT}\nRRULE:FREQ=DAILY\n" + f"EXDATE:{days}\nEXDATE:{days.replace('2027', '2028')}"
+    for masters in (1, 2, 10):
+        schedules = [event.component.schedule for event in invitation(*[series] * masters).events]
+        assert sum(len(each.exdates) for each in schedules if each) <= MAX_DATES
 
 
 def test_what_add_brings_is_never_the_series() -> None:

@@ -5,22 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from mailhook.core.aim import NoRoom, Rest, Room, desired, participants, topic, upcoming
 from mailhook.core.conference import Conference, JoinDetails, Person, State
-from mailhook.core.meeting import (
-    Lease,
-    Leftover,
-    Meeting,
-    MeetingKey,
-    NoRoom,
-    Rest,
-    Room,
-    Suspect,
-    Told,
-    desired,
-    participants,
-    topic,
-    upcoming,
-)
+from mailhook.core.meeting import Lease, Leftover, Meeting, MeetingKey, Suspect, Told
 from mailhook.core.merging import revise
 from mailhook.core.waking import awake, next_wake
 from tests.core.invitations import at, invitation, stamp

@@ -7,14 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailhook.core.aim import participants
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import (
-    MASTER,
-    Meeting,
-    Stamp,
-    participants,
-)
-from mailhook.core.merging import is_older, revise
+from mailhook.core.meeting import MASTER, Meeting
+from mailhook.core.merging import revise
+from mailhook.core.order import Stamp, is_older
 from tests.core.invitations import invitation, stamp
 from tests.core.meetings import (
     ANNA,

@@ -61,7 +61,7 @@ def test_a_copy_that_bore_the_link_and_shows_it_nowhere(living: Meeting, row: st
     """A keyword that was there before, and was left standing, is no new wish."""
     kept = [] if row.startswith("LOCATION") else ["LOCATION:Videomost"]
     bore = told(living, revision(2, row, *kept), ANNA)
-    assert plan(bore, revision(3, PLAIN, *kept)) == Condemn(LINK_REMOVED, removed=True)
+    assert plan(bore, revision(3, PLAIN, *kept)) == Condemn(LINK_REMOVED)
 
 
 @pytest.mark.parametrize("row", SHOWING)
@@ -82,7 +82,7 @@ def test_a_copy_that_never_bore_it(living: Meeting) -> None:
 
 def test_a_copy_bears_it_from_the_revision_on_in_which_it_was_seen(living: Meeting) -> None:
     stamp = revision(1).events[0].component.stamp
-    assert plan(replace(living, borne=stamp), revision(2, PLAIN)) == Condemn(LINK_REMOVED, removed=True)
+    assert plan(replace(living, borne=stamp), revision(2, PLAIN)) == Condemn(LINK_REMOVED)
     later = revision(2).events[0].component.stamp
     assert plan(replace(living, borne=later), revision(2, PLAIN)) == Insert(LINK)
 
@@ -109,11 +109,11 @@ def test_a_marker_that_is_new_asks_again(living: Meeting) -> None:
 @pytest.fixture
 def removed(living: Meeting) -> Meeting:
     bore = told(living, revision(2, BEARING[0]), ANNA)
-    return renounce(bore, revision(3, PLAIN), POLICY, NOW, removed=True)
+    return renounce(bore, revision(3, PLAIN), LINK_REMOVED, POLICY, NOW)
 
 
 def test_after_removal(removed: Meeting) -> None:
-    assert (removed.wanted, removed.delete_at, removed.removed) == (False, NOW + GRACE, True)
+    assert (removed.wanted, removed.delete_at, removed.renounced) == (False, NOW + GRACE, LINK_REMOVED)
 
 
 @pytest.mark.parametrize("number", [3, 4])
@@ -121,7 +121,7 @@ def test_after_removal(removed: Meeting) -> None:
 def test_other_copies_and_later_revisions_get_no_link(
     removed: Meeting, number: int, rows: tuple[str, ...]
 ) -> None:
-    assert plan(removed, revision(number, *rows)) == Condemn(LINK_REMOVED, removed=True)
+    assert plan(removed, revision(number, *rows)) == Condemn(LINK_REMOVED)
 
 
 def test_a_late_copy_from_before_the_removal_revives_nothing(removed: Meeting) -> None:
@@ -134,19 +134,19 @@ def test_a_late_copy_from_before_the_removal_revives_nothing(removed: Meeting) -
 def test_where_every_event_gets_one_the_removal_holds(removed: Meeting) -> None:
     always = replace(POLICY, trigger="always")
     assert isinstance(wish(always, revision(4, PLAIN)), Wanted)
-    assert plan(removed, revision(4, PLAIN), always) == Condemn(LINK_REMOVED, removed=True)
+    assert plan(removed, revision(4, PLAIN), always) == Condemn(LINK_REMOVED)
 
 
 @pytest.mark.parametrize("row", ["LOCATION:Videomost", "CATEGORIES:Videomost", BEARING[0]])
 def test_a_new_marker_within_the_grace_keeps_the_conference(removed: Meeting, row: str) -> None:
     assert plan(removed, revision(4, row)) == Insert(LINK)
     again = told(removed, revision(4, row), ANNA)
-    assert (again.wanted, again.delete_at, again.removed) == (True, None, False)
+    assert (again.wanted, again.delete_at, again.renounced) == (True, None, "")
 
 
 def test_a_new_marker_after_the_end_makes_a_new_conference(removed: Meeting) -> None:
     gone = replace(removed, conference=replace(removed.conference, details=None), delete_at=NOW)
-    assert plan(gone, revision(4, PLAIN)) == Condemn(LINK_REMOVED, removed=True)
+    assert plan(gone, revision(4, PLAIN)) == Condemn(LINK_REMOVED)
     assert isinstance(plan(gone, revision(4, "LOCATION:Videomost")), Create)
 
 
@@ -159,11 +159,11 @@ def test_an_opt_out_always_removes(living: Meeting) -> None:
 
 def test_a_resource_that_was_the_marker_is_taken_out() -> None:
     booked = told(Meeting(KEY, conference=ready()), revision(1, ROOM), ANNA)
-    assert plan(booked, revision(2)) == Condemn(RESOURCE_REMOVED, removed=True)
+    assert plan(booked, revision(2)) == Condemn(RESOURCE_REMOVED)
     assert plan(booked, revision(2, "LOCATION:Videomost")) == Insert(LINK)
     assert plan(booked, revision(1)) == Insert(LINK)
-    without = renounce(booked, revision(2), POLICY, NOW, removed=True)
-    assert plan(without, revision(2)) == plan(without, revision(3)) == Condemn(LINK_REMOVED, removed=True)
+    without = renounce(booked, revision(2), RESOURCE_REMOVED, POLICY, NOW)
+    assert plan(without, revision(2)) == plan(without, revision(3)) == Condemn(RESOURCE_REMOVED)
     assert plan(without, revision(3, ROOM)) == Insert(LINK)
 
 

@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from mailhook.core.conference import Conference, State
-from mailhook.core.meeting import (
-    Meeting,
-)
+from mailhook.core.meeting import Meeting
 from mailhook.core.policy import OptedOut, Unwanted, Wish
+from mailhook.core.removal import OPTED_OUT
 from mailhook.core.revision import (
     UNCLAIMED,
     Condemn,
@@ -58,7 +57,7 @@ PENDING = Meeting(KEY, wanted=True)
     [
         (ABSENT, MARKED, Create),
         (ABSENT, UNMARKED, Leave("no-marker")),
-        (ABSENT, OptedOut(), Leave("opted-out")),
+        (ABSENT, OptedOut(), Condemn("opted-out")),
         (LIVING, MARKED, Insert(LINK)),
         (LIVING, UNMARKED, Insert(LINK)),
         (LIVING, Unwanted("foreign-link"), Insert(LINK)),
@@ -70,7 +69,7 @@ PENDING = Meeting(KEY, wanted=True)
         (DEAD, UNMARKED, Create),
         (RENOUNCED, UNMARKED, Leave("no-marker")),
         (RENOUNCED, MARKED, Create),
-        (RENOUNCED, OptedOut(), Leave("opted-out")),
+        (RENOUNCED, OptedOut(), Condemn("opted-out")),
     ],
 )
 def test_plans(meeting: Meeting, wish: Wish, plan: Plan | type[Create]) -> None:
@@ -174,7 +173,7 @@ def test_a_refusal_gives_back_what_was_due_before(held: Meeting) -> None:
 
 
 def test_renouncing(held: Meeting) -> None:
-    after = renounce(held, request(2), POLICY, NOW)
+    after = renounce(held, request(2), OPTED_OUT, POLICY, NOW)
     assert (after.wanted, after.delete_at) == (False, NOW + GRACE)
     late = told(after, request(1), ANNA)
     assert (late.wanted, late.delete_at) == (False, NOW + GRACE)
@@ -184,7 +183,7 @@ def test_renouncing(held: Meeting) -> None:
 
 def test_renouncing_does_not_postpone(held: Meeting) -> None:
     dying = condemn(held, NOW + timedelta(minutes=1), POLICY, NOW)
-    assert renounce(dying, request(2), POLICY, NOW).delete_at == NOW + timedelta(minutes=1)
+    assert renounce(dying, request(2), OPTED_OUT, POLICY, NOW).delete_at == NOW + timedelta(minutes=1)
 
 
 def test_since_when_a_revision_waits() -> None:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhook.core import ranges, recurrence
+from mailhook.core.aim import Rest, Room, desired, participants, upcoming
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import Meeting, Rest, Room, desired, participants, upcoming
+from mailhook.core.meeting import Meeting
 from mailhook.core.merging import revise
 from mailhook.core.ranges import Part
 from mailhook.core.recurrence import Schedule, instances_at
@@ -179,6 +180,14 @@ def test_an_instance_that_was_added_stays_when_the_series_moves() -> None:
 def test_a_rule_that_cannot_be_expanded_keeps_all_overrides() -> None:
     odd = invitation(master(2, "RRULE:FREQ=SECONDLY", start="20270302T100000"))
     assert "03-16 11:00" in starts(after(SERIES, MOVED, odd))
+
+
+def test_an_instance_that_is_called_off_is_not_the_last_of_a_rule_that_is_not_followed() -> None:
+    off = invitation(override(2, "20270301", "20270301T100000"), method="CANCEL")
+    odd = told(Meeting(KEY, conference=ready()), invitation(master(1, "RRULE:FREQ=HOURLY")), ANNA)
+    once = told(Meeting(KEY, conference=ready()), invitation(master(1, "RRULE:FREQ=DAILY;COUNT=1")), ANNA)
+    assert uninvited(odd, off, ANNA).delete_at is None
+    assert uninvited(once, off, ANNA).delete_at == NOW + GRACE
 
 
 # --- single events and series --------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mailhook.core.itip import Invitation
 from mailhook.core.recurrence import Schedule, first, occurrences
-from mailhook.core.timing import instant
-from mailhook.core.vtimezone import CustomZone, custom_zone, date_time
+from mailhook.core.timing import MAX_DATES, instant
+from mailhook.core.vtimezone import MAX_ONSETS, CustomZone, custom_zone, date_time
 from tests.core.invitations import at, invitation, mail, read
 
 EXCHANGE = """
@@ -101,7 +101,7 @@ def test_start_and_zone(row: str, zones: str, start: str, name: str) -> None:
         ("DURATION:long", timedelta(hours=1)),
         ("DURATION:P99999999999999999999D", timedelta(hours=1)),
         ("DURATION:P999999D", timedelta(days=3660)),
-        ("DTEND:24990101T000000Z", timedelta(days=3660)),
+        ("DTEND:21990101T000000Z", timedelta(days=3660)),
     ],
 )
 def test_length(row: str, length: timedelta) -> None:
@@ -162,11 +162,44 @@ def test_excluded_days_of_an_all_day_series() -> None:
     assert starts == [at("2027-02-28 21:00"), at("2027-03-02 21:00")]
 
 
-def test_more_dates_as_periods() -> None:
-    event = (
-        "DTSTART:20270301T070000Z\nRDATE;VALUE=PERIOD:20270302T070000Z/PT2H,20270303T070000Z/20270303T080000Z"
-    )
-    assert schedule(event).rdates == (at("2027-03-02 07:00"), at("2027-03-03 07:00"))
+@pytest.mark.parametrize(
+    ("row", "starts", "periods"),
+    [
+        ("RDATE:20270302T070000Z,20270303T070000Z", ["2027-03-02 07:00", "2027-03-03 07:00"], []),
+        ("RDATE;VALUE=PERIOD:20270302T070000Z/PT2H,20270303T070000Z/20270303T073000Z", [],
+         [("2027-03-02 07:00", 120), ("2027-03-03 07:00", 30)]),
+        ("RDATE;VALUE=PERIOD;TZID=Europe/Moscow:20270302T100000/20270302T113000", [], [("2027-03-02 07:00", 90)]),
+        ("RDATE;VALUE=DATE:20270302", ["2027-03-02 07:00"], []),
+        ("RDATE;VALUE=PERIOD:20270302/PT2H", [], [("2027-03-02 07:00", 120)]),
+        # Without a length of its own it has that of the event.
+        ("RDATE;VALUE=PERIOD:20270302T070000Z/PT0S", [], [("2027-03-02 07:00", 60)]),
+        ("RDATE;VALUE=PERIOD:20270302T070000Z/-PT1H", [], [("2027-03-02 07:00", 60)]),
+        ("RDATE;VALUE=PERIOD:20270302T070000Z/20270301T070000Z", [], [("2027-03-02 07:00", 60)]),
+        ("RDATE;VALUE=PERIOD:20270302T070000Z/", [], [("2027-03-02 07:00", 60)]),
+        ("RDATE;VALUE=PERIOD:20270302T070000Z/P9999999D", [], [("2027-03-02 07:00", 3660 * 24 * 60)]),
+        ("RDATE;VALUE=PERIOD:some/time,/,20270302T070000Z/tomorrow", [], [("2027-03-02 07:00", 60)]),
+        ("RDATE:20270302T070000Z\nRDATE;VALUE=PERIOD:20270303T070000Z/PT2H", ["2027-03-02 07:00"],
+         [("2027-03-03 07:00", 120)]),
+    ],
+)  # fmt: skip
+def test_added_dates_and_periods(row: str, starts: list[str], periods: list[tuple[str, int]]) -> None:
+    found = schedule(f"DTSTART:20270301T070000Z\n{row}")
+    assert found.rdates == tuple(at(each) for each in starts)
+    lengths = [(each.start, (each.end - each.start) / timedelta(minutes=1)) for each in found.periods]
+    assert lengths == [(at(each), minutes) for each, minutes in periods]
+
+
+def test_an_instance_does_not_repeat() -> None:
+    dates = "RRULE:FREQ=DAILY\nRDATE:20270302T070000Z\nEXDATE:20270301T070000Z"
+    found = schedule(f"DTSTART:20270301T070000Z\nRECURRENCE-ID:20270301T070000Z\n{dates}")
+    assert found == Schedule(datetime(2027, 3, 1, 7), timedelta(hours=1), "UTC")  # noqa: DTZ001
+
+
+def test_of_too_many_dates_the_rest_counts_as_absent() -> None:
+    days = [at("2027-03-02 07:00") + timedelta(days=number) for number in range(MAX_DATES + 100)]
+    values = [f"{day:%Y%m%dT%H%M%SZ}" for day in days]
+    for rows in (f"EXDATE:{','.join(values)}", "\n".join(f"EXDATE:{value}" for value in values)):
+        assert schedule(f"DTSTART:20270301T070000Z\n{rows}").exdates == tuple(days[:MAX_DATES])
 
 
 @pytest.mark.parametrize(
@@ -175,7 +208,7 @@ def test_more_dates_as_periods() -> None:
         ("RECURRENCE-ID:20270308T070000Z", "20270308T070000Z"),
         ("RECURRENCE-ID;TZID=Europe/Moscow:20270308T100000", "20270308T070000Z"),
         ("RECURRENCE-ID:20270308T100000", "20270308T070000Z"),
-        ("RECURRENCE-ID;VALUE=DATE:20270308", "20270307T210000Z"),
+        ("RECURRENCE-ID;VALUE=DATE:20270308", "20270308T080000Z"),
         ("RECURRENCE-ID;RANGE=THISANDFUTURE:20270308T070000Z", "20270308T070000Z"),
         ("SUMMARY:the series", ""),
     ],
@@ -184,6 +217,30 @@ def test_key(row: str, key: str) -> None:
     component = invitation(f"DTSTART:20270308T080000Z\n{row}").events[0].component
     assert component.key == key
     assert component.instance == (at(f"{key[:4]}-{key[4:6]}-{key[6:8]} {key[9:11]}:00") if key else None)
+
+
+MORNING = "DTSTART;TZID=Europe/Berlin:20270301T100000\nRRULE:FREQ=DAILY"
+A_DAY = "DTSTART;VALUE=DATE:20270301\nRRULE:FREQ=DAILY"
+
+
+@pytest.mark.parametrize(
+    ("master", "own", "key"),
+    [
+        # The instance of that day in the series of the message, wherever its override has gone.
+        (MORNING, "DTSTART;TZID=Europe/Berlin:20270310T140000", "20270308T090000Z"),
+        (MORNING, "DTSTART;VALUE=DATE:20270310", "20270308T090000Z"),
+        (A_DAY, "DTSTART;VALUE=DATE:20270310", "20270307T210000Z"),
+        (A_DAY, "DTSTART;TZID=Europe/Berlin:20270310T140000", "20270307T210000Z"),
+        # Without it the time of day is that of the override.
+        ("", "DTSTART;TZID=Europe/Berlin:20270310T140000", "20270308T130000Z"),
+        ("", "DTSTART;VALUE=DATE:20270310", "20270307T210000Z"),
+        ("", "SUMMARY:without a start", "20270307T210000Z"),
+    ],
+)
+def test_a_day_as_recurrence_id(master: str, own: str, key: str) -> None:
+    override = f"RECURRENCE-ID;VALUE=DATE:20270308\n{own}"
+    found = invitation(override, *([master] if master else []))
+    assert found.events[0].component.key == key
 
 
 def test_an_unreadable_recurrence_id_is_never_taken_for_the_series() -> None:
@@ -294,6 +351,30 @@ END:VTIMEZONE"""
         for month in (1, 7):
             moment = datetime(year, month, 15)  # noqa: DTZ001
             assert moment.replace(tzinfo=own).utcoffset() == moment.replace(tzinfo=known).utcoffset(), moment
+
+
+def test_of_too_many_single_dates_the_rest_counts_as_absent() -> None:
+    hours = [datetime(2000, 1, 1) + timedelta(hours=number) for number in range(MAX_ONSETS + 1)]  # noqa: DTZ001
+    both = zip(("+0100", "+0200"), (hours[0:-1:2], hours[1:-1:2]), strict=True)
+    parts = [
+        f"BEGIN:STANDARD\nDTSTART:19990101T000000\nTZOFFSETFROM:{offset}\nTZOFFSETTO:{offset}\n"
+        f"RDATE:{','.join(f'{each:%Y%m%dT%H%M%S}' for each in dates)}\nEND:STANDARD"
+        for offset, dates in both
+    ]
+    text = "\n".join(["BEGIN:VTIMEZONE", *parts, "END:VTIMEZONE"])
+    own = custom_zone(text)
+    offsets = [hour.replace(tzinfo=own).utcoffset() for hour in hours[:-1]]
+    assert offsets == [timedelta(hours=1), timedelta(hours=2)] * (MAX_ONSETS // 2)
+    more = custom_zone(text.replace("RDATE:", f"RDATE:{hours[-1]:%Y%m%dT%H%M%S},", 1))
+    assert hours[-2].replace(tzinfo=more).utcoffset() == timedelta(hours=1)
+
+
+def test_an_onset_at_the_end_of_the_calendar_never_comes() -> None:
+    text = berlin(*SHAPES["Apple"]).replace(
+        "END:DAYLIGHT", "RDATE:99991231T235959,00010101T000000\nEND:DAYLIGHT"
+    )
+    summer, winter = (datetime(2027, month, 1).replace(tzinfo=custom_zone(text)) for month in (7, 1))  # noqa: DTZ001
+    assert (summer.utcoffset(), winter.utcoffset()) == (timedelta(hours=2), timedelta(hours=1))
 
 
 def test_before_the_first_onset_the_offset_it_replaced_holds() -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from mailhook.core.aim import participants
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import Meeting, participants
+from mailhook.core.meeting import Meeting
 from mailhook.core.uninviting import is_shortened, unlist
 from tests.core.invitations import POLICY
 from tests.core.meetings import (

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from mailhook.core.aim import Room, desired
 from mailhook.core.conference import Conference, JoinDetails, State
-from mailhook.core.meeting import Leftover, Meeting, MeetingKey, Room, Suspect, desired
+from mailhook.core.meeting import Leftover, Meeting, MeetingKey, Suspect
 from mailhook.core.merging import revise
 from mailhook.core.reservation import LATE, forgotten, give_up
 from mailhook.core.reservation import reserve as reserved_by

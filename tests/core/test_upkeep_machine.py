@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from mailhook.core.aim import NoRoom, Room, desired
 from mailhook.core.conference import JoinDetails, Spec, State
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import Meeting, MeetingKey, NoRoom, Room, desired
+from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.policy import OptedOut, Unwanted, Wanted, Wish
 from mailhook.core.reservation import (
     LATE,
@@ -193,7 +194,7 @@ class History(RuleBasedStateMachine):
             case Create(spec):
                 self.creators.append(Creator(self.token(), spec, mail))
             case Condemn():
-                self.write(renounce(self.meeting, mail.invitation, RULES, self.now))
+                self.write(renounce(self.meeting, mail.invitation, plan.reason, RULES, self.now))
                 self.condemned = True
             case Leave():
                 pass

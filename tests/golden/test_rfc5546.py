@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from mailhook.core.meeting import Meeting, upcoming
+from mailhook.core.aim import upcoming
+from mailhook.core.meeting import Meeting
 from tests.golden.table import mails
 from tests.relay.mails import NOW
 from tests.relay.rig import World, world

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailhook.core.conference import Conference, State
-from mailhook.core.meeting import Component, Meeting, MeetingKey, Stamp
+from mailhook.core.meeting import Component, Meeting, MeetingKey
+from mailhook.core.order import Stamp
 from mailhook.core.recurrence import Schedule
 from mailhook.errors import Permanent, Temporary
 from mailhook.store import rows
@@ -88,6 +89,16 @@ def test_a_key_that_is_not_unicode_is_refused() -> None:
 def test_a_document_of_an_earlier_version_gets_the_defaults() -> None:
     document = json.dumps({"key": {"organizer": KEY.organizer, "uid": KEY.uid}, "a field of the past": 1})
     assert rows.meeting(document) == Meeting(KEY)
+
+
+def test_a_schedule_of_an_earlier_version_has_no_periods() -> None:
+    document = json.loads(rows.document(_timed(NOON.replace(tzinfo=None))))
+    schedule = document["components"][0]["schedule"]
+    del schedule["periods"]
+    schedule["rdates"] = ["2026-11-24T12:00:00Z"]
+    read = rows.meeting(json.dumps(document)).components[0].schedule
+    assert read is not None
+    assert (read.rdates, read.periods) == ((NOON + timedelta(days=1),), ())
 
 
 @pytest.mark.parametrize("document", ["", "{", "[]", '{"key": "https://x/?confid=secret&confpass=secret"}'])
