@@ -86,6 +86,8 @@ async def trial(settings: Settings, organizer: str, now: datetime, say: Say) -> 
             log.mask.learn(secret)
         say(f"Provider: {provider.identity}")
         say(f"  {_capabilities(provider)}")
+        if settings.provider.kind == "external":
+            say("  (what a Python file says to its server cannot be shown)")
         await Trial(provider, log, _spec(organizer, now), token_hex(16)).run()
     say("")
     ended = "The conference of this test is deleted, unless a line above says otherwise."
