@@ -15,6 +15,7 @@ from mailhook.core.aim import Room, desired, participants, topic
 from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.policy import Policy
 from mailhook.core.recurrence import unfollowed
+from mailhook.core.reservation import forgotten
 from mailhook.core.revision import condemn
 from mailhook.core.upkeep import retried_now
 from mailhook.ports import Circumstances, Store
@@ -88,12 +89,15 @@ def is_pending(meeting: Meeting, now: datetime) -> bool:
 
 
 def suspects(meeting: Meeting) -> list[Row]:
-    """Generations of which the provider may hold a room that nobody uses; `looked_at`: when that is found out."""
+    """Generations of which the provider may hold a room that nobody uses; `looked_at`: when that is found out.
+
+    "never": the provider cannot find a room, so that somebody has to look by hand.
+    """
     return [
         {
             "generation": suspect.generation,
             "provider": suspect.provider,
-            "looked_at": _moment(suspect.due or meeting.wake_at),
+            "looked_at": "never" if suspect.unsearchable else _moment(suspect.due or meeting.wake_at),
         }
         for suspect in meeting.suspects
     ]
@@ -106,10 +110,16 @@ def pending(meeting: Meeting) -> Row:
         "organizer": meeting.key.organizer,
         "state": meeting.conference.state.value,
         "attempts": meeting.attempts,
-        "why": meeting.error or ("an answer of the provider is in doubt" if meeting.suspects else "due"),
+        "why": meeting.error or _doubt(meeting) or "due",
         "suspects": len(meeting.suspects),
         "tried_again": _moment(meeting.wake_at),
     }
+
+
+def _doubt(meeting: Meeting) -> str:
+    if any(suspect.unsearchable for suspect in meeting.suspects):
+        return "there may be a conference that nobody uses: look for it at the provider"
+    return "an answer of the provider is in doubt" if meeting.suspects else ""
 
 
 async def matching(store: Store, name: str) -> list[Meeting]:
@@ -136,5 +146,14 @@ async def retry(store: Store, key: MeetingKey, policy: Policy) -> None:
 
     def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
         return retried_now(meeting, policy, c.now), None
+
+    await store.change(key, decide)
+
+
+async def forget(store: Store, key: MeetingKey, policy: Policy) -> None:
+    """Take rooms that only a person can look for from the list: somebody has looked."""
+
+    def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
+        return forgotten(meeting, policy, c.now), None
 
     await store.change(key, decide)

@@ -20,16 +20,20 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from mailhook import journal
-from mailhook.config import Settings
+from mailhook.config import Problem, Settings, VideomostSettings
+from mailhook.config.problem import is_secret
 from mailhook.core.wording import Wording
 from mailhook.errors import Misconfigured
 from mailhook.flight import Flight
 from mailhook.front.dialogue import Terms
 from mailhook.front.smtp import Listener
+from mailhook.guard import Guard
 from mailhook.nexthop.pool import Pool
 from mailhook.pipeline import Pipeline
-from mailhook.ports import Reception
+from mailhook.ports import Provider, Reception
+from mailhook.provider import external
 from mailhook.provider.sandbox import Sandbox
+from mailhook.provider.session import Route, Witness
 from mailhook.provider.videomost import Videomost
 from mailhook.relay import Relay
 from mailhook.store.sqlite import SqliteStore
@@ -49,7 +53,7 @@ class App:
 
     settings: Settings
     store: SqliteStore
-    provider: Videomost
+    provider: Provider
     flight: Flight
     sync: Sync
     listener: Listener
@@ -67,9 +71,10 @@ async def running(
     async with AsyncExitStack() as stack:
         store = await open_store(settings, clock, stack)
         sandbox = await start_sandbox(settings, stack)
-        provider = make_provider(settings, sandbox, stack)
-        secret = await store.secret()
         policy = settings.policy
+        patience = policy.deadline.total_seconds()
+        provider = Guard(make_provider(settings, sandbox, stack), patience, clock)
+        secret = await store.secret()
         flight = Flight(store, provider, secret, policy)
         stack.push_async_callback(flight.close)
         sync = Sync(store, provider, flight, secret, policy, settings.store.keep, clock)
@@ -102,31 +107,67 @@ async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> Sandbox | 
     return sandbox
 
 
-def make_provider(settings: Settings, sandbox: Sandbox | None, stack: AsyncExitStack) -> Videomost:
-    provider = _videomost(settings, sandbox)
+def make_provider(
+    settings: Settings, sandbox: Sandbox | None, stack: AsyncExitStack, witness: Witness | None = None
+) -> Provider:
+    """What the settings name, without a guard; `witness` sees every HTTP exchange."""
+    provider = _provider(settings, sandbox, witness)
     stack.push_async_callback(provider.close)
     return provider
 
 
-def _videomost(settings: Settings, sandbox: Sandbox | None) -> Videomost:
+def _provider(settings: Settings, sandbox: Sandbox | None, witness: Witness | None) -> Provider:
     kind = settings.provider.kind
     match kind:
         case "sandbox":
             own = settings.provider.sandbox
             base = sandbox.url if sandbox else f"http://{own.host}:{own.port}"
-            return Videomost(base, link_hosts=link_hosts(own.public_url or base), kind="sandbox")
+            hosts = link_hosts(own.public_url or base)
+            return Videomost(base, link_hosts=hosts, kind="sandbox", witness=witness)
         case "videomost":
-            vm = settings.provider.videomost
-            return Videomost(
-                vm.base_url,
-                token=vm.token,
-                link_hosts=vm.link_hosts,
-                fallback_owner=vm.fallback_owner,
-            )
+            return _videomost(settings.provider.videomost, witness)
+        case "external":
+            own_file = settings.provider.external
+            seconds = own_file.timeout.total_seconds()
+            return external.load(Path(own_file.file), own_file.options, own_file.link_hosts, seconds)
         case None:
             raise Misconfigured('provider.kind is missing: "videomost", or "sandbox" to try mailhook out')
         case _:
             assert_never(kind)
+
+
+def _videomost(vm: VideomostSettings, witness: Witness | None) -> Videomost:
+    return Videomost(
+        vm.base_url,
+        token=vm.token,
+        link_hosts=vm.link_hosts,
+        fallback_owner=vm.fallback_owner,
+        timeout=vm.timeout.total_seconds(),
+        transport=vm.transport,
+        mode=vm.mode,
+        route=Route(vm.ca_file, vm.client_cert_file, vm.client_key_file, vm.proxy),
+        witness=witness,
+    )
+
+
+def secrets(settings: Settings) -> tuple[str, ...]:
+    """What must not be shown of an exchange with the provider."""
+    vm, options = settings.provider.videomost, settings.provider.external.options
+    hidden = (str(value) for name, value in options.items() if is_secret(name))
+    return tuple(filter(None, (vm.token, vm.auth.password, *hidden)))
+
+
+def provider_problems(settings: Settings) -> list[Problem]:
+    """What keeps the provider from being made: certificates, and the Python file of an external one."""
+    where = {"videomost": "provider.videomost", "external": "provider.external.file"}
+    key = where.get(settings.provider.kind or "")
+    if key is None:
+        return []
+    try:
+        _provider(settings, None, None)
+    except Misconfigured as error:
+        return [Problem(key, "", line) for line in str(error).splitlines()]
+    return []
 
 
 def link_hosts(url: str) -> tuple[str, ...]:
@@ -188,6 +229,8 @@ def own_link_hosts(settings: Settings) -> tuple[str, ...]:
         case "videomost":
             vm = settings.provider.videomost
             return vm.link_hosts or link_hosts(vm.base_url)
+        case "external":
+            return settings.provider.external.link_hosts
         case None:
             return ()
         case _:

@@ -22,6 +22,7 @@ from mailhook.errors import MailhookError
 from mailhook.listing import add_conferences, add_pending
 from mailhook.preview import differences, envelope_of, preview, read
 from mailhook.provider.sandbox import Sandbox
+from mailhook.trial import trial
 
 OK, WRONG_CALL = 0, 2
 
@@ -76,6 +77,21 @@ def _add_daemons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     _config(check)
     check.set_defaults(command=_check)
+    trial = commands.add_parser(
+        "provider-test",
+        help="make, move, find and delete one conference",
+        description="Tries the provider that the settings name, prints each request and answer with secrets masked, "
+        "and deletes what it has made. Exit status 0, or 1 if a step failed.",
+    )
+    _config(trial)
+    trial.add_argument(
+        "--organizer",
+        metavar="ADDRESS",
+        default="",
+        help="who shall own the conference (default: provider.videomost.fallback_owner, or else postmaster@ your "
+        "first organizer domain)",
+    )
+    trial.set_defaults(command=_provider_test)
     demo = commands.add_parser(
         "demo",
         help="try everything locally",
@@ -125,6 +141,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     found = problems(options.config)
+    if not any(not problem.warning for problem in found):
+        found = app.provider_problems(load(options.config)) + found
     for problem in found:
         print(f"{'warning' if problem.warning else 'error'}: {problem}")
     errors = [problem for problem in found if not problem.warning]
@@ -132,6 +150,16 @@ def _check(options: argparse.Namespace) -> int:
         app.make_wording(load(options.config))
         print(f"{options.config}: no errors")
     return WRONG_CALL if errors else OK
+
+
+def _provider_test(options: argparse.Namespace) -> int:
+    settings = load(options.config)
+    journal.setup("warning", "console")
+    fallback = (
+        settings.provider.videomost.fallback_owner or f"postmaster@{settings.policy.organizer_domains[0]}"
+    )
+    organizer = (options.organizer or fallback).lower()
+    return asyncio.run(trial(settings, organizer, app.utc_now(), lambda line: print(line, flush=True)))
 
 
 def _demo(options: argparse.Namespace) -> int:

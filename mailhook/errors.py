@@ -15,6 +15,10 @@ class Temporary(MailhookError):  # noqa: N818 - the name is the consequence
     """The same call may succeed later: try again, or follow `policy.on_failure`."""
 
 
+class Unsent(Temporary):
+    """Temporary, and the call has certainly had no effect: no room can have come of it."""
+
+
 class Permanent(MailhookError):  # noqa: N818
     """The same call will fail again for this conference; others are not affected."""
 

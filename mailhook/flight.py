@@ -29,11 +29,13 @@ from mailhook.core.reservation import (
     TooMany,
     conference_key,
     confirm,
+    doubt,
     give_up,
     renew,
     reserve,
 )
-from mailhook.errors import MailhookError, Permanent, Temporary
+from mailhook.errors import MailhookError, Permanent, Temporary, Unsent
+from mailhook.guard import ATTEMPTS, pause
 from mailhook.ports import Circumstances, Provider, Store
 
 LOOK_AGAIN = 0.1
@@ -136,7 +138,7 @@ class Flight:
         name = conference_key(self._secret, key, generation)
         journal.step("reserved")
         try:
-            details = await self._held(key, token, name, spec)
+            details = await self._persisted(key, token, name, spec)
         except MailhookError as error:
             await self._give_up(key, token, error)
             raise
@@ -149,6 +151,21 @@ class Flight:
         settled = await self._store.change(key, decide)
         journal.step("confirmed")
         return settled
+
+    async def _persisted(self, key: MeetingKey, token: str, name: str, spec: Spec) -> JoinDetails:
+        """The provider's answer; after an unclear one it is asked again, if that makes no room that nobody finds."""
+        end = asyncio.get_running_loop().time() + self._policy.deadline.total_seconds()
+        repeatable = self._provider.chooses_id or self._provider.finds
+        for number in range(ATTEMPTS - 1):
+            try:
+                return await self._held(key, token, name, spec)
+            except Temporary as error:
+                late = asyncio.get_running_loop().time() >= end
+                if isinstance(error, Unsent) or late or not repeatable:
+                    raise
+            await self._store.change(key, lambda meeting, _: (doubt(meeting, token), None))
+            await asyncio.sleep(pause(number))
+        return await self._held(key, token, name, spec)
 
     async def _held(self, key: MeetingKey, token: str, name: str, spec: Spec) -> JoinDetails:
         """The provider's answer, while the lease is renewed."""
@@ -167,17 +184,17 @@ class Flight:
             create.cancel()
 
     async def _made(self, name: str, spec: Spec) -> JoinDetails:
-        """A provider that does not let us choose the id is asked first whether the room is there already."""
-        if not self._provider.chooses_id:
+        """Where the id is not ours, it is asked first, if that can be, whether the room is there already."""
+        if self._provider.finds and not self._provider.chooses_id:
             found = await self._provider.find(name)
             if found:
                 return found[0]
         return await self._provider.create(spec, name)
 
     async def _give_up(self, key: MeetingKey, token: str, error: MailhookError) -> None:
-        refused = isinstance(error, Permanent)
-
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
+            nothing_sent = isinstance(error, Unsent) and not meeting.conference.uncertain
+            refused = not isinstance(error, Temporary) or nothing_sent
             return give_up(meeting, token, str(error), self._policy, c.now, refused=refused), None
 
         await self._store.change(key, decide)

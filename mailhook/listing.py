@@ -60,6 +60,10 @@ def add_pending(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     _listed(actions, "list", "what is not yet as desired, why, and when it is tried again", _pending_list)
     retry = _listed(actions, "retry", "let the running mailhook try again now", _pending_retry)
     retry.add_argument("name", metavar="NAME", nargs="?", default="", help="default: all")
+    forget = _listed(
+        actions, "forget", "list no more what the provider cannot find, once you have looked", _pending_forget
+    )
+    forget.add_argument("name", metavar="NAME", help="UID of the event, or organizer's address")
 
 
 def _with_store(options: argparse.Namespace, act: Callable[[Settings, Store], Awaitable[int]]) -> int:
@@ -176,5 +180,18 @@ def _pending_retry(options: argparse.Namespace) -> int:
             [admin.pending(meeting) for meeting in waiting], as_json=options.json, empty="nothing is pending"
         )
         return OK
+
+    return _with_store(options, act)
+
+
+def _pending_forget(options: argparse.Namespace) -> int:
+    async def act(settings: Settings, store: Store) -> int:
+        meetings = await _found(store, options.name)
+        for meeting in meetings:
+            await admin.forget(store, meeting.key, settings.policy)
+        now = app.utc_now()
+        left = [admin.pending(m) for m in await store.all() if admin.is_pending(m, now)]
+        _print(left, as_json=options.json, empty="nothing is pending")
+        return OK if meetings else NOT_IN_ORDER
 
     return _with_store(options, act)

@@ -26,8 +26,9 @@ T = TypeVar("T")
 class Provider(Protocol):
     """A service that has rooms. Errors: Temporary, Permanent, Gone, Misconfigured.
 
-    `key` is our own opaque identifier of (organizer, UID, generation); `create` twice with one key yields one
-    room where the provider lets the client choose the id (`chooses_id`).
+    `key` is our own opaque identifier of (organizer, UID, generation). `chooses_id`: it is the room's id, and `create`
+    twice with one key yields one room. `finds`: rooms can be found by it. Without both nobody can tell what an unclear
+    `create` has left: that is listed for the administrator.
     """
 
     @property
@@ -37,6 +38,9 @@ class Provider(Protocol):
     @property
     def chooses_id(self) -> bool: ...
 
+    @property
+    def finds(self) -> bool: ...
+
     async def create(self, spec: Spec, key: str) -> JoinDetails: ...
 
     async def update(self, conference_id: str, spec: Spec) -> None:
@@ -45,9 +49,12 @@ class Provider(Protocol):
     async def delete(self, conference_id: str) -> None:
         """A room that no longer exists is success."""
 
-    async def find(self, key: str) -> tuple[JoinDetails, ...]: ...
+    async def find(self, key: str) -> tuple[JoinDetails, ...]:
+        """The rooms that stand and bear `key`, and no others."""
 
     async def ping(self) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 # --- store ---------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from email.header import Header
 from email.utils import format_datetime
 from typing import Literal
 
-from mailhook.core.wording import rendered
+from mailhook.core.templates import rendered
 
 ORGANIZER_DOMAIN = "corp.example"
 Kind = Literal["single", "weekly", "called-off"]

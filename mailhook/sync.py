@@ -158,19 +158,31 @@ class Sync:
             case DeleteLeftover(leftover):
                 await self._provider.delete(leftover.conference_id)
             case Recover(generation, keep):
-                for room in await self._provider.find(conference_key(self._secret, key, generation)):
-                    if room.conference_id != keep:
-                        await self._provider.delete(room.conference_id)
+                await self._recover(key, conference_key(self._secret, key, generation), keep)
             case Nothing() | Limited():
                 pass
             case _:
                 assert_never(task)
 
+    async def _recover(self, key: MeetingKey, name: str, keep: str) -> None:
+        """Remove what bears the key `name`, but the room `keep`."""
+        if self._provider.finds:
+            for room in await self._provider.find(name):
+                if room.conference_id != keep:
+                    await self._provider.delete(room.conference_id)
+        elif self._provider.chooses_id:
+            if name != keep:
+                await self._provider.delete(name)
+        else:
+            why = "there may be a conference that nobody uses, and the provider cannot find it: look for it by hand"
+            journal.event("conference-in-doubt", uid=key.uid, organizer=key.organizer, error=why)
+
     async def _succeeded(self, key: MeetingKey, token: str, task: Task) -> None:
         journal.event("conference", uid=key.uid, organizer=key.organizer, done=type(task).__name__)
+        looked = self._provider.finds or self._provider.chooses_id
 
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
-            return succeeded(meeting, token, task, self._policy, c.now), None
+            return succeeded(meeting, token, task, self._policy, c.now, looked=looked), None
 
         await self._store.change(key, decide)
 

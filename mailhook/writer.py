@@ -117,6 +117,7 @@ class Writer:
             organizer_address=invitation.organizer.address,
             passcode=details.passcode,
             conference_id=details.conference_id,
+            dial_in=details.dial_in,
             test=self._manner.test,
         )
         return self._wording.render(self._language(invitation, recipients), variables)

@@ -10,6 +10,7 @@ Errors: Misconfigured from `load`, naming every problem.
 from mailhook.config.problem import Problem
 from mailhook.config.reading import load, problems
 from mailhook.config.settings import (
+    ExternalSettings,
     Listen,
     Log,
     NextHop,
@@ -24,6 +25,7 @@ from mailhook.config.settings import (
 )
 
 __all__ = [
+    "ExternalSettings",
     "Listen",
     "Log",
     "NextHop",

@@ -15,7 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mailhook.config.problem import Problem, shown
-from mailhook.config.settings import Settings
+from mailhook.config.settings import ExternalSettings, Settings, VideomostSettings
+from mailhook.transport.trying import faults
 
 # Postfix waits this long for the reply to the dot, as a client of a content filter (smtp_data_done_timeout), and
 # this long for any reply as a client of a before-queue filter (smtpd_proxy_timeout); both less some time for us.
@@ -134,10 +135,12 @@ def _provider(settings: Settings) -> Iterator[Problem]:
             yield Problem(
                 "provider.kind", "", 'should be given: "videomost", or "sandbox" to try mailhook out'
             )
+        case "external":
+            yield from _external(provider.external)
         case "sandbox":
             yield from _sandbox(provider.sandbox.public_url)
         case "videomost":
-            yield from _videomost(provider.videomost.base_url)
+            yield from _videomost(provider.videomost)
 
 
 def _sandbox(public_url: str) -> Iterator[Problem]:
@@ -148,13 +151,35 @@ def _sandbox(public_url: str) -> Iterator[Problem]:
         yield Problem("provider.sandbox.public_url", '""', why)
 
 
-def _videomost(base_url: str) -> Iterator[Problem]:
-    key, parts = "provider.videomost.base_url", urlsplit(base_url)
+def _videomost(videomost: VideomostSettings) -> Iterator[Problem]:
+    key, base_url = "provider.videomost.base_url", videomost.base_url
+    parts = urlsplit(base_url)
     if not base_url:
         yield Problem(key, '""', "should be the URL of your Videomost, such as https://videomost.example.org")
     elif parts.scheme != "https" and not _loopback(parts.hostname or ""):
         why = "should begin with https: the token and the join links can be read on the way"
         yield Problem(key, shown(key, base_url), why, warning=True)
+    if videomost.client_key_file and not videomost.client_cert_file:
+        why = "should be given with client_key_file"
+        yield Problem("provider.videomost.client_cert_file", '""', why)
+    for fault in faults(videomost.transport):
+        where = f"provider.videomost.{fault.key}"
+        yield Problem(where, shown(where, fault.value) if fault.value else "", fault.message)
+    if videomost.transport.capabilities.sends_mail:
+        why = "means that participants are told twice: switch it off in the body of create, if the API can"
+        yield Problem("provider.videomost.capabilities.sends_mail", "true", why, warning=True)
+
+
+def _external(external: ExternalSettings) -> Iterator[Problem]:
+    if not external.file:
+        why = "should be the path of a Python file (docs/videomost.md, “In Python”)"
+        yield Problem("provider.external.file", '""', why)
+    elif not Path(external.file).is_absolute():
+        why = "should be an absolute path, beginning with /"
+        yield Problem("provider.external.file", shown("", external.file), why)
+    if not external.link_hosts:
+        why = "should name the hosts that a join link may name: every link would be refused"
+        yield Problem("provider.external.link_hosts", "[]", why)
 
 
 # --- times, limits, names ---------------------------------------------------------------------------------------------
@@ -203,6 +228,7 @@ def _markers(settings: Settings) -> Iterator[Problem]:
         yield Problem("policy.opt_out", shown("", word), "should not be a keyword or a tag too")
     own = {
         *settings.provider.videomost.link_hosts,
+        *settings.provider.external.link_hosts,
         urlsplit(settings.provider.videomost.base_url).hostname or "",
     }
     for host in policy.foreign_hosts:

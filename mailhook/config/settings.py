@@ -32,6 +32,7 @@ from mailhook.config.values import (
     Port,
     PositiveDuration,
     Property,
+    ProxyUrl,
     Size,
     Token,
     Url,
@@ -39,6 +40,8 @@ from mailhook.config.values import (
     Zone,
 )
 from mailhook.core.policy import Policy
+from mailhook.transport.presets import Preset, transport
+from mailhook.transport.shape import Answer, Auth, Capabilities, Item, Operations, Transport
 
 _POLICY = Policy()
 
@@ -72,13 +75,43 @@ class NextHop(Section):
 
 
 class VideomostSettings(Section):
-    """A Videomost server. `token` holds what `token_file` contains, once loaded."""
+    """A Videomost server. `token` holds what `token_file` contains, once loaded.
+
+    The sections from `auth` on are laid over those of `preset`: `transport` is what comes of both.
+    """
 
     base_url: Url = ""
     link_hosts: tuple[Domain, ...] = ()
     fallback_owner: AddressOrNone = ""
     token: Token = Field(default="", repr=False)
     token_file: File = ""
+    timeout: PositiveDuration = timedelta(seconds=15)
+    mode: Word = "discussion"
+    ca_file: File = ""
+    client_cert_file: File = ""
+    client_key_file: File = ""
+    proxy: ProxyUrl = Field(default="", repr=False)
+    preset: Preset = "default"
+    auth: Auth = Auth()
+    capabilities: Capabilities = Capabilities()
+    operations: Operations = Operations()
+    answer: Answer = Answer()
+    participant: Item = Field(default_factory=dict)
+
+    @cached_property
+    def transport(self) -> Transport:
+        """What is said of the API: the preset's, with what is given here over it."""
+        given = self.model_dump(include=set(Transport.model_fields), exclude_unset=True)
+        return transport(self.preset, given)
+
+
+class ExternalSettings(Section):
+    """A provider in a Python file of one's own. `options`: whatever that file wants to be told."""
+
+    file: File = ""
+    link_hosts: tuple[Domain, ...] = ()
+    timeout: PositiveDuration = timedelta(seconds=15)
+    options: Mapping[str, object] = Field(default_factory=dict, repr=False)
 
 
 class SandboxSettings(Section):
@@ -93,9 +126,10 @@ class SandboxSettings(Section):
 class Provider(Section):
     """Where conferences are made. There is no default kind: a relay must not begin to use a sandbox by oversight."""
 
-    kind: Literal["videomost", "sandbox"] | None = None
+    kind: Literal["videomost", "sandbox", "external"] | None = None
     videomost: VideomostSettings = VideomostSettings()
     sandbox: SandboxSettings = SandboxSettings()
+    external: ExternalSettings = ExternalSettings()
 
 
 class StoreSettings(Section):

@@ -115,6 +115,12 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _proxy(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[!-~]+", value):
+        raise ValueError("should be a URL such as http://proxy.example.org:3128")
+    return value
+
+
 def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -158,6 +164,7 @@ AddressOrNone = Annotated[str, AfterValidator(_address_or_none)]
 Token = Annotated[str, AfterValidator(_token)]
 File = Annotated[str, AfterValidator(_file)]
 Url = Annotated[str, AfterValidator(_url)]
+ProxyUrl = Annotated[str, AfterValidator(_proxy)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Word = Annotated[str, AfterValidator(_word)]
 Property = Annotated[str, AfterValidator(_property)]

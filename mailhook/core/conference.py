@@ -103,11 +103,16 @@ class Spec:
 
 @dataclass(frozen=True)
 class JoinDetails:
-    """What the provider answered to a create. `link` is a secret: it never goes to a log."""
+    """What the provider answered to a create. The links are secrets: they never go to a log.
+
+    `host_link` is for the organizer alone; `dial_in` is a line of text that tells how to take part by telephone.
+    """
 
     conference_id: str
     link: str
     passcode: str = ""
+    host_link: str = ""
+    dial_in: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ class Conference:
     """One generation's room. `provider` is "kind base_url": another provider's room is never touched.
 
     `immovable`: it has ended, and the provider refused to move it to the next date.
-    `uncertain`: RESERVED by a second creator, so that there may be a room whatever the second one is answered.
+    `uncertain`: RESERVED, and an earlier create has no clear answer: there may be a room whatever the next is answered.
     """
 
     state: State = State.ABSENT

@@ -103,11 +103,13 @@ class Suspect:
     """After a create without a clear answer what bears the key of `generation`, but the meeting's own room, must go.
 
     `due`: when to look for the last time; None: now, and once more later, because an answer may come late.
+    `unsearchable`: the provider has no means to look; it stays listed for the administrator.
     """
 
     generation: int
     provider: str
     due: datetime | None = None
+    unsearchable: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,8 @@ class Meeting:
     delete_at     when the conference goes, unless a REQUEST is seen meanwhile; once past, there shall be none
     doubtful      why nobody can tell whether the meeting lives ("" when there is no doubt)
     first_seen    revision fingerprint → when a REQUEST of it was first deferred
-    wake_at       when the worker has to look again; `error`, `attempts`: why it did not succeed so far
+    wake_at       when the worker has to look again; `error`, `attempts`: why it did not succeed so far, and `retry_at`:
+                  not before that
     """
 
     key: MeetingKey
@@ -160,6 +163,7 @@ class Meeting:
     lease: Lease | None = None
     attempts: int = 0
     error: str = ""
+    retry_at: datetime | None = None
 
     def component(self, key: str) -> Component | None:
         return next((component for component in self.components if component.key == key), None)

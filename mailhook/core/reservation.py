@@ -110,6 +110,13 @@ def renew(meeting: Meeting, token: str, policy: Policy, now: datetime) -> Meetin
     return awake(replace(meeting, conference=conference), now, policy.roll_after)
 
 
+def doubt(meeting: Meeting, token: str) -> Meeting:
+    """An unclear answer came, and the owner creates once more: there may be a room beside that of the next answer."""
+    if not _owns(meeting, token):
+        return meeting
+    return replace(meeting, conference=replace(meeting.conference, uncertain=True))
+
+
 def _owns(meeting: Meeting, token: str) -> bool:
     return meeting.conference.state is State.RESERVED and meeting.conference.token == token
 
@@ -182,9 +189,15 @@ def released(meeting: Meeting) -> Meeting:
     return replace(meeting, conference=free, suspects=(*meeting.suspects, suspect))
 
 
+def forgotten(meeting: Meeting, policy: Policy, now: datetime) -> Meeting:
+    """The meeting after an administrator has looked himself for what the provider cannot find."""
+    left = tuple(suspect for suspect in meeting.suspects if not suspect.unsearchable)
+    return awake(replace(meeting, suspects=left), now, policy.roll_after)
+
+
 def retried_later(meeting: Meeting, error: str, policy: Policy, now: datetime) -> Meeting:
     """The meeting after a failure: listed as pending, and tried again after a pause that grows."""
     attempts = meeting.attempts + 1
     pause = min(BACKOFF_FIRST * 2 ** min(attempts - 1, 12), BACKOFF_MOST)
-    changed = replace(meeting, attempts=attempts, error=error, wake_at=now + pause)
+    changed = replace(meeting, attempts=attempts, error=error, retry_at=now + pause)
     return awake(changed, now, policy.roll_after)

@@ -98,7 +98,7 @@ def claim(
             if deleted_last_hour >= policy.max_deletions_per_hour:
                 later = now + LIMIT_PAUSE
                 return replace(
-                    meeting, error="policy.max_deletions_per_hour is reached", wake_at=later
+                    meeting, error="policy.max_deletions_per_hour is reached", wake_at=later, retry_at=later
                 ), Limited()
             meeting = replace(
                 meeting, conference=replace(conference, state=step(conference.state, Move.CONDEMN))
@@ -142,7 +142,8 @@ def _task(meeting: Meeting, identity: str, policy: Policy, now: datetime) -> Tas
     for leftover in meeting.leftovers:
         if leftover.provider == identity:
             return DeleteLeftover(leftover)
-    due = (s for s in meeting.suspects if s.provider == identity and (s.due is None or s.due <= now))
+    own = (s for s in meeting.suspects if s.provider == identity and not s.unsearchable)
+    due = (suspect for suspect in own if suspect.due is None or suspect.due <= now)
     return next((_recovery(meeting, suspect) for suspect in due), Nothing())
 
 
@@ -185,8 +186,10 @@ def _towards(meeting: Meeting, spec: Spec) -> Task:
     return Nothing()
 
 
-def succeeded(meeting: Meeting, token: str, task: Task, policy: Policy, now: datetime) -> Meeting:
-    """The meeting after `task` was done at the provider."""
+def succeeded(
+    meeting: Meeting, token: str, task: Task, policy: Policy, now: datetime, *, looked: bool = True
+) -> Meeting:
+    """The meeting after `task` was done at the provider; `looked`: it can find a room, or remove it by its key."""
     if not (meeting.lease and meeting.lease.token == token):
         return meeting
     meeting = replace(meeting, lease=None, attempts=0, error="")
@@ -202,7 +205,7 @@ def succeeded(meeting: Meeting, token: str, task: Task, policy: Policy, now: dat
         case DeleteLeftover(leftover):
             meeting = replace(meeting, leftovers=tuple(x for x in meeting.leftovers if x != leftover))
         case Recover(generation):
-            seen = (_looked_at(s, now) if s.generation == generation else s for s in meeting.suspects)
+            seen = (_seen(s, now, looked) if s.generation == generation else s for s in meeting.suspects)
             meeting = replace(meeting, suspects=tuple(suspect for suspect in seen if suspect is not None))
         case UpdateRoom() | RecreateRoom() | CreateRoom() | Nothing() | Limited():
             pass
@@ -211,8 +214,10 @@ def succeeded(meeting: Meeting, token: str, task: Task, policy: Policy, now: dat
     return awake(meeting, now, policy.roll_after)
 
 
-def _looked_at(suspect: Suspect, now: datetime) -> Suspect | None:
-    """What is to be looked at once more, or nothing."""
+def _seen(suspect: Suspect, now: datetime, looked: bool) -> Suspect | None:
+    """What is to be looked at once more, or listed, or nothing."""
+    if not looked:
+        return replace(suspect, unsearchable=True)
     if suspect.due is None:
         return replace(suspect, due=now + LATE)
     return suspect if suspect.due > now else None

@@ -23,7 +23,7 @@ def next_wake(meeting: Meeting, now: datetime, roll_after: timedelta) -> datetim
         return _latest(conference.lease_until, None if meeting.wanted else meeting.delete_at)
     if meeting.leftovers or conference.state is State.ENDING:
         return now
-    looks = (max(now, suspect.due or now) for suspect in meeting.suspects)
+    looks = (max(now, suspect.due or now) for suspect in meeting.suspects if not suspect.unsearchable)
     return min((moment for moment in (_by_itself(meeting, now, roll_after), *looks) if moment), default=None)
 
 
@@ -51,6 +51,6 @@ def _latest(*moments: datetime | None) -> datetime | None:
 def awake(meeting: Meeting, now: datetime, roll_after: timedelta) -> Meeting:
     """`meeting` with `wake_at` as its new state asks for; a failing one keeps its retry time."""
     wake = next_wake(meeting, now, roll_after)
-    if meeting.error and wake is not None and meeting.wake_at is not None:
-        wake = max(wake, meeting.wake_at)
+    if meeting.error and wake is not None and meeting.retry_at is not None:
+        wake = max(wake, meeting.retry_at)
     return replace(meeting, wake_at=wake)

@@ -10,11 +10,9 @@ Errors: Misconfigured, naming the template and where possible the line, when a t
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from types import TracebackType
+from typing import Protocol
 
-from jinja2 import DictLoader, StrictUndefined, Template, TemplateError, TemplateSyntaxError
-from jinja2.sandbox import SandboxedEnvironment
-
+from mailhook.core.templates import Sources
 from mailhook.errors import Misconfigured
 
 FILES = {
@@ -38,6 +36,7 @@ class Variables:
     organizer_address: str = ""
     passcode: str = ""
     conference_id: str = ""
+    dial_in: str = ""
     test: bool = False
 
 
@@ -53,7 +52,15 @@ class Block:
     label: str
 
 
-_SAMPLE = Variables("https://vm.example/service/join/?confid=1&confpass=2", "t", "n", "a@b.example", "1", "1")
+_SAMPLE = Variables(
+    "https://vm.example/service/join/?confid=1&confpass=2", "t", "n", "a@b.example", "1", "1", "1"
+)
+
+
+class Template(Protocol):
+    """A compiled text."""
+
+    def render(self, values: Mapping[str, object], /) -> str: ...
 
 
 class Wording:
@@ -61,14 +68,7 @@ class Wording:
 
     def __init__(self, sources: Mapping[str, str], default: str) -> None:
         self._default = default.lower()
-        self._environment = SandboxedEnvironment(
-            loader=DictLoader(dict(sources)),
-            autoescape=lambda name: bool(name) and str(name).endswith(".html.j2"),
-            undefined=StrictUndefined,
-            keep_trailing_newline=False,
-            trim_blocks=False,
-            lstrip_blocks=True,
-        )
+        self._sources = Sources(sources)
         folders = (name.split("/") for name in sources)
         languages = sorted({path[0] for path in folders if path[1:] and path[-1] in FILES.values()})
         self._templates = {language.lower(): self._compiled(language, sources) for language in languages}
@@ -94,30 +94,8 @@ class Wording:
         missing = [file for file in FILES.values() if f"{language}/{file}" not in sources]
         if missing:
             raise Misconfigured(f"template missing: {', '.join(f'{language}/{file}' for file in missing)}")
-        return {piece: self._tried(f"{language}/{file}") for piece, file in FILES.items()}
-
-    def _tried(self, name: str) -> Template:
-        """Compiled, and rendered once with sample values, which shows misspelt variables."""
-        try:
-            template = self._environment.get_template(name)
-            for test in (False, True):
-                template.render({**asdict(_SAMPLE), "test": test})
-        except TemplateSyntaxError as error:
-            raise Misconfigured(f"template {name}, line {error.lineno}: {error.message}") from error
-        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-            line = _template_line(error.__traceback__, name)
-            raise Misconfigured(f"template {name}, line {line}: {error}") from error
-        return template
-
-
-def _template_line(traceback: TracebackType | None, name: str) -> int:
-    """The innermost line of the template on the way to the error; 0 if there is none."""
-    line = 0
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename in {name, "<template>", "<unknown>"}:
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
-    return line
+        samples = [{**asdict(_SAMPLE), "test": test} for test in (False, True)]
+        return {piece: self._sources.tried(f"{language}/{file}", *samples) for piece, file in FILES.items()}
 
 
 def _tidy(text: str) -> str:
@@ -127,9 +105,3 @@ def _tidy(text: str) -> str:
 
 def _stripped(lines: Iterable[str]) -> Iterable[str]:
     return (line.rstrip() for line in lines)
-
-
-def rendered(source: str, values: Mapping[str, str]) -> str:
-    """A text that is no block, as it stands: nothing is escaped. Errors: those of jinja2."""
-    environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
-    return environment.from_string(source).render(values)

@@ -1,78 +1,49 @@
-"""Videomost over HTTP: `Provider` by the default contract of docs/videomost.md.
+"""Videomost over HTTP: `Provider` by a transport that is data, by default the contract of docs/videomost.md.
 
-What: one conference is one resource under an id that the client chooses, so that `create` twice with one key is
-one room. Every answer is looked at before it is believed: its size, its shape, the host of its join link.
+What: each of the port's functions is one request (two where the fallback owner is needed, or where a create must look
+first), whose form and whose answers' meaning stand in the transport. Every answer is looked at before it is believed.
 
-Not here: retries, the circuit breaker and the deadline of a waiting mail (flight, sync); the server side (sandbox).
+Not here: HTTP (session); forms, answers, presets (`transport`); retries, the circuit breaker and the deadline of a
+waiting mail (guard, flight); the server side (sandbox).
 
 Errors: Temporary, Permanent, Gone, Misconfigured; none of their texts holds a token, a join link, an id of a
 conference or anything else that the server wrote, but for its error code.
 """
 
 import asyncio
-import json
 import re
-import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from urllib.parse import quote, urlsplit
-
-import httpx
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import assert_never
+from urllib.parse import urlsplit
 
 from mailhook.core.conference import JoinDetails, Person, Spec
+from mailhook.core.templates import Tree
 from mailhook.errors import Gone, MailhookError, Misconfigured, Permanent, Temporary
+from mailhook.provider.session import Route, Session, Witness
+from mailhook.transport.answers import Judgement, Meaning, Reader, Reply, judged
+from mailhook.transport.presets import transport as transport_of
+from mailhook.transport.requests import Form, described, keyed, login_values
+from mailhook.transport.shape import OPERATIONS, Transport
 
 MODE = "discussion"
-JOIN_WITHOUT_OWNER = True
-
-MAX_ANSWER = 1024 * 1024
-UNKNOWN_OWNER = "unknown_owner"
-GONE = (404, 410)
-AGAIN = (408, 425, 429)
-
-# What may be spliced into a mail as a link: printable ASCII, and nothing that ends a URL in text or HTML.
-_LINK = re.compile(r"https?://[!#-;=?-\[\]_a-z~]{1,2000}")
-_PASSCODE = re.compile(r"[!-~]{0,64}")
-_CODE = re.compile(r"[a-z0-9_.-]{1,64}")
-_HOST = re.compile(r"[a-z0-9._:-]{1,253}")
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """An HTTP answer; `body` is None unless it is a JSON object."""
-
-    status: int
-    body: Mapping[str, object] | None
-
-    @property
-    def ok(self) -> bool:
-        return 200 <= self.status < 300
-
-    @property
-    def code(self) -> str:
-        code = (self.body or {}).get("code")
-        return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
-
-
-class _OversizedError(Exception):
-    """The answer is longer than MAX_ANSWER."""
 
 
 class Videomost:
-    """Client of one Videomost server.
+    """Client of one server.
 
     `base_url` is http(s), without credentials; `link_hosts` are the hosts that a join link may name (default: the
     host of `base_url`); `fallback_owner` is the address that owns the rooms of organizers without an account
-    (empty: such a room is refused); `timeout` bounds one call, in seconds.
+    (empty: such a room is refused); `timeout` bounds one call, in seconds; `mode` is what the variable of that name
+    says; `witness` sees every exchange.
 
-    Raises Misconfigured for a `base_url` or `token` that cannot be used.
+    Raises Misconfigured for settings that cannot be used.
     """
 
     TIMEOUT = 15.0
-    CONNECT_TIMEOUT = 5.0
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a setting of its own
         self,
         base_url: str,
         *,
@@ -81,28 +52,34 @@ class Videomost:
         fallback_owner: str = "",
         kind: str = "videomost",
         timeout: float = TIMEOUT,
+        transport: Transport | None = None,
+        mode: str = MODE,
+        route: Route = Route(),  # noqa: B008 - frozen
+        witness: Witness | None = None,
     ) -> None:
         base = _checked_base(base_url)
         if not re.fullmatch(r"[!-~]*", token):
             raise Misconfigured(
                 "the token for Videomost may hold only printable ASCII characters without blanks"
             )
-        self._host = urlsplit(base).netloc
+        transport = transport or transport_of("default", {})
+        auth = transport.auth
         self._identity = f"{kind} {base}"
-        self._link_hosts = {host.lower() for host in link_hosts} or {urlsplit(base).hostname or ""}
+        self._can = transport.capabilities
         self._fallback_owner = fallback_owner
         self._timeout = timeout
-        self._client = httpx.AsyncClient(
-            base_url=f"{base}/api/v1/",
-            headers=_headers(token),
-            # The system's trust store, where an administrator puts the company's own authority.
-            verify=ssl.create_default_context(),
-            timeout=httpx.Timeout(timeout, connect=min(timeout, self.CONNECT_TIMEOUT)),
-            # Shorter than a server's own idle time-out, or a call meets a connection that is just being closed.
-            limits=httpx.Limits(max_connections=20, keepalive_expiry=2.0),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._participant = Tree(transport.participant)
+        self._values: Mapping[str, object] = {
+            **login_values(auth.username, auth.password, token),
+            "base_url": base,
+            "mode": mode,
+        }
+        self._forms = {
+            name: Form(f"operations.{name}", getattr(transport.operations, name)) for name in OPERATIONS
+        }
+        hosts = frozenset(host.lower() for host in link_hosts) or frozenset({urlsplit(base).hostname or ""})
+        self._reader = Reader(transport.answer, self._values, hosts)
+        self._session = Session(base, auth, token, timeout, route, witness)
 
     @property
     def identity(self) -> str:
@@ -110,185 +87,167 @@ class Videomost:
 
     @property
     def chooses_id(self) -> bool:
-        return True
+        return self._can.chooses_id
+
+    @property
+    def finds(self) -> bool:
+        return self._has("find")
 
     async def create(self, spec: Spec, key: str) -> JoinDetails:
-        """PUT; Permanent also when the room of this key was deleted: its link never works again."""
-        answer = await self._call("create", "PUT", _path(key), spec)
-        if answer.ok:
-            return self._details("create", answer, key)
-        if answer.status == 410 and answer.body is not None:
-            raise Permanent(self._sentence("create", "the conference of this key was deleted before"))
-        raise self._refusal("create", answer)
+        """Permanent also when the room of this key was deleted: its link never works again."""
+        if not self._can.chooses_id or self._can.repeats_create:
+            return await self._created(spec, key)
+        # The provider refuses an id that it knows: what is there is made to be what is asked for.
+        if found := await self.find(key):
+            return await self._overtaken(found[0], spec)
+        try:
+            return await self._created(spec, key)
+        except Permanent as refusal:
+            if found := await self.find(key):
+                return await self._overtaken(found[0], spec)
+            raise refusal from None
+
+    async def _created(self, spec: Spec, key: str) -> JoinDetails:
+        reply, judgement = await self._described("create", spec, keyed(key))
+        match judgement.meaning:
+            case Meaning.SUCCESS:
+                return self._details("create", reply, key)
+            case Meaning.GONE:
+                raise Permanent(self._sentence("create", "the conference of this key was deleted before"))
+            case _:
+                raise self._refusal("create", judgement)
+
+    async def _overtaken(self, room: JoinDetails, spec: Spec) -> JoinDetails:
+        if self._has("update") and self._can.updates_keep_link:
+            await self.update(room.conference_id, spec)
+        return room
 
     async def update(self, conference_id: str, spec: Spec) -> None:
-        answer = await self._call("update", "PATCH", _path(conference_id), spec)
-        if answer.status in GONE and answer.body is not None:
+        if not self._has("update") or not self._can.updates_keep_link:
+            raise Permanent(self._sentence("update", "this API cannot change a conference and keep its link"))
+        reply, judgement = await self._described("update", spec, self._named(conference_id))
+        if judgement.meaning is Meaning.GONE:
             raise Gone(self._sentence("update", "the conference no longer exists"))
-        self._require("update", answer)
+        self._require("update", judgement)
+        self._require_about("update", reply, conference_id)
 
     async def delete(self, conference_id: str) -> None:
-        answer = await self._call("delete", "DELETE", _path(conference_id))
-        if answer.status not in GONE or answer.body is None:
-            self._require("delete", answer)
+        if not self._has("delete"):
+            raise Permanent(self._sentence("delete", "this API cannot delete: somebody has to do it by hand"))
+        reply, judgement = await self._call("delete", self._named(conference_id))
+        if judgement.meaning is not Meaning.GONE:
+            self._require("delete", judgement)
+            self._require_about("delete", reply, conference_id)
 
     async def find(self, key: str) -> tuple[JoinDetails, ...]:
-        """The room that `key` made, if it stands: none or one."""
-        answer = await self._call("find", "GET", _path(key))
-        if answer.ok:
-            return (self._details("find", answer, key),)
-        if answer.status in GONE and answer.body is not None:
+        """The rooms that bear `key` and stand."""
+        if not self._has("find"):
+            raise Permanent(self._sentence("find", "this API cannot find a conference"))
+        values = keyed(key)
+        reply, judgement = await self._call("find", values)
+        if judgement.meaning is Meaning.GONE:
             return ()
-        raise self._refusal("find", answer)
+        self._require("find", judgement)
+        try:
+            return self._reader.bearing(reply, values, key, own_id=self._own(key))
+        except Temporary as error:
+            raise Temporary(self._sentence("find", str(error))) from None
 
     async def ping(self) -> None:
-        self._require("ping", await self._call("ping", "GET", "ping"))
+        """Nothing is asked of an API that has nothing for it."""
+        if self._has("ping"):
+            _, judgement = await self._call("ping", {})
+            self._require("ping", judgement)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._session.close()
 
-    async def _call(self, operation: str, method: str, path: str, spec: Spec | None = None) -> _Answer:
-        try:
+    # --- one call --------------------------------------------------------------------------------------
+
+    def _has(self, operation: str) -> bool:
+        return bool(self._forms[operation].operation.method)
+
+    def _own(self, key: str) -> str:
+        return key if self._can.chooses_id else ""
+
+    def _named(self, conference_id: str) -> dict[str, object]:
+        """The variables that name a room which stands."""
+        own = keyed(conference_id) if self._can.chooses_id else {}
+        return {**own, "id": conference_id}
+
+    async def _described(
+        self, operation: str, spec: Spec, named: Mapping[str, object]
+    ) -> tuple[Reply, Judgement]:
+        """The answer to a call that says what the room should be; by another owner if the first is unknown."""
+        async with self._limits(operation):
+            reply, judgement = await self._asked(operation, {**described(spec, self._participant), **named})
+            if judgement.meaning is Meaning.UNKNOWN_OWNER and self._fallback_owner:
+                other = described(self._for_fallback_owner(spec), self._participant)
+                reply, judgement = await self._asked(operation, {**other, **named})
+        return reply, judgement
+
+    async def _call(self, operation: str, named: Mapping[str, object]) -> tuple[Reply, Judgement]:
+        async with self._limits(operation):
+            return await self._asked(operation, named)
+
+    @asynccontextmanager
+    async def _limits(self, operation: str) -> AsyncIterator[None]:
+        """One time for all that a call takes: httpx's own counts anew with every byte."""
+        with self._session.failures(operation):
             async with asyncio.timeout(self._timeout):
-                answer = await self._exchange(method, path, spec)
-                if spec and self._fallback_owner and (answer.status, answer.code) == (422, UNKNOWN_OWNER):
-                    answer = await self._exchange(method, path, self._for_fallback_owner(spec))
-                return answer
-        except _OversizedError:
-            raise Temporary(self._sentence(operation, "the answer is longer than 1 MiB")) from None
-        except (TimeoutError, httpx.RequestError) as error:
-            # Without its cause: a protocol error's text quotes what the server sent.
-            raise Temporary(self._sentence(operation, self._failure(error))) from None
+                yield
 
-    async def _exchange(self, method: str, path: str, spec: Spec | None) -> _Answer:
-        body = None if spec is None else _json(spec)
-        headers = {} if body is None else {"Content-Type": "application/json"}
-        async with self._client.stream(method, path, content=body, headers=headers) as response:
-            content = bytearray()
-            async for chunk in response.aiter_raw():
-                content += chunk
-                if len(content) > MAX_ANSWER:
-                    raise _OversizedError
-            return _Answer(response.status_code, _object(bytes(content)))
+    async def _asked(self, operation: str, named: Mapping[str, object]) -> tuple[Reply, Judgement]:
+        form = self._forms[operation]
+        reply = await self._session.exchange(operation, form.request({**self._values, **named}))
+        return reply, judged(form.operation, reply, self._reader.code(reply))
 
     def _for_fallback_owner(self, spec: Spec) -> Spec:
         others = tuple(p for p in spec.participants if p.address != spec.owner.address)
         return replace(spec, owner=Person(self._fallback_owner), participants=(spec.owner, *others))
 
-    def _details(self, operation: str, answer: _Answer, key: str) -> JoinDetails:
-        """The room in a 2xx; Temporary if it is not a whole answer about this key with a link we may send out."""
-        body = answer.body
-        if body is None:
-            raise Temporary(self._sentence(operation, "the answer is not a JSON object"))
-        link, passcode = body.get("join_url"), body.get("passcode", "")
-        if body.get("id") != key:
-            raise Temporary(self._sentence(operation, "the answer is about another conference"))
-        if not isinstance(link, str) or not _LINK.fullmatch(link):
-            raise Temporary(self._sentence(operation, "the answer holds no usable join link"))
-        if not isinstance(passcode, str) or not _PASSCODE.fullmatch(passcode):
-            raise Temporary(self._sentence(operation, "the answer holds no usable passcode"))
-        self._check_host(operation, link)
-        return JoinDetails(key, link, passcode)
+    # --- what an answer means ----------------------------------------------------------------------------
 
-    def _check_host(self, operation: str, link: str) -> None:
+    def _details(self, operation: str, reply: Reply, key: str) -> JoinDetails:
+        """The room in a success; Temporary if it is not about this key, or bears no link that we may send out."""
         try:
-            parts = urlsplit(link)
-            host = parts.hostname or ""
-        except ValueError:
-            host = ""
-        if host not in self._link_hosts or "@" in parts.netloc:
-            named = host if _HOST.fullmatch(host) else "an unreadable host"
-            raise Temporary(
-                self._sentence(operation, f"the join link names {named}, which is not in link_hosts")
-            )
+            return self._reader.details(reply, keyed(key), own_id=self._own(key))
+        except Temporary as error:
+            raise Temporary(self._sentence(operation, str(error))) from None
 
-    def _require(self, operation: str, answer: _Answer) -> None:
-        if not answer.ok:
-            raise self._refusal(operation, answer)
-        if answer.body is None and answer.status != 204:
-            raise Temporary(self._sentence(operation, "the answer is not a JSON object"))
+    def _require(self, operation: str, judgement: Judgement) -> None:
+        if judgement.meaning is not Meaning.SUCCESS:
+            raise self._refusal(operation, judgement)
 
-    def _refusal(self, operation: str, answer: _Answer) -> MailhookError:
-        """The error for an answer that is not 2xx."""
-        said = f"answered {answer.status}" + (f" ({answer.code})" if answer.code else "")
-        match answer.status:
-            case 401 | 403:
-                return Misconfigured(self._sentence(operation, f"{said}: the token is not accepted"))
-            # Not the API's own "no such conference" (that is a JSON object): a proxy's page, or a wrong address.
-            case 404 | 410 if answer.body is None:
-                return Misconfigured(self._sentence(operation, f"{said} without JSON: no API at base_url"))
-            case status if 300 <= status < 400:
-                return Misconfigured(self._sentence(operation, f"{said}: base_url must not redirect"))
-            case status if status in AGAIN or not 400 <= status < 500:
-                return Temporary(self._sentence(operation, said))
+    def _require_about(self, operation: str, reply: Reply, conference_id: str) -> None:
+        if not self._reader.is_about(reply, conference_id):
+            raise Temporary(self._sentence(operation, "the answer is about another conference"))
+
+    def _refusal(self, operation: str, judgement: Judgement) -> MailhookError:
+        """The error for an answer that is no success."""
+        sentence = self._sentence(operation, judgement.why)
+        match judgement.meaning:
+            case Meaning.MISCONFIGURED:
+                return Misconfigured(sentence)
+            case Meaning.TEMPORARY | Meaning.SUCCESS:
+                return Temporary(sentence)
+            case Meaning.PERMANENT | Meaning.GONE | Meaning.UNKNOWN_OWNER:
+                return Permanent(sentence)
             case _:
-                return Permanent(self._sentence(operation, said))
-
-    def _failure(self, error: Exception) -> str:
-        match error:
-            case httpx.ConnectTimeout():
-                return "no connection in time"
-            case TimeoutError() | httpx.TimeoutException():
-                return f"no whole answer within {self._timeout:g} s"
-            case httpx.ConnectError():
-                return f"cannot connect: {error}"
-            case httpx.RemoteProtocolError():
-                return "the connection ended before the whole answer had come, or the answer is not HTTP"
-            case _:
-                return f"the connection failed ({type(error).__name__})"
+                assert_never(judgement.meaning)
 
     def _sentence(self, operation: str, what: str) -> str:
-        return f"Videomost at {self._host}, {operation}: {what}"
+        return self._session.sentence(operation, what)
 
 
 def _checked_base(base_url: str) -> str:
     """`base_url` without a final slash."""
     try:
-        parts, url = urlsplit(base_url), httpx.URL(base_url)
-    except (ValueError, httpx.InvalidURL):
+        parts, port = urlsplit(base_url), urlsplit(base_url).port
+    except ValueError:
         raise Misconfigured("base_url of Videomost is not a URL") from None
-    if parts.scheme not in ("http", "https") or not url.host or url.userinfo or parts.query or parts.fragment:
+    named = bool(parts.hostname) and not re.search(r"[^!-~]", base_url)
+    plain = not (parts.query or parts.fragment or "@" in parts.netloc) and port != 0
+    if parts.scheme not in ("http", "https") or not named or not plain:
         raise Misconfigured("base_url of Videomost must be http(s)://host[:port][/path], without credentials")
     return base_url.rstrip("/")
-
-
-def _headers(token: str) -> dict[str, str]:
-    # identity: the cap on an answer counts what is sent, and a compressed one could grow without bound.
-    headers = {"User-Agent": "mailhook", "Accept": "application/json", "Accept-Encoding": "identity"}
-    return headers | ({"Authorization": f"Bearer {token}"} if token else {})
-
-
-def _path(conference_id: str) -> str:
-    return f"conferences/{quote(conference_id, safe='')}"
-
-
-def _object(content: bytes) -> dict[str, object] | None:
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None
-
-
-def _json(spec: Spec) -> bytes:
-    body = {
-        "topic": spec.topic,
-        "start": _instant(spec.start),
-        "end": _instant(spec.end),
-        "timezone": spec.timezone,
-        "owner": _person(spec.owner),
-        "participants": [_person(person) for person in spec.participants],
-        "mode": MODE,
-        "join_without_owner": JOIN_WITHOUT_OWNER,
-    }
-    # A summary in a broken charset may hold lone surrogates, which have no UTF-8 form.
-    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _person(person: Person) -> dict[str, str]:
-    return {"email": person.address, "name": person.name}
-
-
-def _instant(moment: datetime) -> str:
-    """RFC 3339 in UTC, whole seconds."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

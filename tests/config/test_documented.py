@@ -4,12 +4,16 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 from pydantic import BaseModel
 
-from mailhook.config import PolicySettings, Settings, load
+from mailhook.config import PolicySettings, Settings, load, problems
 from mailhook.core.policy import Policy
+from mailhook.transport.presets import PRESETS, transport
+from mailhook.transport.shape import Answer, Auth, Capabilities, Operation, Overlay, When
+from mailhook.transport.trying import SAMPLE, values_of
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
@@ -17,10 +21,19 @@ GIVEN = {"provider.kind", "provider.videomost.base_url", "policy.organizer_domai
 """What the example sets, because mailhook cannot start without it."""
 
 
+def is_section(annotation: object) -> TypeGuard[type[BaseModel]]:
+    """What is laid over a preset counts as one setting: docs/videomost.md tells what stands in it."""
+    return (
+        isinstance(annotation, type)
+        and issubclass(annotation, BaseModel)
+        and not issubclass(annotation, Overlay)
+    )
+
+
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         key = f"{prefix}{field.alias or name}"
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        if is_section(field.annotation):
             yield from keys(field.annotation, f"{key}.")
         else:
             yield key
@@ -57,7 +70,7 @@ def flat(settings: Settings) -> dict[str, object]:
         for name, field in type(model).model_fields.items():
             value = getattr(model, name)
             key = f"{prefix}{field.alias or name}"
-            if isinstance(value, BaseModel):
+            if is_section(type(value)):
                 yield from walk(value, f"{key}.")
             else:
                 yield key, value
@@ -126,3 +139,34 @@ def test_every_rule_reaches_the_core(name: str) -> None:
 
 
 EXAMPLES = {"trusted_senders": "@", "ignore_recipients": "@", "resource": "@"}
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_examples_of_a_provider_can_be_used(number: int, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "videomost.md").read_text(encoding="utf-8")
+    example = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[number]
+    example = example.replace("/etc/mailhook/password", str(tmp_path / "password"))
+    (tmp_path / "password").write_text("hunter2\n")
+    (tmp_path / "password").chmod(0o600)
+    file = tmp_path / "config.toml"
+    rest = f'[store]\npath = "{tmp_path}/m.db"\n[policy]\norganizer_domains = ["example.org"]\n'
+    file.write_text(example + rest, encoding="utf-8")
+    file.chmod(0o600)
+    assert problems(file) == []
+    if number == 0:
+        assert load(file).provider.videomost.transport.auth.password == "hunter2"
+
+
+def test_every_preset_is_named_in_the_documentation() -> None:
+    text = (ROOT / "docs" / "videomost.md").read_text(encoding="utf-8")
+    for name in PRESETS:
+        assert f'"{name}"' in text
+
+
+def test_every_variable_and_key_is_in_the_documentation() -> None:
+    text = (ROOT / "docs" / "videomost.md").read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    named = {word for words in re.findall(r"`([^`]+)`", text) for word in re.findall(r"[a-z_]+", words)}
+    assert set(values_of("create", transport("default", {}), SAMPLE)) <= named
+    for model in (Operation, When, Answer, Auth, Capabilities):
+        assert set(model.model_fields) <= named

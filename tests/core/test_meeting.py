@@ -214,6 +214,6 @@ def test_when_to_look_again(found: Meeting, wake: object) -> None:
 
 
 def test_a_failure_keeps_its_retry_time() -> None:
-    failed = replace(with_room(applied=False), error="no", wake_at=NOW + HOUR)
+    failed = replace(with_room(applied=False), error="no", retry_at=NOW + HOUR)
     assert awake(failed, NOW, HOUR).wake_at == NOW + HOUR
     assert awake(replace(failed, error=""), NOW, HOUR).wake_at == NOW

@@ -8,6 +8,7 @@ import pytest
 from mailhook.core.conference import Conference, JoinDetails, Person, Spec, State
 from mailhook.core.meeting import Leftover, Meeting, MeetingKey, Suspect
 from mailhook.core.reservation import (
+    BACKOFF_FIRST,
     LATE,
     LEASE,
     Granted,
@@ -16,12 +17,14 @@ from mailhook.core.reservation import (
     TooMany,
     conference_key,
     confirm,
+    doubt,
     give_up,
     of_provider,
     renew,
     reserve,
 )
 from mailhook.core.revision import UNCLAIMED
+from mailhook.core.waking import awake
 from tests.core.invitations import POLICY, at
 
 KEY = MeetingKey("ivan@corp.example", "uid-1")
@@ -118,6 +121,23 @@ def test_where_an_earlier_create_may_still_come_it_is_looked_for_later() -> None
     made, _ = confirm(granted(unclear, "b"), "b", SPEC, TWO, "p", POLICY, NOW)
     assert made.suspects == (Suspect(1, "p", NOW + LATE),)
     assert confirm(granted(), "a", SPEC, ONE, "p", POLICY, NOW)[0].suspects == ()
+
+
+def test_a_creator_who_asks_again_has_its_first_room_looked_for_later() -> None:
+    doubtful = doubt(granted(), "a")
+    assert doubt(granted(), "b") == granted()
+    made, _ = confirm(doubtful, "a", SPEC, TWO, "p", POLICY, NOW)
+    assert made.suspects == (Suspect(1, "p", NOW + LATE),)
+    released = give_up(doubtful, "a", "no account", POLICY, NOW, refused=True)
+    assert (released.conference.generation, released.suspects) == (2, (Suspect(1, "p"),))
+
+
+def test_what_passed_without_its_link_is_tried_again_soon() -> None:
+    """The reservation of a mail that is never taken lasts a day; that of one that has passed does not."""
+    failed = give_up(granted(), "a", "timeout", POLICY, NOW, refused=False)
+    assert failed.wake_at == NOW + UNCLAIMED
+    wanted = awake(replace(failed, wanted=True, delete_at=None), NOW, POLICY.roll_after)
+    assert wanted.wake_at is None or wanted.wake_at <= NOW + BACKOFF_FIRST
 
 
 def test_a_room_too_many_belongs_to_the_provider_that_made_it() -> None:

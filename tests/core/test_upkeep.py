@@ -9,7 +9,7 @@ from mailhook.core.aim import Room, desired
 from mailhook.core.conference import Conference, JoinDetails, State
 from mailhook.core.meeting import Leftover, Meeting, MeetingKey, Suspect
 from mailhook.core.merging import revise
-from mailhook.core.reservation import LATE, give_up
+from mailhook.core.reservation import LATE, forgotten, give_up
 from mailhook.core.reservation import reserve as reserved_by
 from mailhook.core.upkeep import (
     LIMIT_PAUSE,
@@ -180,6 +180,17 @@ def test_a_room_that_came_late_goes_and_the_meetings_own_stays() -> None:
     _, other = claim(of_another, "mine", "p", POLICY, early, 0)
     assert isinstance(other, Recover)
     assert (other.generation, other.keep) == (7, "")
+
+
+def test_what_a_provider_cannot_find_stays_listed_and_wakes_nobody() -> None:
+    taken, task = take(having(State.ANNOUNCED, suspects=(Suspect(1, "p"),)))
+    after = succeeded(taken, "mine", task, POLICY, NOW, looked=False)
+    assert after.suspects == (Suspect(1, "p", unsearchable=True),)
+    assert after.wake_at != NOW
+    assert take(replace(after, wake_at=NOW))[1] == Nothing()
+    assert forgotten(after, POLICY, NOW).suspects == ()
+    searchable = having(State.ANNOUNCED, suspects=(Suspect(1, "p"),))
+    assert forgotten(searchable, POLICY, NOW).suspects == searchable.suspects
 
 
 def test_a_create_that_fails_counts_once() -> None:

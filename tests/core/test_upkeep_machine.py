@@ -22,6 +22,7 @@ from mailhook.core.reservation import (
     TooMany,
     conference_key,
     confirm,
+    doubt,
     give_up,
     of_provider,
     renew,
@@ -245,13 +246,14 @@ class History(RuleBasedStateMachine):
     # --- creators ----------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.creators)
-    @rule(which=st.integers(0, 9), outcome=OUTCOMES, refused=st.booleans())
-    def create(self, which: int, outcome: Outcome, refused: bool) -> None:
+    @rule(which=st.integers(0, 9), outcome=OUTCOMES, refused=st.booleans(), again=st.booleans())
+    def create(self, which: int, outcome: Outcome, refused: bool, again: bool) -> None:
+        """`again`: after an unclear answer the creator tries once more itself."""
         creator = self.creators[which % len(self.creators)]
         if creator.made is not None:
             self.confirm(creator, outcome)
         elif creator.generation:
-            self.call(creator, outcome, refused)
+            self.call(creator, outcome, refused, again)
         else:
             self.reserve(creator)
 
@@ -269,7 +271,7 @@ class History(RuleBasedStateMachine):
             case Held():
                 pass
 
-    def call(self, creator: Creator, outcome: Outcome, refused: bool) -> None:
+    def call(self, creator: Creator, outcome: Outcome, refused: bool, again: bool) -> None:
         key = conference_key(b"secret", KEY, creator.generation)
         conference = self.meeting.conference
         creator.owned = conference.state is State.RESERVED and conference.token == creator.token
@@ -281,10 +283,10 @@ class History(RuleBasedStateMachine):
                 creator.made = self.provider.create(key, creator.spec)
             case "late" if creator.owned:
                 self.late.append((self.now, key, creator.spec))
-                self.fail(creator, refused=False)
+                self.unclear(creator, again)
             case "done unheard" if creator.owned:
                 self.provider.create(key, creator.spec)
-                self.fail(creator, refused=False)
+                self.unclear(creator, again)
             case "not done" | "done unheard" | "late":
                 self.fail(creator, refused=refused and not self.provider.find(key))
 
@@ -296,6 +298,12 @@ class History(RuleBasedStateMachine):
         gone = self.provider.chooses_id and f"{self.provider.name}-{key}" in self.doomed
         if self.now < since + LATE and not gone:
             self.provider.add(key, spec)
+
+    def unclear(self, creator: Creator, again: bool) -> None:
+        if again:
+            self.write(doubt(self.meeting, creator.token))
+        else:
+            self.fail(creator, refused=False)
 
     def fail(self, creator: Creator, *, refused: bool) -> None:
         self.write(give_up(self.meeting, creator.token, "no", RULES, self.now, refused=refused))
@@ -453,7 +461,7 @@ class History(RuleBasedStateMachine):
     def finish(self, creator: Creator) -> None:
         for _ in range(4):
             if creator in self.creators:
-                self.create(self.creators.index(creator), "done", refused=False)
+                self.create(self.creators.index(creator), "done", refused=False, again=False)
         self.creators = [each for each in self.creators if each is not creator]
 
     def settled(self) -> None:

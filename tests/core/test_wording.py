@@ -90,3 +90,12 @@ def test_a_missing_template_is_named() -> None:
 def test_a_default_language_without_templates() -> None:
     with pytest.raises(Misconfigured, match="'fr'"):
         Wording(shipped(), "fr")
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_the_telephone_stands_below_the_link(language: str) -> None:
+    block = Wording(shipped(), language).render(language, Variables(link=LINK, dial_in="+7 495 0 <1>"))
+    for text in (block.text, block.description):
+        assert text.splitlines()[-2:] == [LINK, "+7 495 0 <1>"]
+    for html in (block.html, block.description_html):
+        assert "</a><br>\n+7 495 0 &lt;1&gt;\n" in html

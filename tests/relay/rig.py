@@ -191,15 +191,17 @@ def settings_for(
     policy: Mapping[str, Any] | None = None,
     store: str = ":memory:",
     port: int = 0,
+    videomost: Mapping[str, Any] | None = None,
 ) -> Settings:
     rules: dict[str, Any] = {"organizer_domains": ("corp.example",), **(policy or {})}
+    hosts = ("127.0.0.1", PUBLIC.partition("://")[2])
     return Settings(
         listen=Listen(port=port, hostname="mailhook.test"),
         nexthop=NextHop(port=hop),
         provider=Provider(
             kind="videomost",
             videomost=VideomostSettings(
-                base_url=sandbox_url, link_hosts=("127.0.0.1", PUBLIC.partition("://")[2])
+                **{"base_url": sandbox_url, "link_hosts": hosts, **(videomost or {})}
             ),
         ),
         store=StoreSettings(path=store),
@@ -215,8 +217,9 @@ async def world(
     clock: Clock | None = None,
     sink: Sink | None = None,
     port: int = 0,
+    videomost: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[World]:
-    """`port`: where mail is handed in, by default any that is free."""
+    """`port`: where mail is handed in, by default any that is free; `videomost`: settings of the provider."""
     clock = clock or Clock()
     async with AsyncExitStack() as stack:
         told = stack.enter_context(stories())
@@ -225,7 +228,7 @@ async def world(
         stack.push_async_callback(sandbox.stop)
         await sink.start()
         stack.push_async_callback(sink.close)
-        settings = settings_for(sandbox.url, sink.port, policy, store, port)
+        settings = settings_for(sandbox.url, sink.port, policy, store, port, videomost)
         app = await stack.enter_async_context(running(settings, clock))
         yield World(app, sandbox, sink, clock, told)
 

@@ -13,8 +13,10 @@ import pytest
 
 from mailhook.app import utc_now
 from mailhook.cli import main
+from mailhook.core.meeting import MeetingKey, Suspect
 from mailhook.provider.sandbox import Sandbox
 from mailhook.provider.sandbox_faults import Fault
+from mailhook.store.sqlite import SqliteStore
 from tests.relay.mails import ANNA, IVAN, PUBLIC, Event, invitation
 from tests.relay.processes import write_settings
 from tests.relay.rig import Client, Clock, world
@@ -154,6 +156,33 @@ def test_pending(office: Office) -> None:
     (row,) = office.rows("pending", "list")
     assert row["tried_again"] < waits
     assert not any(secret in office.run("pending", "list") for secret in SECRETS)
+
+
+def test_what_the_provider_cannot_find_is_forgotten_by_hand(office: Office, tmp_path: Path) -> None:
+    async def doubted() -> None:
+        store = await SqliteStore.open(tmp_path / "store.db", utc_now)
+        suspect = Suspect(1, "videomost https://vm.example", unsearchable=True)
+        key = MeetingKey(IVAN, "held")
+        await store.change(key, lambda meeting, _: (replace(meeting, suspects=(suspect,)), None))
+        await store.close()
+
+    asyncio.run(doubted())
+    (row,) = [row for row in office.rows("pending", "list") if row["uid"] == "held"]
+    assert row["why"] == "there may be a conference that nobody uses: look for it at the provider"
+    assert [row["uid"] for row in office.rows("pending", "forget", "held")] == ["failed"]
+    assert "no conference is known" in office.run("pending", "forget", "unheard-of", expect=1)
+
+
+def test_check_looks_at_an_external_provider(office: Office, tmp_path: Path) -> None:
+    file = tmp_path / "provider.py"
+    file.write_text("async def create(spec, key): ...\n")
+    text = office.settings.read_text(encoding="utf-8").replace('kind = "videomost"', 'kind = "external"')
+    with office.settings.open("w", encoding="utf-8") as settings:
+        settings.write(f'{text}\n[provider.external]\nfile = "{file}"\nlink_hosts = ["vm.example"]\n')
+    wrong = office.run("check", expect=2)
+    assert wrong.count("error: provider.external.file") == 5
+    assert "create should be async def create(options, spec, key): it takes (spec, key)" in wrong
+    assert "no errors" not in wrong
 
 
 def test_check(office: Office) -> None:

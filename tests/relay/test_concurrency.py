@@ -10,6 +10,7 @@ import pytest
 
 from mailhook.app import running
 from mailhook.front.sink import Sink
+from mailhook.guard import ATTEMPTS
 from mailhook.provider.sandbox_faults import Fault
 from tests.relay.mails import IVAN, Event, copies, invitation, link_in
 from tests.relay.processes import Outside, creates, fresh, serving
@@ -144,13 +145,21 @@ async def test_slower_than_the_deadline() -> None:
 
 async def test_created_but_never_answered() -> None:
     async with world() as here:
-        here.sandbox.faults["create"] = Fault(fail_after=True, times=1)
+        here.sandbox.faults["create"] = Fault(fail_after=True, times=ATTEMPTS)
         sent = copies(Event())
         codes = await asyncio.gather(*(hand_in(here.port, *mail) for mail in sent))
         assert set(codes) <= {250, 451}
         again = [mail for mail, code in zip(sent, codes, strict=True) if code == 451]
         assert [await hand_in(here.port, *mail) for mail in again] == [250] * len(again)
         assert again
+        assert links(here.sink) == [here.link()] * 20
+
+
+async def test_an_answer_that_is_lost_once_costs_nobody_anything() -> None:
+    async with world() as here:
+        here.sandbox.faults["create"] = Fault(fail_after=True, times=1)
+        codes = await asyncio.gather(*(hand_in(here.port, *mail) for mail in copies(Event())))
+        assert codes == [250] * 20
         assert links(here.sink) == [here.link()] * 20
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mailhook.core.breaker import FAILURES, REST
 from mailhook.core.conference import State
 from mailhook.front.sink import Received, Sink
 from mailhook.journal import on_step
@@ -94,6 +95,24 @@ async def test_ordinary_mail_does_not_wait_behind_invitations() -> None:
         assert not any(task.done() for task in pending)
         await here.sandbox.stop()
         assert {(await task).code for task in pending} == {451}
+
+
+async def test_a_provider_that_is_down_keeps_nobody_waiting() -> None:
+    """After some failures it is asked no more; the policy answers at once, and one mail tries it again later."""
+    async with world() as here:
+        here.sandbox.faults["create"] = DOWN
+        for number in range(3):
+            assert (await here.send(invitation(replace(Event(), uid=f"first-{number}")))).code == 451
+        asked = here.calls("create")
+        assert asked >= FAILURES
+        for number in range(5):
+            assert (await here.send(invitation(replace(Event(), uid=f"then-{number}")))).code == 451
+        assert here.calls("create") == asked
+        assert {story["reason"] for story in here.stories} == {"provider-unavailable"}
+        here.clock.forward(REST)
+        here.sandbox.faults.clear()
+        assert link_in(await here.passes(invitation(replace(Event(), uid="then-1"))))
+        assert link_in(await here.passes(invitation(replace(Event(), uid="then-2"))))
 
 
 # --- the store ----------------------------------------------------------------------------------------

@@ -1,0 +1,299 @@
+"""What an answer means, and what stands in it.
+
+What: `Reply` is an HTTP answer; `judged` says what it means for an operation; `Reader` finds the join details in it. An
+answer is not believed because its status says 200: it must be whole, be about the key that was asked for, and bear a
+link that may be sent out.
+
+Not here: requests (`requests`), and what an error does (flight, sync).
+
+Errors: Temporary for an answer that cannot be true, with a sentence that holds nothing of what the server wrote.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from urllib.parse import urlsplit
+
+from mailhook.core.conference import JoinDetails
+from mailhook.core.templates import Leaf
+from mailhook.errors import Misconfigured, Temporary
+from mailhook.transport.shape import Answer, Operation, When
+
+AGAIN = (408, 425, 429)
+"""Statuses of the class 4xx that say: later."""
+
+# What may be spliced into a mail as a link: printable ASCII, and nothing that ends a URL in text or HTML.
+_LINK = re.compile(r"https?://[!#-;=?-\[\]_a-z~]{1,2000}")
+_PASSCODE = re.compile(r"[!-~]{0,64}")
+_DIAL_IN = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029<>]{0,200}")
+_ID = re.compile(r"[!-~]{1,256}")
+_CODE = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+_HOST = re.compile(r"[a-z0-9._:-]{1,253}")
+
+
+class _Missing:
+    """The type of MISSING."""
+
+
+MISSING = _Missing()
+
+
+class Meaning(Enum):
+    """What an answer says; the values are the names of the conditions in `Operation`."""
+
+    UNKNOWN_OWNER = "unknown_owner"
+    GONE = "gone"
+    TEMPORARY = "temporary"
+    MISCONFIGURED = "misconfigured"
+    PERMANENT = "permanent"
+    SUCCESS = "success"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer; `content` is its whole body."""
+
+    status: int
+    content: bytes
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @cached_property
+    def document(self) -> object:
+        """The body as JSON; MISSING if it is none."""
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError):
+            return MISSING
+
+    @cached_property
+    def text(self) -> str:
+        return self.content.decode("utf-8", "replace")
+
+    @property
+    def is_object(self) -> bool:
+        return isinstance(self.document, dict)
+
+
+def at(document: object, pointer: str) -> object:
+    """What stands at a JSON pointer (RFC 6901); MISSING if nothing does."""
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(document, dict) and name in document:
+            document = document[name]
+        elif isinstance(document, list) and re.fullmatch("0|[1-9][0-9]{0,8}", name):
+            document = document[int(name)] if int(name) < len(document) else MISSING
+        else:
+            return MISSING
+    return document
+
+
+def holds(when: When, reply: Reply) -> bool:
+    """Whether the condition is met."""
+    found = at(reply.document, when.at) if when.at else None
+    return (
+        (not when.status or reply.status in when.status)
+        and (when.is_json is None or when.is_json == reply.is_object)
+        and (not when.at or (found is not MISSING and (when.equals is None or _same(found, when.equals))))
+        and (not when.text or re.search(when.text, reply.text) is not None)
+    )
+
+
+def _same(found: object, wanted: object) -> bool:
+    """Equal, and true is not 1."""
+    return found == wanted and isinstance(found, bool) == isinstance(wanted, bool)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """`why` is a part of a sentence, without anything that the server wrote but for its error code."""
+
+    meaning: Meaning
+    why: str = ""
+
+
+def judged(operation: Operation, reply: Reply, code: str) -> Judgement:
+    """By the operation's own conditions, then by the status; a success is looked at before it is believed."""
+    said = f"answered {reply.status}" + (f" ({code})" if code else "")
+    for meaning in Meaning:
+        if any(holds(when, reply) for when in getattr(operation, meaning.value)):
+            break
+    else:
+        if reply.ok and operation.success:
+            return Judgement(Meaning.TEMPORARY, f"{said}, but not what means success")
+        meaning, why = _by_status(reply)
+        said = f"{said}{why}"
+    lie = _lie(operation, reply) if meaning is Meaning.SUCCESS else ""
+    return Judgement(Meaning.TEMPORARY, lie) if lie else Judgement(meaning, said)
+
+
+def _by_status(reply: Reply) -> tuple[Meaning, str]:
+    match reply.status:
+        case status if 200 <= status < 300:
+            return Meaning.SUCCESS, ""
+        case 401 | 403:
+            return Meaning.MISCONFIGURED, ": the token is not accepted"
+        # Not the API's own "no such conference" (that is a JSON object): a proxy's page, or a wrong address.
+        case 404 | 410 if not reply.is_object:
+            return Meaning.MISCONFIGURED, " without JSON: no API at base_url"
+        case status if 300 <= status < 400:
+            return Meaning.MISCONFIGURED, ": base_url must not redirect"
+        case status if status in AGAIN or not 400 <= status < 500:
+            return Meaning.TEMPORARY, ""
+        case _:
+            return Meaning.PERMANENT, ""
+
+
+def _lie(operation: Operation, reply: Reply) -> str:
+    """Why a success is none, or ""."""
+    match operation.expects:
+        case "json" if not reply.is_object and reply.status != 204:
+            return "the answer is not a JSON object"
+        case "list" if not isinstance(reply.document, list):
+            return "the answer is not a JSON list"
+        case _:
+            return ""
+
+
+class Reader:
+    """Finds in an answer what `rules` name; `base` are the variables that a template may use besides.
+
+    `link_hosts`: the hosts that a join link may name, in lower case.
+    """
+
+    def __init__(self, rules: Answer, base: Mapping[str, object], link_hosts: frozenset[str]) -> None:
+        self._rules = rules
+        self._base = base
+        self._link_hosts = link_hosts
+        named = (
+            *rules.id,
+            *rules.link,
+            *rules.passcode,
+            *rules.host_link,
+            *rules.dial_in,
+            *rules.key,
+            *rules.code,
+        )
+        self._leaves = {pick: Leaf(pick) for pick in named if _is_template(pick)}
+
+    def code(self, reply: Reply) -> str:
+        """The error code, if it is one that may stand in a log."""
+        code = self._first(self._rules.code, reply, reply.document, {})
+        return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
+
+    def value(self, picks: tuple[str, ...], reply: Reply) -> str:
+        """A text or number that one of `picks`, which are among the rules, finds; else ""."""
+        found = self._first(picks, reply, reply.document, {})
+        return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
+
+    def is_about(self, reply: Reply, conference_id: str) -> bool:
+        """Whether an answer that need not name a conference names no other one."""
+        named = self.value(self._rules.id, reply)
+        return named in {"", conference_id}
+
+    def details(self, reply: Reply, known: Mapping[str, object], *, own_id: str) -> JoinDetails:
+        """The room in an answer about one; `own_id`: the id that we have chosen, or ""."""
+        return self._room(reply, reply.document, known, own_id)
+
+    def bearing(
+        self, reply: Reply, known: Mapping[str, object], key: str, *, own_id: str
+    ) -> tuple[JoinDetails, ...]:
+        """The rooms in an answer to find that bear `key`: what is found by likeness only is somebody else's."""
+        items = self._items(reply)
+        if own_id:
+            mine = [item for item in items if self._first(self._rules.id, reply, item, known) == own_id]
+            items = mine if self._listed(reply) else items
+        else:
+            items = [item for item in items if self._bears(reply, item, known, key)]
+        return tuple(self._room(reply, item, known, own_id) for item in items)
+
+    def _listed(self, reply: Reply) -> bool:
+        return bool(self._rules.items) or isinstance(reply.document, list)
+
+    def _items(self, reply: Reply) -> list[object]:
+        if not self._listed(reply):
+            return [reply.document]
+        items = at(reply.document, self._rules.items) if self._rules.items else reply.document
+        if not isinstance(items, list):
+            raise Temporary("the answer holds no list of conferences")
+        return items
+
+    def _bears(self, reply: Reply, item: object, known: Mapping[str, object], key: str) -> bool:
+        found = self._first(self._rules.key, reply, item, known)
+        return isinstance(found, str) and key in found
+
+    def _room(self, reply: Reply, item: object, known: Mapping[str, object], own_id: str) -> JoinDetails:
+        name = self._first(self._rules.id, reply, item, known)
+        name = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
+        if own_id and name != own_id:
+            raise Temporary("the answer is about another conference")
+        if not isinstance(name, str) or not _ID.fullmatch(name):
+            raise Temporary("the answer holds no usable id of the conference")
+        passcode = self._optional(self._rules.passcode, reply, item, {**known, "id": name})
+        if not isinstance(passcode, str) or not _PASSCODE.fullmatch(passcode):
+            raise Temporary("the answer holds no usable passcode")
+        known = {**known, "id": name, "passcode": passcode}
+        link = checked_link(self._first(self._rules.link, reply, item, known), self._link_hosts)
+        host_link = self._optional(self._rules.host_link, reply, item, known)
+        if host_link:
+            host_link = checked_link(host_link, self._link_hosts, "host link")
+        dial_in = self._optional(self._rules.dial_in, reply, item, known)
+        if not isinstance(dial_in, str) or not _DIAL_IN.fullmatch(dial_in):
+            raise Temporary("the answer holds no usable dial-in")
+        return JoinDetails(name, link, passcode, str(host_link), dial_in)
+
+    def _optional(
+        self, picks: tuple[str, ...], reply: Reply, item: object, known: Mapping[str, object]
+    ) -> object:
+        found = self._first(picks, reply, item, known)
+        return "" if found is MISSING else found
+
+    def _first(
+        self, picks: tuple[str, ...], reply: Reply, item: object, known: Mapping[str, object]
+    ) -> object:
+        return next(
+            (found for found in self._found(picks, reply, item, known) if found is not MISSING), MISSING
+        )
+
+    def _found(
+        self, picks: tuple[str, ...], reply: Reply, item: object, known: Mapping[str, object]
+    ) -> Iterator[object]:
+        for pick in picks:
+            if pick.startswith("~"):
+                found = re.search(pick[1:], reply.text)
+                yield found[1 if found.re.groups else 0] if found else MISSING
+            elif _is_template(pick):
+                yield self._rendered(pick, {**self._base, **known, "answer": item})
+            else:
+                yield at(item, pick)
+
+    def _rendered(self, pick: str, values: Mapping[str, object]) -> object:
+        try:
+            return self._leaves[pick].text(values) or MISSING
+        except Misconfigured:
+            # `check` has tried it with an answer that holds all: this one lacks something.
+            return MISSING
+
+
+def _is_template(pick: str) -> bool:
+    return "{{" in pick and not pick.startswith(("/", "~"))
+
+
+def checked_link(link: object, hosts: frozenset[str], what: str = "join link") -> str:
+    """`link`, if it may stand in a mail. Raises Temporary."""
+    if not isinstance(link, str) or not _LINK.fullmatch(link):
+        raise Temporary(f"the answer holds no usable {what}")
+    try:
+        parts = urlsplit(link)
+        host = parts.hostname or ""
+    except ValueError:
+        host, parts = "", urlsplit("")
+    if host not in hosts or "@" in parts.netloc:
+        named = host if _HOST.fullmatch(host) else "an unreadable host"
+        raise Temporary(f"the {what} names {named}, which is not in link_hosts")
+    return link

@@ -1,0 +1,138 @@
+"""A provider in a file of one's own: what is told when it cannot be used, and what becomes of what it raises."""
+
+from pathlib import Path
+
+import pytest
+
+from mailhook.core.conference import JoinDetails
+from mailhook.errors import Gone, MailhookError, Misconfigured, Permanent, Temporary
+from mailhook.provider.external import External, load
+from tests.contract.rigs import KEY
+from tests.contract.test_provider import SPEC
+
+WHOLE = """
+from mailhook.core.conference import JoinDetails
+from mailhook.errors import *
+
+def identity(options): return "https://vm.example.com"
+async def create(options, spec, key): return JoinDetails("1", "https://vm.example.com/1")
+async def update(options, conference_id, spec): return None
+async def delete(options, conference_id): return None
+async def find(options, key): return []
+async def ping(options): return None
+"""
+
+
+def loaded(
+    folder: Path, source: str, options: dict[str, object] | None = None, timeout: float = 5
+) -> External:
+    file = folder / "provider.py"
+    file.write_text(source, encoding="utf-8")
+    return load(file, options or {}, ("vm.example.com",), timeout)
+
+
+async def test_a_whole_file(tmp_path: Path) -> None:
+    provider = loaded(tmp_path, WHOLE)
+    assert (provider.identity, provider.chooses_id, provider.finds) == (
+        "external https://vm.example.com",
+        False,
+        True,
+    )
+    assert await provider.create(SPEC, KEY) == JoinDetails("1", "https://vm.example.com/1")
+    await provider.close()
+
+
+async def test_what_may_be_left_out(tmp_path: Path) -> None:
+    provider = loaded(tmp_path, WHOLE.replace("async def find", "async def _find"))
+    assert not provider.finds
+    with pytest.raises(Permanent):
+        await provider.find(KEY)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (
+            "async def update",
+            "async def _update",
+            r"async def update\(options, conference_id, spec\) is missing",
+        ),
+        ("async def delete", "def delete", "it is not async, and would hold up all mail"),
+        ("create(options, spec, key)", "create(spec, key)", r"it takes \(spec, key\)"),
+        ("def identity", "def _identity", r"def identity\(options\) is missing"),
+        ('return "https://vm.example.com"', "return 5", "identity should return a text"),
+        ('return "https://vm.example.com"', 'return options["url"]', "identity: KeyError: 'url'"),
+        ("async def ping(options): return None", "async def ping(options) return", "line 10: "),
+        ("def identity", "import no_such_module\ndef identity", "cannot be loaded: ModuleNotFoundError"),
+        ("def identity", "1 / 0\ndef identity", "cannot be loaded: ZeroDivisionError"),
+    ],
+)
+def test_a_file_that_cannot_be_used(tmp_path: Path, before: str, after: str, words: str) -> None:
+    with pytest.raises(Misconfigured, match=words):
+        loaded(tmp_path, WHOLE.replace(before, after))
+
+
+def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        loaded(tmp_path, "x = 1")
+    assert len(str(caught.value).splitlines()) == 5
+
+
+@pytest.mark.parametrize("name", ["missing.py", "provider.txt"])
+def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / "provider.txt").write_text("")
+    with pytest.raises(Misconfigured, match=name):
+        load(tmp_path / name, {}, (), 5)
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        ('Gone("no room")', Gone),
+        ('Permanent("no account")', Permanent),
+        ('Misconfigured("no token")', Misconfigured),
+        ('Temporary("busy")', Temporary),
+        ('ValueError("https://vm.example.com/?confpass=1")', Temporary),
+        ("KeyError('x')", Temporary),
+        ("TimeoutError()", Temporary),
+    ],
+)
+async def test_what_it_raises(tmp_path: Path, raised: str, expected: type[MailhookError]) -> None:
+    source = WHOLE.replace("spec): return None", f"spec): raise {raised}")
+    with pytest.raises(expected) as caught:
+        await loaded(tmp_path, source).update("1", SPEC)
+    assert type(caught.value) is expected
+    assert "confpass" not in str(caught.value)
+    if raised.startswith("ValueError"):
+        assert str(caught.value) == "the external provider, update: ValueError"
+
+
+@pytest.mark.parametrize(
+    "returned",
+    ["None", "('1', 'https://vm.example.com/1')", 'JoinDetails(1, "https://vm.example.com/1")',
+     'JoinDetails("1", "https://elsewhere.example/1")', 'JoinDetails("1", "https://vm.example.com/a b")'],
+)  # fmt: skip
+async def test_what_it_returns_is_looked_at(tmp_path: Path, returned: str) -> None:
+    source = WHOLE.replace('return JoinDetails("1", "https://vm.example.com/1")', f"return {returned}")
+    with pytest.raises(Temporary):
+        await loaded(tmp_path, source).create(SPEC, KEY)
+
+
+async def test_the_id_must_be_the_key_where_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Temporary, match="another conference"):
+        await loaded(tmp_path, f"CHOOSES_ID = True\n{WHOLE}").create(SPEC, KEY)
+
+
+async def test_it_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    source = WHOLE.replace(
+        "ping(options): return None", "ping(options): await __import__('asyncio').sleep(600)"
+    )
+    with pytest.raises(Temporary, match=r"no answer within 0\.05 s"):
+        await loaded(tmp_path, source, timeout=0.05).ping()
+
+
+async def test_options_reach_it(tmp_path: Path) -> None:
+    source = WHOLE.replace(
+        "ping(options): return None", 'ping(options): assert options["deep"] == {"a": [1]}'
+    )
+    await loaded(tmp_path, source, {"deep": {"a": [1]}}).ping()

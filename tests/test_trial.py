@@ -1,0 +1,166 @@
+"""`mailhook provider-test`: every kind of provider, and what it leaves behind."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mailhook.cli import main
+from mailhook.config import (
+    ExternalSettings,
+    PolicySettings,
+    Provider,
+    SandboxSettings,
+    Settings,
+    VideomostSettings,
+)
+from mailhook.provider.sandbox import Sandbox
+from mailhook.provider.sandbox_faults import Fault
+from mailhook.trial import trial
+from tests.contract.rigs import EXAMPLE, plain
+from tests.contract.servers import Plain, TrueConf
+
+NOW = datetime(2026, 11, 23, 8, 30, tzinfo=UTC)
+TOKEN = "very-s3cret-token"
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    sandbox = Sandbox(token=TOKEN)
+    await sandbox.start()
+    yield sandbox
+    await sandbox.stop()
+
+
+def settings(**provider: object) -> Settings:
+    return Settings(
+        provider=Provider.model_validate(provider), policy=PolicySettings(organizer_domains=("example.org",))
+    )
+
+
+def videomost(url: str, **more: object) -> Settings:
+    return settings(kind="videomost", videomost=VideomostSettings.model_validate({"base_url": url, **more}))
+
+
+async def run(used: Settings) -> tuple[int, list[str]]:
+    said: list[str] = []
+    return await trial(used, "anna@example.com", NOW, said.append), said
+
+
+def steps(said: list[str]) -> list[str]:
+    return [line for line in said if line.startswith(("ok ", "FAILED"))]
+
+
+async def test_all_steps(sandbox: Sandbox) -> None:
+    status, said = await run(videomost(sandbox.url, token=TOKEN))
+    assert (status, steps(said)) == (
+        0,
+        [
+            "ok      ping",
+            "ok      create",
+            "ok      create the same again",
+            "ok      find",
+            "ok      move",
+            "ok      find what was moved",
+            "ok      delete",
+            "ok      delete what is not there any more",
+            "ok      find nothing",
+        ],
+    )
+    assert sandbox.conferences == {}
+    (room,) = sandbox.deleted.values()
+    assert (room.spec.start.day, room.spec.owner.address) == (1, "anna@example.com")
+    text = "\n".join(said)
+    assert f"  > PUT {sandbox.url}/api/v1/conferences/{room.id}" in said
+    assert "  < 201" in said
+    for secret in (TOKEN, "confpass", room.passcode):
+        assert secret not in text
+
+
+async def test_every_kind_of_provider(sandbox: Sandbox, tmp_path: Path) -> None:
+    own = {"base_url": sandbox.url, "token": TOKEN}
+    external = ExternalSettings(file=str(EXAMPLE), link_hosts=("127.0.0.1",), options=own)
+    status, said = await run(settings(kind="external", external=external))
+    assert (status, len(steps(said)), TOKEN in str(said)) == (0, 9, False)
+    status, _ = await run(settings(kind="sandbox", sandbox=SandboxSettings(port=0)))
+    assert status == 0
+    server = TrueConf()
+    await server.start()
+    auth = dict(zip(("username", "password"), TrueConf.APPLICATION, strict=True))
+    status, said = await run(videomost(server.url, preset="trueconf-server-4", auth=auth))
+    assert (status, server.conferences) == (0, {})
+    text = "\n".join(said)
+    assert TrueConf.APPLICATION[1] not in text
+    assert "token-1" not in text
+    assert "/c/" not in text
+    await server.stop()
+
+
+@pytest.mark.parametrize("finds", [True, False])
+async def test_a_server_that_chooses_the_ids(finds: bool) -> None:
+    server = Plain()
+    await server.start()
+    data = plain(Plain.PASSWORD, finds=finds).model_dump(exclude_unset=True)
+    status, said = await run(videomost(server.url, preset="none", **data))
+    assert (status, server.rooms) == (0, {})
+    assert ("ok      find" in said) == finds
+    assert "0042" not in "\n".join(said)
+    server.faults["create"] = Fault(fail_after=True, times=1)
+    status, said = await run(videomost(server.url, preset="none", **data))
+    assert status == 1
+    assert (server.rooms == {}) == finds
+    assert any("LOOK BY HAND" in line for line in said) != finds
+    await server.stop()
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault", "words"),
+    [
+        ("ping", Fault(status=401), "the token is not accepted"),
+        ("create", Fault(status=422), "answered 422 (invalid)"),
+        ("create", Fault(fail_after=True), "the connection ended"),
+        (
+            "create",
+            Fault(body='{"id": "x", "join_url": "https://vm.example/j?confid=1&confpass=77777"}'),
+            "another",
+        ),
+        ("find", Fault(status=503), "answered 503"),
+        ("update", Fault(status=410, body="{}"), "no longer exists"),
+        ("update", Fault(body="<p>Maintenance</p>"), "not a JSON object"),
+    ],
+)
+async def test_what_was_made_is_deleted_whatever_fails(
+    sandbox: Sandbox, operation: str, fault: Fault, words: str
+) -> None:
+    sandbox.faults[operation] = fault
+    status, said = await run(videomost(sandbox.url, token=TOKEN))
+    (failed, *_) = [line for line in said if line.startswith("FAILED")]
+    assert (status, words in failed) == (1, True)
+    assert said[said.index(failed) + 1].startswith("  ")
+    assert sandbox.conferences == {}
+    assert "77777" not in "\n".join(said)
+
+
+async def test_what_cannot_be_deleted_is_said(sandbox: Sandbox) -> None:
+    sandbox.faults["delete"] = Fault(status=503)
+    status, said = await run(videomost(sandbox.url, token=TOKEN))
+    (room,) = sandbox.conferences
+    assert status == 1
+    assert f"  DELETE BY HAND: the conference {room}" in said
+
+
+async def test_a_server_that_is_down() -> None:
+    status, said = await run(videomost("http://127.0.0.1:9"))
+    assert (status, len(steps(said))) == (1, 1)
+    assert "cannot connect" in steps(said)[0]
+
+
+def test_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(
+        '[provider]\nkind = "sandbox"\n[provider.sandbox]\nport = 0\npublic_url = "http://127.0.0.1:1"\n'
+        f'[store]\npath = "{tmp_path}/m.db"\n[policy]\norganizer_domains = ["example.org"]\n'
+    )
+    assert main(["provider-test", "--config", str(config), "--organizer", "Anna@Example.org"]) == 0
+    assert "anna@example.org" in capsys.readouterr().out

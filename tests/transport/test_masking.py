@@ -1,0 +1,43 @@
+"""What an administrator may send on holds no secret."""
+
+import pytest
+
+from mailhook.transport.masking import HIDDEN, LONGEST, Mask
+
+LINK = "https://vm.example.com/service/join/?confid=abc&confpass=9911"
+
+
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        (b'{"a": 1, "passcode": "9911", "x": [{"token": "t0ps3cret"}]}',
+         '{"a": 1, "passcode": "***", "x": [{"token": "***"}]}'),
+        (f'{{"join_url": "{LINK}"}}'.encode(), '{"join_url": "https://vm.example.com/***"}'),
+        (f"OK room=1 join={LINK} end".encode(), "OK room=1 join=https://vm.example.com/*** end"),
+        (b"user=anna&password=hunter2&x=1", "user=anna&password=***&x=1"),
+        (b'{"note": "it is hunter2!"}', '{"note": "it is ***!"}'),
+        (b'{"pass_through": true, "client_secret": "x"}', '{"pass_through": true, "client_secret": "***"}'),
+        (b"\xff\x1b[31m", "��[31m"),
+    ],
+)  # fmt: skip
+def test_bodies(content: bytes, shown: str) -> None:
+    assert Mask(["hunter2"]).body(content) == shown
+
+
+def test_long_bodies_are_cut() -> None:
+    assert len(Mask().body(b"x" * 100_000)) < LONGEST + 40
+
+
+@pytest.mark.parametrize("name", ["Authorization", "cookie", "Set-Cookie", "X-Api-Key", "X-Auth-Token"])
+def test_headers(name: str) -> None:
+    assert Mask().header(name, "anything") == HIDDEN
+
+
+def test_what_is_no_secret() -> None:
+    assert Mask().header("Content-Type", "application/json") == "application/json"
+    url = "https://vm.example.com/api/v1/conferences/1?access_token=abcd&page=2"
+    assert Mask().target(url) == "https://vm.example.com/api/v1/conferences/1?access_token=***&page=2"
+
+
+def test_short_texts_are_not_taken_for_secrets() -> None:
+    assert Mask(["a", ""]).text("banana") == "banana"
