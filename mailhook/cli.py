@@ -9,6 +9,7 @@ Not here: what the commands do.
 import argparse
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -18,7 +19,7 @@ from mailhook import app, journal
 from mailhook.config import PolicySettings, Provider, Settings, load, problems
 from mailhook.core.itip import Invitation
 from mailhook.core.policy import domain
-from mailhook.errors import MailhookError
+from mailhook.errors import MailhookError, Misconfigured
 from mailhook.listing import add_conferences, add_pending
 from mailhook.preview import differences, envelope_of, preview, read
 from mailhook.provider.sandbox import Sandbox
@@ -86,13 +87,23 @@ def _add_daemons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     demo.add_argument("--port", type=int, default=0, metavar="N", help="of the page (default: a free one)")
     demo.set_defaults(command=_demo)
+    _add_sandbox(commands)
+
+
+def _add_sandbox(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     sandbox = commands.add_parser(
-        "sandbox", help="the local Videomost alone", description="Run the local Videomost."
+        "sandbox",
+        help="the local Videomost alone",
+        description="Run the local Videomost on loopback: the API of docs/videomost.md, a join page and a personal "
+        "cabinet. Nothing in it is a conference.",
     )
     sandbox.add_argument(
         "--port", type=int, default=18080, metavar="N", help="default: 18080; 0 takes a free one"
     )
     sandbox.add_argument("--state", type=Path, metavar="FILE", help="keep the conferences in this file")
+    sandbox.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="let the API ask for the bearer token in this file"
+    )
     sandbox.set_defaults(command=_sandbox)
 
 
@@ -142,10 +153,16 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _sandbox(options: argparse.Namespace) -> int:
+    token = options.token_file.read_text(encoding="utf-8").strip() if options.token_file else ""
+    if options.token_file and not re.fullmatch(r"[!-~]+", token):
+        raise Misconfigured(
+            f"{options.token_file} should hold the token: printable ASCII characters, without blanks"
+        )
+
     async def run() -> None:
-        sandbox = Sandbox(state=options.state)
+        sandbox = Sandbox(state=options.state, token=token)
         await sandbox.start("127.0.0.1", options.port)
-        print(f"The local Videomost listens on {sandbox.url}", flush=True)
+        print(f"The local Videomost listens on {sandbox.url} (cabinet: {sandbox.url}/cabinet)", flush=True)
         try:
             await app.stop_signal()
         finally:
