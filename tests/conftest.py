@@ -1,14 +1,19 @@
-"""What concerns all tests: those marked `peers` need a real server."""
+"""What concerns all tests: those marked `peers` need a real server or browser."""
 
 import os
 
 import pytest
 
-from tests.peers import cyrus, postfix, sogo
+from tests.peers import chromium, cyrus, postfix, sogo
 
-MISSING = {"postfix": postfix.missing, "cyrus": cyrus.missing, "sogo": sogo.missing}
-REQUIRED = {"postfix", "cyrus"}
-"""The servers that .ci/run installs."""
+MISSING = {
+    "postfix": postfix.missing,
+    "cyrus": cyrus.missing,
+    "sogo": sogo.missing,
+    "chromium": chromium.missing,
+}
+REQUIRED = {"postfix", "cyrus", "chromium"}
+"""The peers that .ci/run installs."""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

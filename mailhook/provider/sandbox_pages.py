@@ -21,17 +21,19 @@ from mailhook.provider.sandbox_words import WORDS, Language, harmless, span
 _STYLE = """
 *{box-sizing:border-box}
 body{margin:0;background:#eef1f5;color:#1c2733;font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
-header{display:flex;align-items:center;gap:.6rem;padding:.6rem 1rem;background:#12395f;color:#fff}
+header{display:flex;align-items:center;gap:.6rem;background:#12395f;color:#fff;
+padding:.6rem max(1rem,calc(50% - 20.5rem))}
 header b{padding:.1rem .5rem;border-radius:.3rem;background:#f5b301;color:#1c2733}
-header nav{margin-left:auto}header a{display:inline-block;padding:.5rem .3rem;color:#fff}
+header nav{margin-left:auto}header a{display:inline-block;padding:.5rem 0;color:#fff}
 main{max-width:44rem;margin:0 auto;padding:1rem}
 h1{margin:.2rem 0 1rem;font-size:1.5rem;line-height:1.25}
 h2{margin:1.8rem 0 .6rem;font-size:1.1rem}
 .card{padding:1rem;border-radius:.6rem;background:#fff;box-shadow:0 1px 3px #0002}
 ol{margin:0;padding:0;list-style:none}li.card{margin:0 0 .8rem}
 h3{margin:0 0 .4rem;font-size:1rem}h3 a{display:inline-block;padding:.15rem 0}
-.lead{margin:0;color:#4b5b6b}.state{margin:0 0 1rem}
+.lead{margin:0;color:#4b5b6b}.state{margin:0 0 .8rem}.card>p:last-child{margin-bottom:0}
 dl{margin:0}dt{margin:.6rem 0 0;color:#4b5b6b;font-size:.875rem}dd{margin:0}dd ul{margin:0;padding-left:1.1rem}
+dd bdi{display:inline-block;max-width:100%;vertical-align:top}
 .badge{display:inline-block;padding:0 .6rem;border-radius:1rem;background:#dde3ea;color:#1c2733;font-size:.875rem}
 .running{background:#1a7f37;color:#fff}.upcoming{background:#cfe3f8}.deleted{background:#f6d5d5}
 li.past{background:#f8f9fb}
@@ -76,7 +78,7 @@ def join_page(room: Room, now: datetime, view: View) -> str:
         "when": _when(room, view),
         "owner": _named(room.spec.owner),
         "participants": f"<ul>{people}</ul>" if people else words["nobody"],
-        "mode": escape(room.mode),
+        "mode": words.get(f"mode {room.mode}", escape(room.mode)),
         "early": words["yes" if room.join_without_owner else "no"],
     }
     topic = _topic(room, view)
@@ -126,10 +128,11 @@ def _item(room: Room, link: str, user: str, now: datetime, view: View) -> str:
     }
     topic = f"<bdi>{escape(_topic(room, view))}</bdi>"
     if phase != "deleted":
-        topic = f'<a href="{escape(link)}">{topic}</a>'
+        topic = f'<a href="{escape(f"{link}&lang={view.language}")}">{topic}</a>'
         rows["link"] = f'<a href="{escape(link)}">{escape(link)}</a>'
     shelf = "card past" if phase in ("ended", "deleted") else "card"
-    return f'<li class="{shelf}"><h3>{topic}</h3>{_badge(room, now, view)}{_listed(rows, view)}</li>'
+    state = f'<p class="state">{_badge(room, now, view)}</p>'
+    return f'<li class="{shelf}"><h3>{topic}</h3>{state}{_listed(rows, view)}</li>'
 
 
 def _badge(room: Room, now: datetime, view: View) -> str:
@@ -152,8 +155,9 @@ def _topic(room: Room, view: View) -> str:
 
 
 def _named(person: Person) -> str:
-    name, address = escape(harmless(person.name)), f"<bdi>{escape(harmless(person.address))}</bdi>"
-    return f"<bdi>{name}</bdi> &lt;{address}&gt;" if name else address
+    name, (local, at, domain) = harmless(person.name), harmless(person.address).rpartition("@")
+    address = f"{escape(local)}{at}<wbr>{escape(domain)}"
+    return f"<bdi>{escape(name)}</bdi> <bdi>&lt;{address}&gt;</bdi>" if name else f"<bdi>{address}</bdi>"
 
 
 def _page(view: View, title: str, content: str) -> str:
