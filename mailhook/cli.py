@@ -8,6 +8,7 @@ Not here: what the commands do.
 
 import argparse
 import asyncio
+import json
 import os
 import re
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from mailhook import app, journal
+from mailhook import app, doctor, journal
 from mailhook.config import PolicySettings, Provider, Settings, load, problems
 from mailhook.core.itip import Invitation
 from mailhook.core.policy import domain
@@ -24,7 +25,7 @@ from mailhook.listing import add_conferences, add_pending
 from mailhook.preview import differences, envelope_of, preview, read
 from mailhook.provider.sandbox import Sandbox
 
-OK, WRONG_CALL = 0, 2
+OK, NOT_IN_ORDER, WRONG_CALL = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,6 +78,15 @@ def _add_daemons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     _config(check)
     check.set_defaults(command=_check)
+    doctor = commands.add_parser(
+        "doctor",
+        help="try every peer",
+        description="Settings, templates, listener, next hop, provider, clock, store and disks: what is well, what is "
+        "not, and what to do. Exit status 0, 1 if there is a failure, 2 if the settings cannot be used.",
+    )
+    _config(doctor)
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.set_defaults(command=_doctor)
     demo = commands.add_parser(
         "demo",
         help="try everything locally",
@@ -143,6 +153,20 @@ def _check(options: argparse.Namespace) -> int:
         app.make_wording(load(options.config))
         print(f"{options.config}: no errors")
     return WRONG_CALL if errors else OK
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    settings = load(options.config)
+    journal.setup("error", "console")
+    found = asyncio.run(doctor.examine(settings, problems(options.config)))
+    if options.json:
+        rows = [{**vars(finding), "level": finding.level.value} for finding in found]
+        print(json.dumps(rows, ensure_ascii=False, indent=2))
+    for finding in () if options.json else found:
+        print(f"{finding.level.value:8} {finding.subject}: {finding.sentence}")
+        if finding.advice:
+            print(f"{'':8}   {finding.advice}")
+    return NOT_IN_ORDER if any(finding.level is doctor.Level.FAILURE for finding in found) else OK
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -28,17 +28,18 @@ ALLOWED: dict[str, set[str]] = {
     "admin": {"core", "ports"},
     "app": {"config", "core", "errors", "journal", "ports", *MIDDLE, *ADAPTERS},
     "demo": {"app", "web", "config", "errors", "ports", "relay", "samples", "smtp", "front", "nexthop"},
+    "doctor": {"app", "config", "core", "errors", "journal", "provider", "smtp", "store"},
     "listing": {"admin", "app", "config", "core", "flight", "journal", "ports", "sync"},
-    "cli": {"app", "config", "core", "demo", "errors", "journal", "listing", "preview", "provider"},
+    "cli": {"app", "config", "core", "demo", "doctor", "errors", "journal", "listing", "preview", "provider"},
 }
 
 HOMES = {
     "aiosmtpd": {"front/smtp.py"},
-    "httpx": {"provider/videomost.py"},
+    "httpx": {"provider/videomost.py", "provider/clock.py"},
     "jinja2": {"core/wording.py"},
     "icalendar": {"core/timing.py"},
     "dateutil": {"core/recurrence.py"},
-    "sqlite3": {"store/sqlite.py"},
+    "sqlite3": {"store/sqlite.py", "store/migration.py", "store/inspection.py"},
     "uvicorn": {"web.py"},
     "starlette": {"web.py", "front/pages.py", "provider/sandbox.py", "provider/sandbox_faults.py"},
     "pydantic": {"config/reading.py", "config/settings.py", "config/values.py", "store/rows.py"},
