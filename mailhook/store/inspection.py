@@ -76,7 +76,7 @@ def _damage(connection: sqlite3.Connection, patience: timedelta) -> str:
         if fault.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
             return ""
         raise
-    return "" if found == "ok" else str(found)
+    return "" if found == "ok" else " ".join(str(found).split())
 
 
 def _seen(connection: sqlite3.Connection, sighting: Sighting) -> datetime | None:
