@@ -158,15 +158,23 @@ def _check(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     settings = load(options.config)
     journal.setup("error", "console")
-    found = asyncio.run(doctor.examine(settings, problems(options.config)))
-    if options.json:
+
+    async def run() -> int:
+        found = await doctor.examine(settings, problems(options.config))
+        # Before the loop ends, which may have to wait for a name service or a disk that hangs.
+        _print_findings(found, as_json=options.json)
+        return NOT_IN_ORDER if any(each.level is doctor.Level.FAILURE for each in found) else OK
+
+    return asyncio.run(run())
+
+
+def _print_findings(found: Sequence[doctor.Finding], *, as_json: bool) -> None:
+    if as_json:
         rows = [{**vars(finding), "level": finding.level.value} for finding in found]
-        print(json.dumps(rows, ensure_ascii=False, indent=2))
-    for finding in () if options.json else found:
-        print(f"{finding.level.value:8} {finding.subject}: {finding.sentence}")
-        if finding.advice:
-            print(f"{'':8}   {finding.advice}")
-    return NOT_IN_ORDER if any(finding.level is doctor.Level.FAILURE for finding in found) else OK
+        print(json.dumps(rows, ensure_ascii=False, indent=2), flush=True)
+    for finding in () if as_json else found:
+        advice = f"\n{'':11}{finding.advice}" if finding.advice else ""
+        print(f"{finding.level.value:8} {finding.subject}: {finding.sentence}{advice}", flush=True)
 
 
 def _demo(options: argparse.Namespace) -> int:

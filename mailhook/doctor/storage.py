@@ -75,6 +75,8 @@ def _condition(path: Path, found: Condition) -> Finding:
     if found.damage:
         sentence = f"{path} is damaged: {found.damage}"
         return failure(STORE, sentence, 'stop mailhook and restore a backup, or try "sqlite3 FILE .recover"')
+    if found.schema == 0:
+        return ok(STORE, f"{path} is empty; the first start fills it")
     if found.schema < found.known:
         sentence = f"{path} has schema {found.schema}; the next start brings it up to {found.known}"
         return warning(

@@ -50,6 +50,9 @@ def test_no_store_yet(tmp_path: Path) -> None:
     found = found_at(tmp_path / "store.db")
     assert (found["store"].level, "the first start makes it" in found["store"].sentence) == (OK, True)
     assert os.listdir(tmp_path) == []
+    (tmp_path / "store.db").touch(0o600)
+    found = found_at(tmp_path / "store.db")
+    assert (found["store"].level, "is empty" in found["store"].sentence) == (OK, True)
 
 
 @pytest.mark.parametrize("folder", ["/proc", "/nowhere/at/all"])
