@@ -1,6 +1,8 @@
 """What concerns all tests: those marked `peers` need a real server or browser."""
 
+import logging
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -24,3 +26,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if name in REQUIRED and os.environ.get("MAILHOOK_REQUIRE_PEERS") == "1":
             pytest.fail(f"MAILHOOK_REQUIRE_PEERS=1, and this {reason}")
         pytest.skip(reason)
+
+
+@pytest.fixture
+def logging_as_it_was() -> Iterator[None]:
+    """For tests that run a command, which sets logging up for a process that is its own."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)

@@ -28,7 +28,7 @@ STORE, OWNER, DISK, SIGNATURES = "store", "store's owner", "disk", "signatures"
 MiB = 1024 * 1024
 SCARCE, LITTLE = 50 * MiB, 500 * MiB
 RECENT = timedelta(days=7)
-WRITERS = 0.3
+SHARE = 0.3
 """Of a probe's time, for locks and for the search for damage each."""
 
 NETWORK = {
@@ -39,20 +39,25 @@ MEMORY = {"tmpfs", "ramfs"}
 
 
 async def store(settings: Settings, patience: float) -> list[Finding]:
-    path = Path(settings.store.path)
-    if not await asyncio.to_thread(path.exists):
-        return [await asyncio.to_thread(_place, path), _unknown()]
+    path, within = Path(settings.store.path), timedelta(seconds=patience * SHARE)
     try:
-        found = await asyncio.to_thread(inspect, path, timedelta(seconds=patience * WRITERS))
+        return await asyncio.to_thread(_store, path, within, settings.rewrite.dkim)
+    except OSError as error:
+        sentence = f"{path} cannot be looked at: {error.strerror or error}"
+        return [failure(STORE, sentence, "run mailhook doctor as the user that mailhook runs as"), _unknown()]
+
+
+def _store(path: Path, within: timedelta, dkim: Literal["skip", "strip"]) -> list[Finding]:
+    if not path.exists():
+        return [_place(path), _unknown()]
+    try:
+        found = inspect(path, within)
     except Temporary as error:
         advice = "let mailhook's user own the file and its folder, see to the disk, or restore a backup"
-        return [failure(STORE, str(error), advice), *await asyncio.to_thread(_owners, path), _unknown()]
-    owners = await asyncio.to_thread(_owners, path)
-    return [
-        _condition(path, found),
-        *owners,
-        signatures(found.signed_at, app.utc_now(), settings.rewrite.dkim),
-    ]
+        return [failure(STORE, str(error), advice), *_owners(path), _unknown()]
+    current = found.schema == found.known
+    seen = signatures(found.signed_at, app.utc_now(), dkim) if current else _unknown()
+    return [_condition(path, found), *_owners(path), seen]
 
 
 def _place(path: Path) -> Finding:

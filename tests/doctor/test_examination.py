@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import logging
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,17 +107,7 @@ async def test_templates(site: Site, tmp_path: Path, file: str, text: str, level
 # --- the command ---------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def _logging_as_it_was() -> Iterator[None]:
-    """A command sets logging up for a process that is its own."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
-@pytest.mark.usefixtures("_logging_as_it_was")
+@pytest.mark.usefixtures("logging_as_it_was")
 async def test_the_command(
     site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,13 @@ def test_a_folder_that_takes_no_store(folder: str) -> None:
     assert f"install -d -o USER {folder}" in found.advice
 
 
+def test_a_place_that_cannot_be_looked_at(tmp_path: Path) -> None:
+    found = found_at(tmp_path / ("x" * 300))["store"]
+    assert (found.level, "cannot be looked at: File name too long" in found.sentence) == (FAILURE, True), (
+        found
+    )
+
+
 def test_a_damaged_store(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
