@@ -1,4 +1,7 @@
-"""What a person sees of the local Videomost in a real browser, on a phone and on a desktop, in Russian and English."""
+"""What a person sees of the local Videomost in a real browser, on a phone and on a desktop, in Russian and English.
+
+MAILHOOK_SCREENSHOTS=FOLDER leaves a picture of each page there.
+"""
 
 import os
 from collections.abc import AsyncIterator, Iterator
