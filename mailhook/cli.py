@@ -8,23 +8,25 @@ Not here: what the commands do.
 
 import argparse
 import asyncio
+import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from mailhook import app, journal
+from mailhook import app, doctor, journal
 from mailhook.config import PolicySettings, Provider, Settings, load, problems
 from mailhook.core.itip import Invitation
 from mailhook.core.policy import domain
-from mailhook.errors import MailhookError
+from mailhook.errors import MailhookError, Misconfigured
 from mailhook.listing import add_conferences, add_pending
 from mailhook.preview import differences, envelope_of, preview, read
 from mailhook.provider.sandbox import Sandbox
 from mailhook.trial import trial
 
-OK, WRONG_CALL = 0, 2
+OK, NOT_IN_ORDER, WRONG_CALL = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,6 +94,15 @@ def _add_daemons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "first organizer domain)",
     )
     trial.set_defaults(command=_provider_test)
+    doctor = commands.add_parser(
+        "doctor",
+        help="try every peer",
+        description="Settings, templates, listener, next hop, provider, clock, store and disks: what is well, what is "
+        "not, and what to do. Exit status 0, 1 if there is a failure, 2 if the settings cannot be used.",
+    )
+    _config(doctor)
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.set_defaults(command=_doctor)
     demo = commands.add_parser(
         "demo",
         help="try everything locally",
@@ -102,13 +113,23 @@ def _add_daemons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     demo.add_argument("--port", type=int, default=0, metavar="N", help="of the page (default: a free one)")
     demo.set_defaults(command=_demo)
+    _add_sandbox(commands)
+
+
+def _add_sandbox(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     sandbox = commands.add_parser(
-        "sandbox", help="the local Videomost alone", description="Run the local Videomost."
+        "sandbox",
+        help="the local Videomost alone",
+        description="Run the local Videomost on loopback: the API of docs/videomost.md, a join page and a personal "
+        "cabinet. Nothing in it is a conference.",
     )
     sandbox.add_argument(
         "--port", type=int, default=18080, metavar="N", help="default: 18080; 0 takes a free one"
     )
     sandbox.add_argument("--state", type=Path, metavar="FILE", help="keep the conferences in this file")
+    sandbox.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="let the API ask for the bearer token in this file"
+    )
     sandbox.set_defaults(command=_sandbox)
 
 
@@ -162,6 +183,28 @@ def _provider_test(options: argparse.Namespace) -> int:
     return asyncio.run(trial(settings, organizer, app.utc_now(), lambda line: print(line, flush=True)))
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    settings = load(options.config)
+    journal.setup("error", "console")
+
+    async def run() -> int:
+        found = await doctor.examine(settings, problems(options.config))
+        # Before the loop ends, which may have to wait for a name service or a disk that hangs.
+        _print_findings(found, as_json=options.json)
+        return NOT_IN_ORDER if any(each.level is doctor.Level.FAILURE for each in found) else OK
+
+    return asyncio.run(run())
+
+
+def _print_findings(found: Sequence[doctor.Finding], *, as_json: bool) -> None:
+    if as_json:
+        rows = [{**vars(finding), "level": finding.level.value} for finding in found]
+        print(json.dumps(rows, ensure_ascii=False, indent=2), flush=True)
+    for finding in () if as_json else found:
+        advice = f"\n{'':11}{finding.advice}" if finding.advice else ""
+        print(f"{finding.level.value:8} {finding.subject}: {finding.sentence}{advice}", flush=True)
+
+
 def _demo(options: argparse.Namespace) -> int:
     from mailhook.demo import demo  # noqa: PLC0415 - the daemon needs neither samples nor pages
 
@@ -170,10 +213,16 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _sandbox(options: argparse.Namespace) -> int:
+    token = options.token_file.read_text(encoding="utf-8").strip() if options.token_file else ""
+    if options.token_file and not re.fullmatch(r"[!-~]+", token):
+        raise Misconfigured(
+            f"{options.token_file} should hold the token: printable ASCII characters, without blanks"
+        )
+
     async def run() -> None:
-        sandbox = Sandbox(state=options.state)
+        sandbox = Sandbox(state=options.state, token=token)
         await sandbox.start("127.0.0.1", options.port)
-        print(f"The local Videomost listens on {sandbox.url}", flush=True)
+        print(f"The local Videomost listens on {sandbox.url} (cabinet: {sandbox.url}/cabinet)", flush=True)
         try:
             await app.stop_signal()
         finally:

@@ -192,7 +192,7 @@ async def _show(stage: Stage, say: Callable[[str], None], port: int) -> None:
     try:
         say(f"mailhook demo is running. Look at {server.url}/ and stop it with Ctrl-C.")
         say(
-            f"  local Videomost: {stage.app.provider.identity.partition(' ')[2]}/cabinet/?email=ivan@{ORGANIZER_DOMAIN}"
+            f"  local Videomost: {stage.app.provider.identity.partition(' ')[2]}/cabinet?user=ivan@{ORGANIZER_DOMAIN}"
         )
         say(f"  SMTP: 127.0.0.1 port {smtp}")
         await asyncio.Event().wait()

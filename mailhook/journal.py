@@ -154,8 +154,8 @@ def masked(text: str) -> str:
     return _CREDENTIAL.sub("[join link]", _JOIN_LINK.sub("[join link]", text))
 
 
-def _clean(text: str, longest: int = LONGEST_VALUE) -> str:
-    """One line without control, formatting and other invisible characters, cut to `longest` characters."""
+def clean(text: str, longest: int = LONGEST_VALUE) -> str:
+    """One line of at most `longest` characters, without join links and invisible characters."""
     text = masked(text[: longest + LONGEST_TEXT])  # a link that begins within `longest` is seen whole
     if len(text) > longest:
         text = f"{text[:longest]}…"
@@ -172,13 +172,13 @@ def _plain(value: object) -> object:
         case None | bool() | int() | float():
             return value
         case bytes():
-            return _clean(value.decode("utf-8", "backslashreplace"))
+            return clean(value.decode("utf-8", "backslashreplace"))
         case Mapping():
-            return {_clean(str(key)): _plain(content) for key, content in value.items()}
+            return {clean(str(key)): _plain(content) for key, content in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_plain(item) for item in value]
         case _:
-            return _clean(str(value))
+            return clean(str(value))
 
 
 def _empty(value: object) -> bool:
@@ -194,9 +194,9 @@ class _Formatter(logging.Formatter):
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         given: Mapping[str, object] = vars(record).get("fields", {})
         fields = {name: _plain(value) for name, value in given.items() if not _empty(value)}
-        text = _clean(record.getMessage(), LONGEST_TEXT)
+        text = clean(record.getMessage(), LONGEST_TEXT)
         trace = self.formatException(record.exc_info) if record.exc_info else record.exc_text or ""
-        lines = [_clean(line, LONGEST_TEXT) for line in trace.splitlines()]
+        lines = [clean(line, LONGEST_TEXT) for line in trace.splitlines()]
         return moment.replace("+00:00", "Z"), text, fields, lines
 
 

@@ -9,7 +9,7 @@ Errors: adapters raise only `mailhook.errors`; a next hop's refusal is a `Reply`
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from mailhook.core.conference import JoinDetails, Spec
 from mailhook.core.meeting import Meeting, MeetingKey
@@ -69,6 +69,9 @@ class Circumstances:
     deleted: int
 
 
+Sighting = Literal["signed-before-us"]
+"""What concerns the set-up and no single meeting: an invitation came with a signature of our own domain."""
+
 Decide = Callable[[Meeting, Circumstances], tuple[Meeting, T]]
 
 
@@ -96,6 +99,9 @@ class Store(Protocol):
 
     async def purge(self, before: datetime) -> int:
         """Forget meetings that need nothing any more and have not changed since `before`; how many."""
+
+    async def note(self, sighting: Sighting) -> None:
+        """Remember that this was seen now; only the last time is kept."""
 
     async def secret(self) -> bytes:
         """Random bytes, made once per store: the key of our conference ids."""

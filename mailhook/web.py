@@ -19,6 +19,7 @@ from starlette.requests import Request
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 STOP_SECONDS = 2
+DATE_SECONDS = 1
 
 
 class _Server(uvicorn.Server):
@@ -31,7 +32,12 @@ class _Server(uvicorn.Server):
         yield
 
     async def main_loop(self) -> None:
-        await self.ending.wait()
+        while not self.ending.is_set():
+            # It writes the Date of the answers anew.
+            await self.on_tick(0)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DATE_SECONDS):
+                    await self.ending.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's signature
         for server in self.servers:

@@ -57,9 +57,13 @@ class Writer:
     def link_hosts(self) -> tuple[str, ...]:
         return self._manner.link_hosts
 
+    def is_signed(self, parsed: Message) -> bool:
+        """Whether it bears a signature of our own, which rewriting would break."""
+        return trace.is_signed_by(parsed, self._own_domains)
+
     def obstacle(self, parsed: Message) -> str:
         """Why the message must not be rewritten, or ""."""
-        if self._manner.dkim == "skip" and trace.is_signed_by(parsed, self._own_domains):
+        if self._manner.dkim == "skip" and self.is_signed(parsed):
             return "dkim-signed"
         return ""
 

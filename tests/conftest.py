@@ -1,14 +1,21 @@
-"""What concerns all tests: those marked `peers` need a real server."""
+"""What concerns all tests: those marked `peers` need a real server or browser."""
 
+import logging
 import os
+from collections.abc import Iterator
 
 import pytest
 
-from tests.peers import cyrus, postfix, sogo
+from tests.peers import chromium, cyrus, postfix, sogo
 
-MISSING = {"postfix": postfix.missing, "cyrus": cyrus.missing, "sogo": sogo.missing}
-REQUIRED = {"postfix", "cyrus"}
-"""The servers that .ci/run installs."""
+MISSING = {
+    "postfix": postfix.missing,
+    "cyrus": cyrus.missing,
+    "sogo": sogo.missing,
+    "chromium": chromium.missing,
+}
+REQUIRED = {"postfix", "cyrus", "chromium"}
+"""The peers that .ci/run installs."""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -19,3 +26,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if name in REQUIRED and os.environ.get("MAILHOOK_REQUIRE_PEERS") == "1":
             pytest.fail(f"MAILHOOK_REQUIRE_PEERS=1, and this {reason}")
         pytest.skip(reason)
+
+
+@pytest.fixture
+def logging_as_it_was() -> Iterator[None]:
+    """For tests that run a command, which sets logging up for a process that is its own."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)

@@ -99,7 +99,7 @@ class Dialogue:
             await self._abort()
 
     async def _converse(self) -> None:
-        self._out.append(replies.reply(220, f"{self._terms.hostname} ESMTP mailhook"))
+        self._out.append(replies.reply(220, f"{self._terms.hostname} {replies.BANNER}"))
         while not self._ending():
             await self._flush()
             for group in _groups(await self._read_commands()):

@@ -1,6 +1,6 @@
 """A local Videomost: a real HTTP server with the default contract of docs/videomost.md, and pages for people.
 
-What: the API under /api/v1, the join page /service/join/, the personal cabinet /cabinet/, and for tests a record of
+What: the API under /api/v1, the join page /service/join/, the personal cabinet /cabinet, and for tests a record of
 the requests, faults on demand (`Fault`), and the whole state at /sandbox/state. It runs inside the program's
 event loop; the program keeps its signals.
 
@@ -15,6 +15,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
@@ -30,6 +31,7 @@ from mailhook.provider.sandbox_rooms import RefusedError, Room, Rooms
 from mailhook.web import WebServer
 
 MAX_BODY = 1024 * 1024
+JSON = "application/json"
 
 Body = dict[str, object]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -37,18 +39,27 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 class Sandbox:
     """One local Videomost. `public_url`: the base of join links (default: `url`); `state`: a JSON file that outlives
-    the process; `token`: what the API asks for as Bearer token (empty: nothing).
+    the process; `token`: what the API asks for as Bearer token (empty: nothing); `clock` gives aware datetimes: by it a
+    conference has begun or ended.
 
     `faults` holds the present `Fault` of each of OPERATIONS; `counts` the requests per conference id and operation,
     refused and failed ones too.
     """
 
-    def __init__(self, *, public_url: str = "", state: Path | None = None, token: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        public_url: str = "",
+        state: Path | None = None,
+        token: str = "",
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self.faults: dict[str, Fault] = {}
         self.counts: dict[str, Counter[str]] = {}
         self._rooms = Rooms(state)
         self._public_url = public_url.rstrip("/")
         self._token = token
+        self._clock = clock
         self._server = WebServer(self._app())
 
     @property
@@ -88,8 +99,9 @@ class Sandbox:
             Route("/sandbox/faults", self._set_faults, methods=["POST"]),
             Route("/sandbox/state", self._state),
             Route("/service/join/", self._join),
+            Route("/cabinet", self._cabinet),
             Route("/cabinet/", self._cabinet),
-            Route("/", lambda _: RedirectResponse("cabinet/")),
+            Route("/", lambda _: RedirectResponse("cabinet")),
         ]
         return Starlette(routes=routes, exception_handlers={RefusedError: _refused, ClientDisconnect: _left})
 
@@ -103,7 +115,9 @@ class Sandbox:
             if room_id := request.path_params.get("id"):
                 self.counts.setdefault(room_id, Counter())[operation] += 1
             body = await _json(request) if request.method in ("PUT", "PATCH") else {}
-            return await self._answer(request, operation, partial(act, request, body))
+            return await self._answer(
+                request, self._take_fault(operation, request, body), partial(act, request, body)
+            )
 
         return endpoint
 
@@ -134,18 +148,19 @@ class Sandbox:
             raise RefusedError(401, "unauthorized", "the bearer token is missing or wrong")
 
     def _document(self, room: Room) -> Body:
-        return room.document() | {"join_url": self.link(room), "passcode": room.passcode}
+        return room.document() | {"join_url": self.link(room)}
 
     # --- faults ----------------------------------------------------------------------------------------
 
-    async def _answer(self, request: Request, operation: str, perform: Callable[[], Response]) -> Response:
-        fault = self._take_fault(operation)
-        if not await self._server.pause(fault.delay):
+    async def _answer(self, request: Request, fault: Fault, perform: Callable[[], Response]) -> Response:
+        if not await self._server.pause(fault.delay) or fault.drop:
             return await self._hang_up(request)
         true = perform() if fault.fail_after or not fault.replaces else None
         if fault.fail_after and not fault.replaces:
             return await self._hang_up(request)
         answer = true if true and not fault.replaces else _substitute(fault)
+        if fault.wrong is not None:
+            answer = Response(fault.falsified(bytes(answer.body)), answer.status_code, media_type=JSON)
         if fault.truncate or fault.trickle:
             headers = dict(answer.headers)
             return StreamingResponse(
@@ -153,8 +168,12 @@ class Sandbox:
             )
         return answer
 
-    def _take_fault(self, operation: str) -> Fault:
+    def _take_fault(self, operation: str, request: Request, body: Body) -> Fault:
         fault = self.faults.get(operation, Fault())
+        if fault.if_ended and not self._rooms.has_ended(
+            request.path_params.get("id", ""), body, self._clock()
+        ):
+            return Fault()
         if fault.times == 1:
             del self.faults[operation]
         elif fault.times > 1:
@@ -182,7 +201,7 @@ class Sandbox:
         """Take the place of all present faults; `{}` ends them."""
         self._authenticate(request)
         # A page in the user's browser can send a form here, but JSON only if it asks first, and gets no answer.
-        if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+        if request.headers.get("content-type", "").partition(";")[0] != JSON:
             raise RefusedError(415, "invalid", "faults come as application/json")
         self.faults = parse_faults(await _json(request))
         return Response(status_code=204)
@@ -195,21 +214,23 @@ class Sandbox:
     # --- pages -----------------------------------------------------------------------------------------
 
     async def _join(self, request: Request) -> Response:
-        language = _language(request)
+        view = _view(request)
         room = self._rooms.all.get(request.query_params.get("confid", ""))
         given = request.query_params.get("confpass", "").encode()
         if room is None:
-            return _page(sandbox_pages.refusal_page("unknown", language), 404)
+            return _page(sandbox_pages.refusal_page("unknown", view), 404)
         if not hmac.compare_digest(given, room.passcode.encode()):
-            return _page(sandbox_pages.refusal_page("refused", language), 403)
+            return _page(sandbox_pages.refusal_page("refused", view), 403)
         if room.deleted:
-            return _page(sandbox_pages.refusal_page("deleted", language), 410)
-        return _page(sandbox_pages.join_page(room, language))
+            return _page(sandbox_pages.refusal_page("gone", view), 410)
+        return _page(sandbox_pages.join_page(room, self._clock(), view))
 
     async def _cabinet(self, request: Request) -> Response:
-        address = request.query_params.get("email", "").strip()
-        rooms = [(room, self.link(room)) for room in self._rooms.of(address)]
-        return _page(sandbox_pages.cabinet_page(address, rooms, _language(request)))
+        asked = request.query_params
+        user = (asked.get("user") or asked.get("email", "")).strip()
+        now = self._clock()
+        shelves = self._rooms.cabinet(user, now)
+        return _page(sandbox_pages.cabinet_page(user, shelves, self.link, now, _view(request)))
 
 
 async def _json(request: Request) -> Body:
@@ -230,7 +251,7 @@ async def _json(request: Request) -> Body:
 
 
 def _substitute(fault: Fault) -> Response:
-    status = fault.status or 200
+    status = fault.answer_status
     if fault.body is not None:
         return Response(fault.body, status, media_type="text/html")
     return _error(status, fault.error_code, "a fault that was asked for")
@@ -255,7 +276,9 @@ def _page(html: str, status: int = 200) -> HTMLResponse:
     return HTMLResponse(html, status, sandbox_pages.HEADERS)
 
 
-def _language(request: Request) -> sandbox_pages.Language:
+def _view(request: Request) -> sandbox_pages.View:
     """?lang=, else what the browser likes best, if that is one of the two; else Russian."""
     asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
-    return "en" if asked.strip().lower().startswith("en") else "ru"
+    english = asked.strip().lower().startswith("en")
+    query = {**request.query_params, "lang": "ru" if english else "en"}
+    return sandbox_pages.View("en" if english else "ru", f"?{urlencode(query)}")

@@ -1,8 +1,8 @@
 """The rooms of the sandbox: what the default contract says a conference is, and what may be done to it.
 
 What: `Rooms` is the register, in memory or also in a JSON file that is replaced whole at every change (atomic for
-readers and for a killed process; not synced to the disk: it is a sandbox). Passcodes are derived from the id,
-so that the same id has the same link in every run.
+readers and for a killed process; not synced to the disk: it is a sandbox). A passcode that the client does not choose
+is derived from the id, so that the same id has the same link in every run.
 
 Not here: HTTP (sandbox), HTML (sandbox_pages).
 
@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from mailhook.core.conference import Person, Spec
@@ -27,6 +28,17 @@ from mailhook.errors import Misconfigured
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _MODE = re.compile(r"[a-z0-9_-]{1,32}")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+_PASSCODE = re.compile(r"[!-~]{4,64}")
+
+Phase = Literal["upcoming", "running", "ended", "deleted"]
+Shelf = Literal["coming", "past", "deleted"]
+
+_SHELVES: dict[Phase, Shelf] = {
+    "running": "coming",
+    "upcoming": "coming",
+    "ended": "past",
+    "deleted": "deleted",
+}
 
 
 class RefusedError(Exception):
@@ -44,16 +56,27 @@ class Room:
     mode: str = "discussion"
     join_without_owner: bool = True
     deleted: bool = False
+    chosen_passcode: str = ""
 
     @property
     def passcode(self) -> str:
-        """Four digits that depend on the id only."""
+        """The client's own, or four digits that depend on the id only."""
+        if self.chosen_passcode:
+            return self.chosen_passcode
         digest = hashlib.sha256(b"mailhook sandbox passcode " + self.id.encode()).digest()
         return f"{int.from_bytes(digest[:8]) % 10_000:04d}"
 
     @property
     def people(self) -> tuple[Person, ...]:
         return (self.spec.owner, *self.spec.participants)
+
+    def phase(self, now: datetime) -> Phase:
+        """A conference runs from its start to just before its end."""
+        if self.deleted:
+            return "deleted"
+        if now < self.spec.start:
+            return "upcoming"
+        return "running" if now < self.spec.end else "ended"
 
     def document(self) -> dict[str, object]:
         """The fields that a client sets, as they stand in the contract's JSON."""
@@ -67,6 +90,7 @@ class Room:
             "participants": [_person(person) for person in self.spec.participants],
             "mode": self.mode,
             "join_without_owner": self.join_without_owner,
+            "passcode": self.passcode,
         }
 
     @cached_property
@@ -96,15 +120,14 @@ class Rooms:
 
     def put(self, room_id: str, document: Mapping[str, object]) -> tuple[Room, bool]:
         """The room and whether it is new; an existing one takes the fields and keeps link and passcode."""
-        new = room_id not in self.all
-        if not new:
-            self.get(room_id)
-        room = _room(room_id, document)
+        before = self.get(room_id) if room_id in self.all else None
+        room = _room(room_id, document, before)
         self._keep(room)
-        return room, new
+        return room, before is None
 
     def patch(self, room_id: str, document: Mapping[str, object]) -> Room:
-        room = _room(room_id, self.get(room_id).document() | dict(document))
+        before = self.get(room_id)
+        room = _room(room_id, before.document() | dict(document), before)
         self._keep(room)
         return room
 
@@ -117,10 +140,23 @@ class Rooms:
     def owned_by(self, address: str) -> list[Room]:
         return _by_start(r for r in self.standing.values() if r.spec.owner.address == address.lower())
 
-    def of(self, address: str) -> list[Room]:
-        """The rooms that `address` owns or takes part in."""
+    def cabinet(self, address: str, now: datetime) -> dict[Shelf, list[Room]]:
+        """The rooms that `address` owns or takes part in, on each shelf the nearest one to `now` first."""
         wanted = address.lower()
-        return _by_start(r for r in self.standing.values() if wanted in {p.address for p in r.people})
+        own = _by_start(r for r in self.all.values() if wanted in {p.address for p in r.people})
+        shelves: dict[Shelf, list[Room]] = {"coming": [], "past": [], "deleted": []}
+        for room in own:
+            shelves[_SHELVES[room.phase(now)]].append(room)
+        shelves["past"].reverse()
+        shelves["deleted"].reverse()
+        return shelves
+
+    def has_ended(self, room_id: str, document: Mapping[str, object], now: datetime) -> bool:
+        """Whether the room, or a new one as `document` asks for it, is over."""
+        room = self.all.get(room_id)
+        if room is None and "end" not in document:
+            return False
+        return (room.spec.end if room else _moment(document, "end")) <= now
 
     def _keep(self, room: Room) -> None:
         self.all[room.id] = room
@@ -135,7 +171,7 @@ def _by_start(rooms: Iterable[Room]) -> list[Room]:
 def _load(state: Path) -> dict[str, Room]:
     try:
         stored = json.loads(state.read_bytes())["conferences"]
-        rooms = [replace(_room(item["id"], item), deleted=item["deleted"]) for item in stored]
+        rooms = [replace(_room(item["id"], item, None), deleted=item["deleted"]) for item in stored]
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, RefusedError) as error:
@@ -150,8 +186,11 @@ def _save(state: Path, rooms: Mapping[str, Room]) -> None:
     os.replace(new, state)
 
 
-def _room(room_id: str, document: Mapping[str, object]) -> Room:
-    """Check a request's JSON; fields that the contract does not know are ignored, as its clients may be newer."""
+def _room(room_id: str, document: Mapping[str, object], before: Room | None) -> Room:
+    """Check a request's JSON; fields that the contract does not know are ignored, as its clients may be newer.
+
+    `before`: the room that it changes; it keeps its link.
+    """
     if not _ID.fullmatch(room_id) or document.get("id", room_id) != room_id:
         raise _invalid("id", "1 to 128 of A-Z a-z 0-9 _ -, the same in path and body")
     mode, without_owner = document.get("mode", "discussion"), document.get("join_without_owner", True)
@@ -159,7 +198,20 @@ def _room(room_id: str, document: Mapping[str, object]) -> Room:
         raise _invalid("mode", "a word in lower case")
     if not isinstance(without_owner, bool):
         raise _invalid("join_without_owner", "true or false")
-    return Room(room_id, _spec(document), mode, without_owner)
+    room = Room(room_id, _spec(document), mode, without_owner)
+    return replace(room, chosen_passcode=_chosen_passcode(document, room, before))
+
+
+def _chosen_passcode(document: Mapping[str, object], room: Room, before: Room | None) -> str:
+    """What the client chose; to name the passcode that the room has is no choice."""
+    given, known = document.get("passcode", ""), before or room
+    if given in ("", known.passcode):
+        return known.chosen_passcode
+    if not isinstance(given, str) or not _PASSCODE.fullmatch(given):
+        raise _invalid("passcode", "4 to 64 printable ASCII characters without blanks")
+    if before is not None:
+        raise _invalid("passcode", "the one that the conference has: its link stays")
+    return given
 
 
 def _spec(document: Mapping[str, object]) -> Spec:
@@ -169,8 +221,8 @@ def _spec(document: Mapping[str, object]) -> Spec:
     if not isinstance(participants, list):
         raise _invalid("participants", "a list")
     start, end = _moment(document, "start"), _moment(document, "end")
-    if end < start:
-        raise _invalid("end", "not before start")
+    if end <= start:
+        raise _invalid("end", "after start")
     people = tuple(_checked_person("participants", person) for person in participants)
     return Spec(
         topic, start, end, _timezone(document), _checked_person("owner", document.get("owner")), people

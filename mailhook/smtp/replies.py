@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from mailhook.errors import Temporary
 
 MAX_REPLY = 65536
+BANNER = "ESMTP mailhook"
+"""Behind our name in our greeting; who hears it from a next hop has come round in a loop."""
 
 
 @dataclass(frozen=True)

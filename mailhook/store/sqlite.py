@@ -15,20 +15,20 @@ import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Self, TypeVar
 
 from mailhook.core.meeting import Meeting, MeetingKey
-from mailhook.errors import MailhookError, Misconfigured, Temporary
-from mailhook.ports import Circumstances, Decide
+from mailhook.errors import MailhookError, Temporary
+from mailhook.ports import Circumstances, Decide, Sighting
 from mailhook.store import rows
+from mailhook.store.migration import migrate, transaction
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -103,11 +103,20 @@ class SqliteStore:
         """See `ports.Store.purge`; what the hourly limits no longer need is forgotten too."""
 
         def work(connection: sqlite3.Connection) -> int:
-            with _transaction(connection):
+            with transaction(connection):
                 connection.execute("DELETE FROM ledger WHERE at < ?", ((self._clock() - DAY).timestamp(),))
                 return connection.execute(_PURGE, (before.timestamp(),)).rowcount
 
         return await self._run(work)
+
+    async def note(self, sighting: Sighting) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                connection.execute(
+                    "INSERT OR REPLACE INTO sighting VALUES (?, ?)", (sighting, self._clock().timestamp())
+                )
+
+        await self._run(work)
 
     async def secret(self) -> bytes:
         """See `ports.Store.secret`: 32 bytes."""
@@ -128,7 +137,7 @@ class SqliteStore:
         return await call
 
     def _change(self, connection: sqlite3.Connection, key: MeetingKey, decide: Decide[T]) -> T:
-        with _transaction(connection):
+        with transaction(connection):
             now = self._clock()
             since = (now - HOUR).timestamp()
             before = _read(connection, key) or Meeting(key)
@@ -137,19 +146,6 @@ class SqliteStore:
             if after != before:
                 _write(connection, before, after, now)
         return answer
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """One write transaction; an exception undoes it."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # SQLite undoes by itself what fails for a full disk
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _read(connection: sqlite3.Connection, key: MeetingKey) -> Meeting | None:
@@ -178,7 +174,7 @@ def _write(connection: sqlite3.Connection, before: Meeting, after: Meeting, now:
 
 def _secret(connection: sqlite3.Connection) -> bytes:
     offer = ("conference-id", secrets.token_bytes(SECRET_LENGTH))
-    with _transaction(connection):
+    with transaction(connection):
         connection.execute("INSERT OR IGNORE INTO secret VALUES (?, ?)", offer)
         (value,) = connection.execute("SELECT value FROM secret WHERE name = ?", offer[:1]).fetchone()
     return bytes(value)
@@ -247,7 +243,7 @@ def _prepared(connection: sqlite3.Connection, patience: timedelta) -> sqlite3.Co
         connection.execute(f"PRAGMA busy_timeout = {int(patience.total_seconds() * 1000)}")
         _write_ahead(connection, patience)
         connection.execute("PRAGMA synchronous = FULL")
-        _migrate(connection)
+        migrate(connection)
     except BaseException:
         connection.close()
         raise
@@ -265,40 +261,3 @@ def _write_ahead(connection: sqlite3.Connection, patience: timedelta) -> None:
             if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() >= end:
                 raise
             sleep(0.01)
-
-
-def _migrations() -> list[str]:
-    scripts = (
-        entry for entry in files("mailhook.store").joinpath("schema").iterdir() if entry.name.endswith(".sql")
-    )
-    return [entry.read_text(encoding="utf-8") for entry in sorted(scripts, key=lambda entry: entry.name)]
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Apply what is missing, each script in a transaction of its own, whoever else does the same."""
-    scripts = _migrations()
-    while True:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > len(scripts):
-            raise Misconfigured(
-                f"the store has schema {version}, this version of mailhook knows up to {len(scripts)}: "
-                "a later version has written it; install that version or restore a backup"
-            )
-        if version == len(scripts):
-            return
-        with _transaction(connection):
-            # Asked again with the file locked: another process may have been faster.
-            if connection.execute("PRAGMA user_version").fetchone() == (version,):
-                for statement in _statements(scripts[version]):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {version + 1}")
-
-
-def _statements(script: str) -> Iterator[str]:
-    """`executescript` would commit the transaction it is called in."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

@@ -8,6 +8,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from mailhook.config import load, problems
+from mailhook.doctor import Level, examine
 from tests.peers.fragments import commands
 from tests.peers.mails import (
     ORGANIZER,
@@ -42,6 +44,15 @@ ODD = (
     b"From the start\r\n>From\r\n",
     b"BEGIN:VCALENDAR\r\ntext/calendar; method=REQUEST\r\n",
 )
+
+
+async def test_the_doctor_finds_all_well(site: Site) -> None:
+    found = await examine(load(site.config), problems(site.config))
+    wrong = [
+        each for each in found if each.level is not Level.OK and each.subject not in {"settings", "disk"}
+    ]
+    assert wrong == []
+    assert await site.postfix.queue() == []
 
 
 async def test_ordinary_mail_arrives_as_it_was_submitted(site: Site) -> None:

@@ -15,9 +15,9 @@ import pytest
 
 from mailhook.core.conference import Person, Spec
 from mailhook.errors import Misconfigured
-from mailhook.provider import sandbox_pages
+from mailhook.provider import sandbox_words
 from mailhook.provider.sandbox import Sandbox
-from mailhook.provider.sandbox_faults import Fault
+from mailhook.provider.sandbox_faults import OPERATIONS, Fault
 from mailhook.provider.videomost import Videomost
 
 START = datetime(2026, 3, 2, 20, 30, tzinfo=UTC)
@@ -43,6 +43,15 @@ BODY: dict[str, Any] = {
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
     sandbox = Sandbox()
+    await sandbox.start("127.0.0.1", 0)
+    yield sandbox
+    await sandbox.stop()
+
+
+@pytest.fixture
+async def moment() -> AsyncIterator[Sandbox]:
+    """A sandbox in which it is always 20:00 on 10 March 2026, UTC."""
+    sandbox = Sandbox(clock=lambda: datetime(2026, 3, 10, 20, 0, tzinfo=UTC))
     await sandbox.start("127.0.0.1", 0)
     yield sandbox
     await sandbox.stop()
@@ -78,9 +87,9 @@ async def test_join_page_in_russian(browser: httpx.AsyncClient, link: str) -> No
     page = await browser.get(link)
     assert page.status_code == 200
     assert "Планёрка &lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; Co" in page.text
-    assert "2 марта 2026, 23:30 – 3 марта 2026, 00:30 (Europe/Moscow)" in page.text
-    assert "Анна &quot;А&quot; &lt;b&gt; &lt;anna@example.com&gt;" in page.text
-    assert "Борис &lt;boris@example.com&gt;" in page.text
+    assert "пн, 2 марта 2026, 23:30 – вт, 3 марта 2026, 00:30 (Europe/Moscow, UTC+3)" in page.text
+    assert "<bdi>Анна &quot;А&quot; &lt;b&gt;</bdi> <bdi>&lt;anna@<wbr>example.com&gt;</bdi>" in page.text
+    assert "<bdi>Борис</bdi> <bdi>&lt;boris@<wbr>example.com&gt;</bdi>" in page.text
     assert 'lang="ru"' in page.text
 
 
@@ -90,7 +99,7 @@ async def test_join_page_in_english(browser: httpx.AsyncClient, link: str, how: 
         page = await browser.get(link, headers={"Accept-Language": "en-GB,en;q=0.9,ru;q=0.8"})
     else:
         page = await browser.get(link + "&lang=en", headers={"Accept-Language": "ru"})
-    assert "2 March 2026, 23:30 – 3 March 2026, 00:30 (Europe/Moscow)" in page.text
+    assert "Mon, 2 March 2026, 23:30 – Tue, 3 March 2026, 00:30 (Europe/Moscow, UTC+3)" in page.text
     assert "Organizer" in page.text
 
 
@@ -116,45 +125,116 @@ async def test_unknown_and_deleted_conferences(browser: httpx.AsyncClient, link:
 # --- the cabinet ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("address", "role"),
-    [
-        ("anna@example.com", "вы организатор"),
-        ("BORIS@example.com", "вы участник"),
-        ("guest@example.org", "вы участник"),
-    ],
-)
+@pytest.mark.parametrize("parameter", ["user", "email"])
+@pytest.mark.parametrize("path", ["/cabinet", "/cabinet/"])
+@pytest.mark.parametrize("address", ["anna@example.com", "BORIS@example.com", "guest@example.org"])
 async def test_cabinet_lists_a_persons_conferences(
-    browser: httpx.AsyncClient, link: str, address: str, role: str
+    browser: httpx.AsyncClient, link: str, path: str, parameter: str, address: str
 ) -> None:
-    page = await browser.get("/cabinet/", params={"email": address})
+    page = await browser.get(path, params={parameter: address})
+    assert page.status_code == 200
     assert link.replace("&", "&amp;") in page.text
-    assert role in page.text
     assert "2 марта 2026, 23:30" in page.text
+    assert ("(вы)" in page.text) == (address == "anna@example.com")
+
+
+def titles(page: httpx.Response) -> list[str]:
+    """Headings of the cabinet's shelves, and below each the topics with their states, in order."""
+    found = re.findall(
+        r"<h2>(.*?)</h2>|<h3>.*?<bdi>(.*?)</bdi>.*?</h3><p class=\"state\"><span class=\"badge (\w+)\">",
+        page.text,
+    )
+    return [heading or f"{topic} {state}" for heading, topic, state in found]
+
+
+async def test_cabinet_shows_what_is_near_first_and_says_its_state(moment: Sandbox) -> None:
+    async with httpx.AsyncClient(base_url=moment.url, trust_env=False) as browser:
+        for name, day in (("f", 20), ("a", 1), ("d", 10), ("b", 2), ("e", 11), ("c", 9), ("gone", 3)):
+            times = {"start": f"2026-03-{day:02}T20:00:00Z", "end": f"2026-03-{day:02}T21:00:00Z"}
+            await browser.put(f"/api/v1/conferences/{name}", json=BODY | times | {"topic": name})
+        await browser.delete("/api/v1/conferences/gone")
+        page = await browser.get("/cabinet?user=boris@example.com&lang=en")
+    assert titles(page) == [
+        *("Upcoming", "d running", "e upcoming", "f upcoming"),
+        *("Past", "c ended", "b ended", "a ended"),
+        *("Deleted", "gone deleted"),
+    ]
+    assert "confid=gone" not in page.text
 
 
 async def test_cabinet_of_a_stranger_and_of_nobody(browser: httpx.AsyncClient, link: str) -> None:
-    stranger = await browser.get("/cabinet/", params={"email": '"><img src=x>@example.com'})
+    stranger = await browser.get("/cabinet", params={"user": '"><img src=x>@example.com'})
     assert "Конференций нет" in stranger.text
     assert "<img" not in stranger.text
     nobody = await browser.get("/", follow_redirects=True)
     assert nobody.status_code == 200
-    assert 'name="email"' in nobody.text
+    assert 'name="user"' in nobody.text
     assert "Конференций нет" not in nobody.text
 
 
-async def test_cabinet_forgets_a_removed_participant_and_a_deleted_room(
+async def test_cabinet_forgets_a_removed_participant_and_the_link_of_a_deleted_room(
     browser: httpx.AsyncClient, link: str
 ) -> None:
     await browser.patch(f"/api/v1/conferences/{KEY}", json={"participants": []})
-    assert "Конференций нет" in (await browser.get("/cabinet/?email=boris@example.com")).text
-    assert "Планёрка" in (await browser.get("/cabinet/?email=anna@example.com")).text
+    assert "Конференций нет" in (await browser.get("/cabinet?user=boris@example.com")).text
+    assert "confid=" in (await browser.get("/cabinet?user=anna@example.com")).text
     await browser.delete(f"/api/v1/conferences/{KEY}")
-    assert "Конференций нет" in (await browser.get("/cabinet/?email=anna@example.com")).text
+    page = await browser.get("/cabinet?user=anna@example.com")
+    assert titles(page)[0] == "Удалённые"
+    assert "confid=" not in page.text
+
+
+# --- what both pages say -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        ("2026-03-10T19:59:59Z", "Конференция идёт сейчас."),
+        ("2026-03-10T20:00:00Z", "Конференция идёт сейчас."),
+        ("2026-03-10T20:00:01Z", "Конференция ещё не началась."),
+        ("2026-03-10T19:00:00Z", "Конференция завершена."),
+    ],
+)
+async def test_join_page_says_whether_the_conference_has_begun(
+    moment: Sandbox, start: str, said: str
+) -> None:
+    end = (datetime.fromisoformat(start) + timedelta(hours=1)).isoformat()
+    async with httpx.AsyncClient(base_url=moment.url, trust_env=False) as browser:
+        made = await browser.put("/api/v1/conferences/a", json=BODY | {"start": start, "end": end})
+        assert said in (await browser.get(made.json()["join_url"])).text
+
+
+@pytest.mark.parametrize("month", range(1, 13))
+def test_dates_in_both_languages(month: int) -> None:
+    genitive = (
+        *("января", "февраля", "марта", "апреля", "мая", "июня"),
+        *("июля", "августа", "сентября", "октября", "ноября", "декабря"),
+    )[month - 1]
+    start = datetime(2026, month, 4, 22, 0, tzinfo=UTC)
+    said = sandbox_words.span(start, start + timedelta(minutes=30), "Asia/Kolkata", "ru")
+    assert said.endswith(f", 5 {genitive} 2026, 03:30 – 04:00 (Asia/Kolkata, UTC+5:30)")
+    english = sandbox_words.span(start, start + timedelta(hours=24), "UTC", "en")
+    assert f"{start:%a, %-d %B} 2026, 22:00 – {start + timedelta(days=1):%a, %-d %B} 2026" in english
+    assert english.endswith("(UTC, UTC)")
+
+
+@pytest.mark.parametrize(
+    ("topic", "shown"),
+    [
+        ("\u202egnp.exe", "gnp.exe"),
+        ("a\u2066b\u2069c\u200fd\u061c", "abcd"),
+        ("line\r\none\x00\x1b[31m\u2028two", "line one[31m two"),
+        ("\ufeff\u200b", ""),
+        ("👨\u200d👩\u200d👧 שלום", "👨\u200d👩\u200d👧 שלום"),
+    ],
+)
+def test_foreign_text_cannot_turn_the_page_around(topic: str, shown: str) -> None:
+    assert sandbox_words.harmless(topic) == shown
 
 
 async def test_pages_forbid_scripts_and_foreign_content(browser: httpx.AsyncClient, link: str) -> None:
-    for path in (link, "/cabinet/?email=anna@example.com", "/service/join/"):
+    for path in (link, "/cabinet?user=anna@example.com", "/service/join/"):
         page = await browser.get(path)
         policy = page.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; style-src 'sha256-")
@@ -164,7 +244,7 @@ async def test_pages_forbid_scripts_and_foreign_content(browser: httpx.AsyncClie
 
 
 def test_both_languages_have_the_same_words() -> None:
-    russian, english = sandbox_pages._WORDS["ru"], sandbox_pages._WORDS["en"]
+    russian, english = sandbox_words.WORDS["ru"], sandbox_words.WORDS["en"]
     assert russian.keys() == english.keys()
 
 
@@ -219,6 +299,11 @@ async def test_list_by_owner_in_order_of_start(browser: httpx.AsyncClient) -> No
         {"start": "0001-01-01T00:00:00Z"},
         {"start": None},
         {"end": "2026-03-02T20:00:00Z"},
+        {"end": "2026-03-02T20:30:00Z"},
+        {"passcode": 1234},
+        {"passcode": "123"},
+        {"passcode": "with blank"},
+        {"passcode": "ключ-ключ"},
         {"timezone": "Nowhere"},
         {"timezone": "../../etc/passwd"},
         {"timezone": "Europe"},
@@ -254,6 +339,21 @@ async def test_bodies_that_cannot_be_read(browser: httpx.AsyncClient, content: b
     assert (await browser.put("/api/v1/conferences/a", content=content)).status_code == status
 
 
+async def test_a_passcode_may_be_chosen_and_stays(browser: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    made = await browser.put("/api/v1/conferences/a", json=BODY | {"passcode": "s&cret=1"})
+    assert made.json()["passcode"] == "s&cret=1"
+    assert made.json()["join_url"].endswith("confpass=s%26cret%3D1")
+    assert (await browser.get(made.json()["join_url"])).status_code == 200
+    for passcode in ("s&cret=1", ""):
+        again = await browser.put("/api/v1/conferences/a", json=BODY | {"passcode": passcode})
+        assert (again.status_code, again.json()) == (200, made.json())
+    moved = await browser.patch("/api/v1/conferences/a", json={"topic": "Renamed"})
+    assert moved.json() == made.json() | {"topic": "Renamed"}
+    other = await browser.patch("/api/v1/conferences/a", json={"passcode": "another"})
+    assert (other.status_code, other.json()["code"]) == (422, "invalid")
+    assert sandbox.conferences["a"].passcode == "s&cret=1"
+
+
 # --- state, counts, faults ------------------------------------------------------------------------------
 
 
@@ -263,11 +363,14 @@ async def test_state_file_outlives_the_process(tmp_path: Path) -> None:
     videomost = Videomost(before.url)
     await videomost.create(SPEC, KEY)
     await videomost.create(SPEC, "deleted")
+    async with httpx.AsyncClient(base_url=before.url, trust_env=False) as browser:
+        await browser.put("/api/v1/conferences/chosen", json=BODY | {"passcode": "chosen"})
     await videomost.delete("deleted")
     await videomost.close()
     await before.stop()
     after = Sandbox(state=state)
     assert after.conferences == before.conferences
+    assert after.conferences["chosen"].passcode == "chosen"
     assert after.deleted == before.deleted
     assert after.deleted.keys() == {"deleted"}
     assert os.listdir(tmp_path) == ["state.json"]
@@ -310,13 +413,69 @@ async def test_faults_over_http(browser: httpx.AsyncClient, sandbox: Sandbox) ->
 @pytest.mark.parametrize(
     "asked",
     [{"made up": {}}, {"create": 1}, {"create": {"made up": 1}}, {"create": {"times": "2"}},
-     {"create": {"times": True}}, {"create": {"fail_after": 1}}],
+     {"create": {"times": True}}, {"create": {"fail_after": 1}}, {"create": {"wrong": "x"}}],
 )  # fmt: skip
 async def test_faults_that_do_not_exist(
     browser: httpx.AsyncClient, sandbox: Sandbox, asked: dict[str, Any]
 ) -> None:
     assert (await browser.post("/sandbox/faults", json=asked)).status_code == 422
     assert sandbox.faults == {}
+
+
+async def test_one_fault_for_all_operations(browser: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    asked = {"all": {"status": 503}, "delete": {"status": 500}}
+    assert (await browser.post("/sandbox/faults", json=asked)).status_code == 204
+    assert sandbox.faults.keys() == set(OPERATIONS)
+    statuses = [
+        (await browser.get("/api/v1/ping")).status_code,
+        (await browser.delete("/api/v1/conferences/a")).status_code,
+    ]
+    assert statuses == [503, 500]
+
+
+async def test_a_dropped_request_is_not_carried_out(browser: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    sandbox.faults["create"] = Fault(drop=True, times=1)
+    with pytest.raises(httpx.TransportError):
+        await browser.put("/api/v1/conferences/a", json=BODY)
+    assert sandbox.conferences == {}
+    assert (await browser.put("/api/v1/conferences/a", json=BODY)).status_code == 201
+
+
+async def test_wrong_data_in_an_answer_that_is_true_otherwise(
+    browser: httpx.AsyncClient, sandbox: Sandbox
+) -> None:
+    wrong = {"create": {"wrong": {"join_url": "https://elsewhere.example/", "passcode": None}, "times": 1}}
+    assert (await browser.post("/sandbox/faults", json=wrong)).status_code == 204
+    lie = await browser.put("/api/v1/conferences/a", json=BODY)
+    truth = await browser.put("/api/v1/conferences/a", json=BODY)
+    assert lie.status_code == 201
+    assert lie.json() == truth.json() | wrong["create"]["wrong"]
+    assert sandbox.conferences.keys() == {"a"}
+
+
+async def test_what_has_ended_cannot_be_moved_if_that_is_asked_for(moment: Sandbox) -> None:
+    def at(hour: int) -> dict[str, str]:
+        return {"start": f"2026-03-10T{hour}:00:00Z", "end": f"2026-03-10T{hour + 1}:00:00Z"}
+
+    async with httpx.AsyncClient(base_url=moment.url, trust_env=False) as browser:
+        for name, hour in (("ended", 19), ("running", 20)):
+            await browser.put(f"/api/v1/conferences/{name}", json=BODY | at(hour))
+        rule = {"if_ended": True}
+        await browser.post("/sandbox/faults", json={"update": rule, "create": rule | {"status": 422}})
+        answers = [
+            await browser.patch("/api/v1/conferences/ended", json=at(22)),
+            await browser.patch("/api/v1/conferences/running", json=at(22)),
+            await browser.put("/api/v1/conferences/ended", json=BODY | at(22)),
+            await browser.put("/api/v1/conferences/new-and-over", json=BODY | at(18)),
+            await browser.put("/api/v1/conferences/new", json=BODY | at(22)),
+            await browser.patch("/api/v1/conferences/none", json=at(22)),
+        ]
+    assert [answer.status_code for answer in answers] == [409, 200, 422, 422, 201, 404]
+    assert {answer.json()["code"] for answer in answers if answer.status_code in {409, 422}} == {
+        "ended_conference"
+    }
+    assert moment.conferences["ended"].spec.start.hour == 19
+    assert moment.conferences.keys() == {"ended", "running", "new"}
 
 
 async def test_a_form_of_another_site_sets_no_faults(browser: httpx.AsyncClient, sandbox: Sandbox) -> None:
@@ -368,7 +527,7 @@ async def test_token_guards_the_api_and_not_the_pages() -> None:
         assert (
             await client.get("/api/v1/ping", headers={"Authorization": "Bearer right"})
         ).status_code == 200
-        assert (await client.get("/cabinet/")).status_code == 200
+        assert (await client.get("/cabinet")).status_code == 200
     await sandbox.stop()
 
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +18,8 @@ from mailhook.store.sqlite import SqliteStore
 from tests.relay.mails import ANNA, IVAN, PUBLIC, Event, invitation
 from tests.relay.processes import write_settings
 from tests.relay.rig import Client, Clock, world
+
+pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SECRETS = ("confpass", "confid", "/service/join/")
@@ -43,16 +43,6 @@ class Office:
         rows = json.loads(self.run(*arguments, "--json"))
         assert isinstance(rows, list)
         return rows
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    """A command sets logging up for a process that is its own."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture

@@ -133,3 +133,13 @@ async def test_a_signature_of_an_alias_domain_is_not_broken() -> None:
     async with world({"domain_aliases": {"corp-alias.example": "corp.example"}}) as here:
         assert await here.passes(content) == content
         assert here.stories[-1]["reason"] == "dkim-signed"
+
+
+async def test_a_store_that_takes_no_note_of_a_signature_concerns_no_mail(tmp_path: Path) -> None:
+    content = invitation(Event(), DKIM_Signature="v=1; d=corp.example; b=AAAA")
+    async with world(store=str(tmp_path / "store.db")) as here:
+        with closing(sqlite3.connect(tmp_path / "store.db")) as connection, connection:
+            connection.execute("DROP TABLE sighting")
+        assert await here.passes(content) == content
+        assert here.stories[-1]["reason"] == "dkim-signed"
+        assert here.stories[-1]["error"] == ""

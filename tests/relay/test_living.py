@@ -1,9 +1,11 @@
 """What must never delete the room of a living meeting, although it looks like an end."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
 
+import httpx
 import pytest
 
 from tests.relay.mails import ANNA, BORIS, IVAN, NOW, Event, invitation, link_in
@@ -67,3 +69,16 @@ async def test_copies_of_one_change_that_differ_take_no_link_away() -> None:
         a_second_later = format_datetime(bearing.stamp + timedelta(seconds=1)).encode()
         await here.passes(bare.replace(format_datetime(bearing.stamp).encode(), a_second_later), IVAN, BORIS)
         assert await after_the_grace(here) == 1
+
+
+async def test_the_cabinet_shows_a_series_once_at_its_nearest_date() -> None:
+    async with world() as here, httpx.AsyncClient(base_url=here.sandbox.url, trust_env=False) as browser:
+        await told(here, WEEKLY, ANNA, BORIS)
+        for week in (0, 1, 2):
+            for person in (IVAN, ANNA, BORIS):
+                page = (await browser.get("/cabinet", params={"user": person})).text
+                dates = re.findall(r'<time datetime="(.*?)">', page)
+                assert dates == [(WEEKLY.start + timedelta(weeks=week)).isoformat()]
+                assert page.count("<li ") == 1
+            here.clock.now = WEEKLY.start + timedelta(weeks=week, hours=3)
+            await here.settle()
