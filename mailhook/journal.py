@@ -68,6 +68,7 @@ class Story:
     recipients how many were named, `accepted`: by the next hop
     size       octets on the wire
     decision   what was done: "pass", "rewrite", "defer"; `reason`: why, a constant of the code
+    beyond     components and properties of the invitation of which there are more than is looked at
     places     where the link was written
     code       of the reply that the client got; `hop_ident`: the next hop's queue id in it
     error      what went wrong, for people
@@ -85,6 +86,7 @@ class Story:
     method: str = ""
     organizer: str = ""
     uid: str = ""
+    beyond: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
     conference: str = ""
     code: int = 0
@@ -102,9 +104,9 @@ class Story:
         self._current = (name, perf_counter())
         step(name)
 
-    def about(self, uid: str, organizer: str, method: str) -> None:
+    def about(self, uid: str, organizer: str, method: str, beyond: tuple[str, ...] = ()) -> None:
         """The invitation that the message turned out to be."""
-        self.uid, self.organizer, self.method = uid, organizer, method
+        self.uid, self.organizer, self.method, self.beyond = uid, organizer, method, beyond
 
     def rewritten(self, places: Iterable[str], conference: str) -> None:
         """The link of `conference` stands in `places`."""

@@ -64,7 +64,8 @@ class Pipeline:
             invitation = itip.read(parsed, self._defaults)
             if isinstance(invitation, NotOurs):
                 return Pass(invitation.reason)
-            story.about(invitation.key.uid, invitation.key.organizer, invitation.method)
+            key = invitation.key
+            story.about(key.uid, key.organizer, invitation.method, invitation.beyond)
             reason = may_act(self._policy, invitation, envelope)
             if reason:
                 return Pass(reason)

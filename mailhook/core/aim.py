@@ -23,6 +23,8 @@ from mailhook.core.ranges import Part
 from mailhook.core.recurrence import Occurrence, Standing, first, standing, unfollowed
 
 LONGEST_TOPIC = 250
+MAX_PARTICIPANTS = 1000
+"""Of more the rest is not told to the provider; they have the link all the same."""
 EVER = datetime(1900, 1, 1, tzinfo=UTC)
 
 
@@ -113,7 +115,7 @@ def desired(meeting: Meeting, now: datetime, roll_after: timedelta) -> Desired:
         end=place.occurrence.end,
         timezone=_timezone(meeting),
         owner=meeting.organizer,
-        participants=participants(meeting, place.occurrence),
+        participants=participants(meeting, place.occurrence)[:MAX_PARTICIPANTS],
     )
     ends = [moment for moment in (place.until, meeting.delete_at) if moment is not None]
     return Room(spec, min(ends, default=None))

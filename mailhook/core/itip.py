@@ -9,8 +9,9 @@ Errors: Unreadable where nothing sensible can be said; everything else that is n
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from mailhook.core import header_values
 from mailhook.core import message as mime
@@ -42,6 +43,8 @@ MARKER_HEADER = "x-mailhook-conference"
 SCHEDULING = ("REQUEST", "ADD", "CANCEL")
 MAX_EVENTS = 200
 """Of more VEVENTs the rest is not looked at; a link goes into them all the same."""
+MAX_ATTENDEES = 1000
+"""Of more ATTENDEEs of one VEVENT the rest is not looked at, and a list so long un-invites nobody."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Invitation:
     """An iTIP REQUEST, ADD or CANCEL. `organizer` as in the calendar; `key` with the domain alias resolved.
 
     `forwarded`: the Sender header names somebody who is neither From nor the SENT-BY. `languages`: LANGUAGE
-    parameters by address.
+    parameters by address. `beyond`: names of components and properties of which there are more than is looked at.
     """
 
     method: str
@@ -91,6 +94,7 @@ class Invitation:
     events: tuple[Event, ...]
     forwarded: bool = False
     languages: Mapping[str, str] = field(default_factory=dict)
+    beyond: tuple[str, ...] = ()
 
     @property
     def cancels(self) -> bool:
@@ -118,10 +122,23 @@ def read(message: Message, defaults: Defaults) -> Invitation | NotOurs:
     method = first_value(calendar, "METHOD").strip().upper()
     if method not in SCHEDULING:
         return NotOurs(f"method-{method.lower()}" if method.isalpha() else "no-method")
-    events = [child for child in calendar.children if child.name == "VEVENT"][:MAX_EVENTS]
+    events = [child for child in calendar.children if child.name == "VEVENT"]
     if not events:
         return NotOurs("no-event")
-    return _invitation(message, method, calendar, events, defaults)
+    found = _invitation(message, method, calendar, events[:MAX_EVENTS], defaults)
+    return found if isinstance(found, NotOurs) else replace(found, beyond=tuple(_beyond(events)))
+
+
+def _beyond(blocks: list[Block]) -> Iterator[str]:
+    """The properties and components of which there are more than is looked at."""
+    if len(blocks) > MAX_EVENTS:
+        yield "VEVENT"
+    looked_at = blocks[:MAX_EVENTS]
+    if any(len(block.by_name.get("ATTENDEE", ())) > MAX_ATTENDEES for block in looked_at):
+        yield "ATTENDEE"
+    for name in ("EXDATE", "RDATE"):
+        if sum(line.value.count(",") + 1 for block in looked_at for line in lines(block, name)) > MAX_DATES:
+            yield name
 
 
 def _calendar(message: Message) -> Block | None:
@@ -213,7 +230,7 @@ def _person(line: ContentLine) -> Person:
 
 
 def _attendees(block: Block, resources: Iterable[str]) -> tuple[Attendee, ...]:
-    found = {_address(line): line for line in lines(block, "ATTENDEE")}
+    found = {_address(line): line for line in islice(lines(block, "ATTENDEE"), MAX_ATTENDEES)}
     return tuple(
         Attendee(_person(line), "RESOURCE" if address in resources else _kind(line))
         for address, line in found.items()

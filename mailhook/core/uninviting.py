@@ -24,7 +24,7 @@ from mailhook.core.holders import (
     taken,
     without,
 )
-from mailhook.core.itip import Invitation
+from mailhook.core.itip import MAX_ATTENDEES, Invitation
 from mailhook.core.meeting import MASTER, Component, Meeting
 from mailhook.core.merging import entomb, without_instances
 from mailhook.core.order import is_later
@@ -77,8 +77,7 @@ def _thinned(
         return _abandoned(meeting, invitation, policy, now)
     changed = entomb(meeting, invitation, _held_by_none(meeting, invitation, policy))
     changed = without_instances(changed, lost_by_all(changed.told))
-    if any(address in before.told for address in recipients):
-        changed = _doubted(changed, invitation)
+    changed = _doubted(changed, before, invitation, guests(policy, invitation, recipients))
     if before.wanted and _has_instances(before) and not _has_instances(changed):
         changed = replace(changed, delete_at=now + policy.delete_grace)
     return changed
@@ -100,21 +99,25 @@ def _has_instances(meeting: Meeting) -> bool:
     return next(upcoming(meeting, EVER), None) is not None or endless(meeting) is not None
 
 
-def _doubted(meeting: Meeting, invitation: Invitation) -> Meeting:
-    """In doubt, where the series was called off and whoever still holds it may have been un-invited before.
+def _doubted(meeting: Meeting, before: Meeting, invitation: Invitation, people: set[str]) -> Meeting:
+    """In doubt, where all is called off to some, and whoever still holds it may have been un-invited too.
 
-    SOGo un-invites from a whole series by a CANCEL that names one instance.
+    SOGo un-invites from a whole series by a CANCEL that names one instance. And a list that was invited may have been
+    expanded before the CANCEL, which then comes to people who were never told.
     """
-    if not _cancels_series(invitation) or not all(
-        lost_an_instance(entries) for entries in meeting.told.values()
-    ):
+    if not _cancels_series(invitation):
         return meeting
-    return replace(meeting, doubtful=f"perhaps un-invited: {', '.join(sorted(meeting.told))}")
+    holders = ", ".join(sorted(meeting.told))
+    if people & before.told.keys() and all(map(lost_an_instance, meeting.told.values())):
+        return replace(meeting, doubtful=f"perhaps un-invited: {holders}")
+    if people.isdisjoint(before.ever_told | before.left.keys()) and _lists(meeting) >= meeting.told.keys():
+        return replace(meeting, doubtful=f"perhaps lists of which members were un-invited: {holders}")
+    return meeting
 
 
 def _abandoned(meeting: Meeting, invitation: Invitation, policy: Policy, now: datetime) -> Meeting:
     """Nobody holds the meeting any more: its conference goes after the grace time, unless that is in doubt."""
-    untold = _untold(meeting, policy)
+    untold = _untold(meeting, policy, invitation)
     if meeting.wanted and untold:
         return replace(meeting, doubtful=f"never told by mail: {', '.join(untold)}")
     keys = (event.component.key for event in invitation.events)
@@ -122,18 +125,32 @@ def _abandoned(meeting: Meeting, invitation: Invitation, policy: Policy, now: da
     return replace(buried, delete_at=now + policy.delete_grace, doubtful="") if meeting.wanted else buried
 
 
-def _untold(meeting: Meeting, policy: Policy) -> list[str]:
-    """Individuals of the last known ATTENDEE lists who were never told by mail: internal people of some servers."""
-    known = {
-        attendee.person.address
-        for component in meeting.components
-        for attendee in component.attendees
-        if attendee.individual
-    }
-    others = (
-        known - meeting.ever_told - meeting.left.keys() - {meeting.organizer.address, meeting.key.organizer}
-    )
+def _untold(meeting: Meeting, policy: Policy, invitation: Invitation | None = None) -> list[str]:
+    """Individuals who are listed, but were never told by mail: internal people of some servers.
+
+    A CANCEL's own list is not believed, but raises doubt too: the mail to somebody who is new may have been lost.
+    """
+    listed = _listed(meeting)
+    if invitation is not None:
+        listed |= _individuals(event.component for event in invitation.events)
+    organizer = {meeting.organizer.address, meeting.key.organizer}
+    others = listed - meeting.ever_told - meeting.left.keys() - organizer
     return sorted(others - set(policy.ignore_recipients))
+
+
+def _lists(meeting: Meeting) -> set[str]:
+    """Holders who are no attendee by their own address, or one of CUTYPE=GROUP."""
+    attendees = (attendee for component in meeting.components for attendee in component.attendees)
+    return meeting.told.keys() - {a.person.address for a in attendees if a.kind != "GROUP"}
+
+
+def _listed(meeting: Meeting) -> set[str]:
+    return _individuals(meeting.components)
+
+
+def _individuals(components: Iterable[Component]) -> set[str]:
+    """Individuals of the last known lists of these."""
+    return {a.person.address for component in components for a in component.attendees if a.individual}
 
 
 # --- by list -------------------------------------------------------------------------------------------
@@ -181,7 +198,8 @@ def _unlisted(
         new, known = event.component, before.component(event.component.key)
         listed = _addresses(new)
         own_view = len(recipients) <= 1 and listed <= recipients | organizer
-        if known is not None and listed and not own_view and is_later(new.stamp, known.stamp):
+        partial = own_view or not listed or len(new.attendees) >= MAX_ATTENDEES
+        if known is not None and not partial and is_later(new.stamp, known.stamp):
             yield new, _addresses(known) - listed - recipients
 
 

@@ -276,3 +276,13 @@ def test_arbitrary_events(properties: list[tuple[str, str]], method: str) -> Non
         return
     if isinstance(found, Invitation):
         assert all(event.component.instance is not None for event in found.events if event.component.key)
+
+
+def test_what_is_more_than_is_looked_at_is_named() -> None:
+    people = "\n".join(f"ATTENDEE:mailto:guest{number}@partner.example" for number in range(1001))
+    days = ",".join(["20270301T070000Z"] * 1001)
+    start = "DTSTART:20270301T070000Z"
+    assert invitation(start).beyond == ()
+    assert invitation(f"{start}\n{people}\nEXDATE:{days}").beyond == ("ATTENDEE", "EXDATE")
+    overrides = [f"{start}\nRECURRENCE-ID:{20270301 + day % 28}T07{day % 60:02}00Z" for day in range(201)]
+    assert invitation(*overrides).beyond == ("VEVENT",)

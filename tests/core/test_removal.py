@@ -80,6 +80,29 @@ def test_a_copy_that_never_bore_it(living: Meeting) -> None:
     assert plan(living, revision(2, PLAIN)) == Insert(LINK)
 
 
+TEXT = "Agenda of the board\\n\\nand what else there is"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "removed"),
+    [
+        # The block, or a link with its heading, at the bottom; then all but that, or more of the text, is gone.
+        (f"{TEXT}\\n\\n{BLOCK}", TEXT, True),
+        (f"{TEXT}\\n\\n{BLOCK}", "Agenda of the b", False),
+        (f"{TEXT}\\n\\n{BLOCK}", f"{TEXT}\\n\\n{BEGIN[:9]}", True),
+        (f"{TEXT}\\nJoin here:\\n{URL}", TEXT, True),
+        (f"{TEXT}\\nJoin here:\\n{URL}", "Agenda", False),
+        # At the top nothing can be cut off before it.
+        (f"{BLOCK}\\n\\n{TEXT}", "Agenda", True),
+        (f"{TEXT}\\n\\n{BLOCK}", "", True),
+    ],
+)
+def test_a_text_that_a_phone_may_have_cut_off(living: Meeting, before: str, now: str, removed: bool) -> None:
+    bore = told(living, revision(2, f"DESCRIPTION:{before}", "LOCATION:Videomost"), ANNA)
+    seen = plan(bore, revision(3, f"DESCRIPTION:{now}", "LOCATION:Videomost"))
+    assert seen == (Condemn(LINK_REMOVED) if removed else Insert(LINK))
+
+
 def test_a_copy_bears_it_from_the_revision_on_in_which_it_was_seen(living: Meeting) -> None:
     stamp = revision(1).events[0].component.stamp
     assert plan(replace(living, borne=stamp), revision(2, PLAIN)) == Condemn(LINK_REMOVED)

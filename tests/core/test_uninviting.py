@@ -3,7 +3,7 @@
 import pytest
 
 from mailhook.core.aim import participants
-from mailhook.core.itip import Invitation
+from mailhook.core.itip import MAX_ATTENDEES, Invitation
 from mailhook.core.meeting import Meeting
 from mailhook.core.uninviting import is_shortened, unlist
 from tests.core.invitations import POLICY
@@ -137,3 +137,38 @@ def test_a_cancel_to_the_last_one_ends_the_doubt(fresh: Meeting) -> None:
     doubtful = uninvited(series_without_an_instance_for(fresh, PETR), called_off(2), ANNA, BORIS)
     after = uninvited(doubtful, called_off(3), PETR)
     assert (after.doubtful, after.delete_at) == ("", NOW + GRACE)
+
+
+# --- who is nobody, and what raises doubt ---------------------------------------------------------------------
+
+
+def test_the_organizer_is_no_holder(fresh: Meeting) -> None:
+    """Some servers send him a copy; under an alias of his domain too."""
+    copied = told(fresh, request(1), ANNA, BORIS, PETR, "ivan@corp.example")
+    assert copied.told.keys() == {ANNA, BORIS, PETR}
+    assert uninvited(copied, called_off(2), ANNA, BORIS, PETR).delete_at == NOW + GRACE
+
+
+def test_a_list_of_which_members_are_cancelled_is_in_doubt(fresh: Meeting) -> None:
+    team, member = "team@corp.example", "olga@corp.example"
+    for rest in ("SUMMARY:x", f"ATTENDEE;CUTYPE=GROUP:mailto:{team}"):
+        invited = told(fresh, request(1, rest=rest), team)
+        assert team in uninvited(invited, called_off(2, rest=rest), member).doubtful
+    person = told(fresh, request(1, rest=f"ATTENDEE:mailto:{team}"), team)
+    assert uninvited(person, called_off(2), member).doubtful == ""
+
+
+def test_whom_a_cancel_lists_and_nobody_has_told_may_still_be_invited(fresh: Meeting) -> None:
+    """The REQUEST to him may have been lost, or wait in a queue."""
+    invited = told(fresh, request(1, rest=listing(ANNA)), ANNA)
+    after = uninvited(invited, called_off(2, rest=listing(DMITRY)), ANNA)
+    assert (after.delete_at, DMITRY in after.doubtful) == (None, True)
+    assert told(after, request(1, rest=listing(DMITRY)), DMITRY).doubtful == ""
+
+
+def test_a_list_longer_than_is_looked_at_takes_nobody_out(fresh: Meeting) -> None:
+    crowd = [f"guest{number:04}@partner.example" for number in range(MAX_ATTENDEES + 1)]
+    invited = told(fresh, request(1, rest=listing(*crowd)), crowd[-2], crowd[0])
+    after = passed(invited, request(2, rest=listing("first@partner.example", *crowd)), crowd[0])
+    assert after.told.keys() == {crowd[-2], crowd[0]}
+    assert len(participants(after)) == MAX_ATTENDEES
