@@ -13,11 +13,11 @@ from typing import Any
 
 from mailhook.core.aim import Room, desired, participants, topic
 from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.outcome import retried_now
 from mailhook.core.policy import Policy
 from mailhook.core.recurrence import unfollowed
 from mailhook.core.reservation import forgotten
 from mailhook.core.revision import condemn
-from mailhook.core.upkeep import retried_now
 from mailhook.ports import Circumstances, Store
 
 Row = dict[str, Any]

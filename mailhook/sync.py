@@ -18,6 +18,7 @@ from typing import assert_never
 from mailhook import journal
 from mailhook.core.conference import Spec
 from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.outcome import failed, lost, recreated, refused, succeeded
 from mailhook.core.policy import Policy
 from mailhook.core.reservation import conference_key
 from mailhook.core.upkeep import (
@@ -31,11 +32,6 @@ from mailhook.core.upkeep import (
     Task,
     UpdateRoom,
     claim,
-    failed,
-    lost,
-    recreated,
-    refused,
-    succeeded,
 )
 from mailhook.errors import Gone, MailhookError, Permanent
 from mailhook.flight import Flight

@@ -3,7 +3,7 @@
 What: `reserve`, `renew`, `confirm`, `give_up`, pure, carried out inside `store.change`. Whoever is not sure any more to
 hold the reservation learns it from `confirm`, and uses what counts.
 
-Not here: I/O (`flight`), and what should be (`meeting.desired`).
+Not here: I/O (`flight`), and what should be (`aim.desired`).
 """
 
 from dataclasses import dataclass, replace

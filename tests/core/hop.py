@@ -10,6 +10,7 @@ from typing import Literal, assert_never
 
 from mailhook.core.conference import JoinDetails, Spec
 from mailhook.core.meeting import Meeting
+from mailhook.core.outcome import succeeded
 from mailhook.core.policy import wish
 from mailhook.core.reservation import Granted, conference_key, confirm, reserve
 from mailhook.core.revision import (
@@ -35,7 +36,6 @@ from mailhook.core.upkeep import (
     Task,
     UpdateRoom,
     claim,
-    succeeded,
 )
 from tests.core.dialects import Letter
 from tests.core.invitations import POLICY

@@ -6,7 +6,8 @@ from mailhook.core.aim import Room, desired
 from mailhook.core.conference import State
 from mailhook.core.meeting import Meeting
 from mailhook.core.merging import revise
-from mailhook.core.upkeep import Nothing, UpdateRoom, claim, refused, succeeded
+from mailhook.core.outcome import refused, succeeded
+from mailhook.core.upkeep import Nothing, UpdateRoom, claim
 from tests.core.invitations import POLICY, at, invitation
 from tests.core.meetings import ANNA, BORIS, KEY, ready, told, uninvited
 from tests.core.test_series import BERLIN, after, master, override, starts

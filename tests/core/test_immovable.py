@@ -9,16 +9,8 @@ from mailhook.core.aim import Room, desired
 from mailhook.core.conference import Conference, JoinDetails, State
 from mailhook.core.meeting import Leftover, Meeting, MeetingKey
 from mailhook.core.merging import revise
-from mailhook.core.upkeep import (
-    CreateRoom,
-    DeleteLeftover,
-    RecreateRoom,
-    Task,
-    UpdateRoom,
-    claim,
-    recreated,
-    refused,
-)
+from mailhook.core.outcome import recreated, refused
+from mailhook.core.upkeep import CreateRoom, DeleteLeftover, RecreateRoom, Task, UpdateRoom, claim
 from mailhook.core.waking import awake
 from tests.core.invitations import POLICY, at, invitation
 

@@ -9,6 +9,7 @@ from mailhook.core.aim import Room, desired
 from mailhook.core.conference import Conference, JoinDetails, State
 from mailhook.core.meeting import Leftover, Meeting, MeetingKey, Suspect
 from mailhook.core.merging import revise
+from mailhook.core.outcome import failed, lost, retried_now, succeeded
 from mailhook.core.reservation import LATE, forgotten, give_up
 from mailhook.core.reservation import reserve as reserved_by
 from mailhook.core.upkeep import (
@@ -23,10 +24,6 @@ from mailhook.core.upkeep import (
     Task,
     UpdateRoom,
     claim,
-    failed,
-    lost,
-    retried_now,
-    succeeded,
 )
 from mailhook.core.waking import awake
 from tests.core.invitations import POLICY, at, invitation

@@ -12,6 +12,7 @@ from mailhook.core.aim import NoRoom, Room, desired
 from mailhook.core.conference import JoinDetails, Spec, State
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.outcome import failed, lost, succeeded
 from mailhook.core.policy import OptedOut, Unwanted, Wanted, Wish
 from mailhook.core.reservation import (
     LATE,
@@ -40,9 +41,6 @@ from mailhook.core.upkeep import (
     Task,
     UpdateRoom,
     claim,
-    failed,
-    lost,
-    succeeded,
 )
 from tests.core.invitations import POLICY, at, invitation
 
