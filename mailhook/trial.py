@@ -48,6 +48,9 @@ class Log:
             self.mask.learn(secret)
 
     def tell(self) -> None:
+        for secret in (secret for exchange in self.exchanges for secret in exchange.secrets):
+            for piece in secret.split():  # a session may stand behind the name of its scheme
+                self.mask.learn(piece)
         for exchange in self.exchanges:
             self._tell(exchange)
         self.exchanges.clear()

@@ -20,6 +20,7 @@ from mailhook.provider.sandbox_faults import Fault
 from mailhook.trial import trial
 from tests.contract.rigs import EXAMPLE, plain
 from tests.contract.servers import Plain, TrueConf
+from tests.contract.stub import Asked, Stub, Told, as_json
 
 NOW = datetime(2026, 11, 23, 8, 30, tzinfo=UTC)
 TOKEN = "very-s3cret-token"
@@ -164,3 +165,39 @@ def test_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     )
     assert main(["provider-test", "--config", str(config), "--organizer", "Anna@Example.org"]) == 0
     assert "anna@example.org" in capsys.readouterr().out
+
+
+SESSION = "0f7e5c3a-session"
+
+
+class Sessions(Stub):
+    """Gives out a session under a name that tells nothing, and asks for it in a header of such a name."""
+
+    def operation(self, asked: Asked) -> str:
+        return asked.path
+
+    def answer(self, asked: Asked) -> Told:
+        if asked.path == "/login":
+            return as_json(200, {"data": {"sid": SESSION}})
+        known = asked.headers.get("x-sid") == f"Sid {SESSION}"
+        return as_json(200 if known else 401, {"status": "ok"})
+
+
+async def test_a_session_is_not_shown_by_whatever_name() -> None:
+    server = Sessions()
+    await server.start()
+    login = {"method": "POST", "path": "login"}
+    auth = {
+        "kind": "login",
+        "header": "X-Sid",
+        "value": "Sid {{ session }}",
+        "session": "/data/sid",
+        "login": login,
+    }
+    try:
+        _, said = await run(videomost(server.url, auth=auth))
+    finally:
+        await server.stop()
+    assert "ok      ping" in said
+    assert "  > x-sid: Sid ***" in said
+    assert SESSION not in "\n".join(said)

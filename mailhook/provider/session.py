@@ -43,7 +43,10 @@ class Route:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request and what came of it, for whoever watches: `failure` is "" if there is a reply."""
+    """One request and what came of it, for whoever watches: `failure` is "" if there is a reply.
+
+    `secrets`: what authenticated it; a session among them stands in the answer to the login too.
+    """
 
     method: str
     url: str
@@ -53,6 +56,7 @@ class Exchange:
     answer_headers: tuple[tuple[str, str], ...] = ()
     answer: bytes = b""
     failure: str = ""
+    secrets: tuple[str, ...] = ()
 
 
 Witness = Callable[[Exchange], None]
@@ -195,15 +199,16 @@ class Session:
             finally:
                 await response.aclose()
         except BaseException as error:
-            self._tell(sent, request, failure=type(error).__name__)
+            self._tell(sent, request, shown, failure=type(error).__name__)
             raise
-        self._tell(sent, request, response=response, reply=reply)
+        self._tell(sent, request, shown, response=response, reply=reply)
         return reply
 
     def _tell(
         self,
         sent: httpx.Request,
         request: Request,
+        shown: Mapping[str, str],
         *,
         response: httpx.Response | None = None,
         reply: Reply | None = None,
@@ -215,8 +220,15 @@ class Session:
         status, content = (reply.status, reply.content) if reply else (0, b"")
         self._witness(
             Exchange(
-                *(sent.method, str(sent.url), tuple(sent.headers.multi_items()), request.content),
-                *(status, answered, content, failure),
+                sent.method,
+                str(sent.url),
+                tuple(sent.headers.multi_items()),
+                request.content,
+                status,
+                answered,
+                content,
+                failure,
+                tuple(shown.values()),
             )
         )
 
