@@ -231,8 +231,8 @@ def advice(error: MailhookError) -> str:
             )
         case Temporary():
             return (
-                "No believable answer: is the server up, and does [provider.videomost.answer] point at what the "
-                "answer above holds?"
+                "No believable answer: is the server up, and does [provider.videomost.answer], or your Python file, "
+                "take out of it what it holds?"
             )
         case _:
             return "See the message."

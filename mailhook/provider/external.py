@@ -21,6 +21,7 @@ Misconfigured as the file raises them, and Temporary with the class's name for w
 import asyncio
 import importlib.util
 import inspect
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -159,7 +160,16 @@ class External:
             raise Temporary(f"the external provider, {operation}: {why}") from None
         except Exception as error:
             # Its text may hold what the server sent, and is for the file's own log.
-            raise Temporary(f"the external provider, {operation}: {type(error).__name__}") from error
+            why = f"{type(error).__name__}{self._where(error)}"
+            raise Temporary(f"the external provider, {operation}: {why}") from error
+
+    def _where(self, error: Exception) -> str:
+        """The line of the file in which it happened."""
+        file = str(self._module.__file__)
+        lines = [
+            frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file
+        ]
+        return f" in line {lines[-1]} of {file}" if lines else ""
 
     def _believed(self, operation: str, details: object) -> JoinDetails:
         if not isinstance(details, JoinDetails) or not isinstance(details.conference_id, str):
