@@ -13,6 +13,7 @@ from typing import Any
 
 from mailhook.core.aim import Room, desired, participants, topic
 from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.notice import news
 from mailhook.core.outcome import retried_now
 from mailhook.core.policy import Policy
 from mailhook.core.recurrence import unfollowed
@@ -75,6 +76,7 @@ def everything(meeting: Meeting, policy: Policy, now: datetime, *, links: bool) 
         "leftovers": [leftover.conference_id for leftover in meeting.leftovers],
         "suspects": suspects(meeting),
         "renounced": meeting.renounced or None,
+        "notices": notices(meeting),
         "wake_at": _moment(meeting.wake_at),
         "attempts": meeting.attempts,
         "error": meeting.error or None,
@@ -86,6 +88,19 @@ def is_pending(meeting: Meeting, now: datetime) -> bool:
     due = meeting.wake_at is not None and meeting.wake_at <= now
     failing = bool(meeting.error) and meeting.wake_at is not None
     return due or failing or bool(meeting.leftovers or meeting.suspects)
+
+
+def notices(meeting: Meeting) -> list[Row]:
+    """What the organizer was told of by mail and when, or why not yet, and when that is tried again."""
+    known = meeting.notices
+    settled = [
+        {"cause": cause.value, "told" if one.sent else "not_called_for": _moment(one.at)}
+        for cause, one in sorted(known.settled.items())
+    ]
+    if not known.attempts:
+        return settled
+    why = {"error": known.error or None, "tried_again": _moment(known.next_at)}
+    return [*settled, *({"cause": cause.value, **why} for cause in news(meeting))]
 
 
 def suspects(meeting: Meeting) -> list[Row]:

@@ -22,15 +22,18 @@ from urllib.parse import urlsplit
 from mailhook import journal
 from mailhook.config import Problem, Settings, VideomostSettings
 from mailhook.config.problem import is_secret
+from mailhook.core.notice_wording import NoticeWording
 from mailhook.core.wording import Wording
+from mailhook.courier import Courier
 from mailhook.errors import Misconfigured
 from mailhook.flight import Flight
 from mailhook.front.dialogue import Terms
 from mailhook.front.smtp import Listener
 from mailhook.guard import Guard
 from mailhook.nexthop.pool import Pool
+from mailhook.organizer.notice import MailNotifier
 from mailhook.pipeline import Pipeline
-from mailhook.ports import Provider, Reception
+from mailhook.ports import NextHop, Provider, Reception, Store
 from mailhook.provider import external
 from mailhook.provider.sandbox import Sandbox
 from mailhook.provider.session import Route, Witness
@@ -49,13 +52,14 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class App:
-    """What runs. `sandbox` is there if the settings ask for it."""
+    """What runs. `sandbox` and `courier` are there if the settings ask for them."""
 
     settings: Settings
     store: SqliteStore
     provider: Provider
     flight: Flight
     sync: Sync
+    courier: Courier | None
     listener: Listener
     sandbox: Sandbox | None
 
@@ -81,6 +85,9 @@ async def running(
         await stack.enter_async_context(background(sync.run()))
         hop = make_pool(settings)
         stack.push_async_callback(hop.close)
+        courier = make_courier(settings, store, hop, clock)
+        if courier is not None:
+            await stack.enter_async_context(background(courier.run()))
         pipeline = Pipeline(
             store, flight, policy, make_wording(settings), manner(settings), provider.identity, clock
         )
@@ -88,7 +95,7 @@ async def running(
         await listener.start(settings.listen.host, settings.listen.port)
         stack.push_async_callback(listener.drain, longest_transaction(settings))
         journal.event("listening", host=settings.listen.host, port=listener.port)
-        yield App(settings, store, provider, flight, sync, listener, sandbox)
+        yield App(settings, store, provider, flight, sync, courier, listener, sandbox)
 
 
 async def open_store(settings: Settings, clock: Clock, stack: AsyncExitStack) -> SqliteStore:
@@ -242,11 +249,41 @@ def make_writer(settings: Settings) -> Writer:
 
 
 def make_wording(settings: Settings) -> Wording:
+    return Wording(_templates(settings), settings.templates.language)
+
+
+def make_notice_wording(settings: Settings) -> NoticeWording:
+    return NoticeWording(
+        _templates(settings),
+        settings.templates.language,
+        next(iter(settings.policy.opt_out), ""),
+        test=settings.provider.kind == "sandbox",
+    )
+
+
+def try_templates(settings: Settings) -> None:
+    """Misconfigured when a template that is used is missing or broken."""
+    make_wording(settings)
+    if settings.organizer.notice.enabled:
+        make_notice_wording(settings)
+
+
+def make_courier(settings: Settings, store: Store, hop: NextHop, clock: Clock) -> Courier | None:
+    own = settings.organizer.notice
+    if not own.enabled:
+        return None
+    notifier = MailNotifier(
+        hop, make_notice_wording(settings), own.sender, own.sender_name, own_name(settings), clock
+    )
+    return Courier(store, notifier, own.when, settings.policy)
+
+
+def _templates(settings: Settings) -> dict[str, str]:
     """The shipped templates, with those of `templates.path` over them."""
     sources = read_templates(shipped("templates"))
     if settings.templates.path:
         sources |= read_templates(Path(settings.templates.path))
-    return Wording(sources, settings.templates.language)
+    return sources
 
 
 def shipped(name: str) -> Path:

@@ -168,7 +168,7 @@ def _check(options: argparse.Namespace) -> int:
         print(f"{'warning' if problem.warning else 'error'}: {problem}")
     errors = [problem for problem in found if not problem.warning]
     if not errors:
-        app.make_wording(load(options.config))
+        app.try_templates(load(options.config))
         print(f"{options.config}: no errors")
     return WRONG_CALL if errors else OK
 

@@ -13,6 +13,7 @@ from typing import Literal, Protocol, TypeVar
 
 from mailhook.core.conference import JoinDetails, Spec
 from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.notice import Notice
 from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.ehlo import Capabilities
 from mailhook.smtp.replies import Reply
@@ -97,6 +98,9 @@ class Store(Protocol):
     async def due(self, limit: int) -> list[MeetingKey]:
         """Meetings whose `wake_at` has come, the longest waiting first."""
 
+    async def news(self, limit: int) -> list[MeetingKey]:
+        """Meetings of which the organizer may have to be told something now (`core.notice.news`)."""
+
     async def purge(self, before: datetime) -> int:
         """Forget meetings that need nothing any more and have not changed since `before`; how many."""
 
@@ -180,6 +184,13 @@ class NextHop(Protocol):
         """A transaction that takes a connection when its first command is sent."""
 
     async def close(self) -> None: ...
+
+
+class Notifier(Protocol):
+    """Brings notices to organizers."""
+
+    async def send(self, notice: Notice) -> None:
+        """Temporary: it has not gone, or nobody knows whether it has."""
 
 
 class Submission(Protocol):

@@ -9,8 +9,8 @@ import pytest
 ROOT = Path(__file__).parent.parent / "mailhook"
 MODULES = sorted(ROOT.rglob("*.py"))
 
-MIDDLE = {"relay", "records", "pipeline", "verdict", "writer", "flight", "sync", "guard"}
-ADAPTERS = {"front", "nexthop", "provider", "store"}
+MIDDLE = {"relay", "records", "pipeline", "verdict", "writer", "flight", "sync", "courier", "guard"}
+ADAPTERS = {"front", "nexthop", "provider", "store", "organizer"}
 PURE = {"core", "smtp", "transport"}
 
 ALLOWED: dict[str, set[str]] = {

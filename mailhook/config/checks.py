@@ -40,7 +40,7 @@ SHIPPED_LANGUAGES = ("ru", "en")
 
 def crosswise(settings: Settings) -> list[Problem]:
     """Every contradiction within the settings."""
-    checks = (_open_relay, _loop, _provider, _times, _domains, _markers, _limits, _store, _templates)
+    checks = (_open_relay, _loop, _provider, _times, _domains, _markers, _limits, _store, _templates, _notice)
     return [problem for check in checks for problem in check(settings)]
 
 
@@ -267,3 +267,10 @@ def _templates(settings: Settings) -> Iterator[Problem]:
         if language not in SHIPPED_LANGUAGES and not (templates.path and (folder / language).is_dir()):
             why = f"should be one of {', '.join(SHIPPED_LANGUAGES)}, or a folder in templates.path"
             yield Problem(key, shown("", language), why)
+
+
+def _notice(settings: Settings) -> Iterator[Problem]:
+    own = settings.organizer.notice
+    if own.enabled and not own.sender:
+        why = 'should be the address in the From of notices, such as "videomost@example.org"'
+        yield Problem("organizer.notice.sender", '""', why)

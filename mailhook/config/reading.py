@@ -31,7 +31,7 @@ SECRETS = (("provider", "videomost", "token"), ("provider", "videomost", "auth",
 LATER = {
     *("listen.workers", "listen.tls_cert", "listen.tls_key", "listen.starttls", "listen.bare_newline"),
     *("nexthop.tls", "nexthop.ca_file", "nexthop.username", "nexthop.password", "nexthop.password_file"),
-    *("organizer", "http"),
+    *("organizer.caldav", "organizer.imap", "http"),
 }
 EXPECTED = {
     "string_type": "should be text in quotes",

@@ -39,6 +39,7 @@ from mailhook.config.values import (
     Word,
     Zone,
 )
+from mailhook.core.notice import When
 from mailhook.core.policy import Policy
 from mailhook.transport.presets import Preset, transport
 from mailhook.transport.shape import Answer, Auth, Capabilities, Item, Operations, Transport
@@ -185,6 +186,21 @@ class Templates(Section):
     domains: Mapping[Domain, Language] = Field(default_factory=dict)
 
 
+class NoticeSettings(Section):
+    """Short mails to the organizer. `when`: whether the link is brought where his own copy is known to bear it."""
+
+    enabled: Flag = False
+    when: When = "when-not-written"
+    sender: AddressOrNone = ""
+    sender_name: Word = "Videomost"
+
+
+class Organizer(Section):
+    """What the organizer gets, whom no mail to the attendees reaches."""
+
+    notice: NoticeSettings = NoticeSettings()
+
+
 class Log(Section):
     """What is logged to standard error, and how."""
 
@@ -202,6 +218,7 @@ class Settings(Section):
     rules: PolicySettings = Field(default_factory=PolicySettings, alias="policy")
     rewrite: Rewrite = Rewrite()
     templates: Templates = Templates()
+    organizer: Organizer = Organizer()
     log: Log = Log()
 
     @cached_property

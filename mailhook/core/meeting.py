@@ -10,6 +10,7 @@ Not here: how a message changes a meeting (`revision`, `uninviting`), what its c
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import assert_never
 
 from mailhook.core.conference import Conference, JoinDetails, Person, State
@@ -120,10 +121,44 @@ class Lease:
     until: datetime
 
 
+class Cause(StrEnum):
+    """Why the organizer gets a notice. The first three bring the link."""
+
+    LINK = "link"
+    LATE = "link-late"
+    REPLACED = "link-changed"
+    UNLINKED = "without-link"
+    DOUBTFUL = "doubtful"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """A cause was settled for the conference of this generation; `sent`: by a mail, else none was called for."""
+
+    generation: int
+    at: datetime
+    sent: bool
+
+
+@dataclass(frozen=True)
+class Notices:
+    """What the organizer has been told of by notices.
+
+    `next_at`: nothing is sent before; `attempts`: how often the present one was tried, and `error`: why in vain.
+    """
+
+    settled: Mapping[Cause, Noticed] = field(default_factory=dict)
+    next_at: datetime | None = None
+    attempts: int = 0
+    error: str = ""
+
+
 @dataclass(frozen=True)
 class Meeting:
     """All that is known of one (organizer, UID).
 
+    language      ORGANIZER's LANGUAGE (RFC 5646), or ""
     told          recipient → what he was told by REQUESTs that passed, and not un-invited from
     ever_told     everyone who was ever told by mail
     left          who was un-invited → by what; no participant, whatever an ATTENDEE list says, until he is told of
@@ -134,6 +169,9 @@ class Meeting:
                   `borne_after` so many characters of DESCRIPTION (0: elsewhere)
     will          what the organizer has last said about it: once renounced, only a new wish brings a conference again
     elsewhere     rooms of other providers: neither used nor changed here, and found again when one of them is back
+    unlinked      an invitation has passed without the link of this generation
+    superseded    a link that mails bore and that leads nowhere any more ("": none)
+    notices       what the organizer was told of by mails of our own
     delete_at     when the conference goes, unless a REQUEST is seen meanwhile; once past, there shall be none
     doubtful      why nobody can tell whether the meeting lives ("" when there is no doubt)
     first_seen    revision fingerprint → when a REQUEST of it was first deferred
@@ -143,6 +181,7 @@ class Meeting:
 
     key: MeetingKey
     organizer: Person = NOBODY
+    language: str = ""
     components: tuple[Component, ...] = ()
     told: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
     ever_told: frozenset[str] = frozenset()
@@ -156,6 +195,9 @@ class Meeting:
     elsewhere: tuple[Conference, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
     suspects: tuple[Suspect, ...] = ()
+    unlinked: bool = False
+    superseded: str = ""
+    notices: Notices = field(default_factory=Notices)
     delete_at: datetime | None = None
     doubtful: str = ""
     first_seen: Mapping[str, datetime] = field(default_factory=dict)

@@ -45,9 +45,11 @@ def revise(meeting: Meeting, invitation: Invitation) -> Meeting:
         components[new.key] = _revised(components.get(new.key), new)
     for key in _orphans(meeting, invitation, components):
         del components[key]
+    stale, sender = is_stale(meeting, invitation), invitation.organizer
     return replace(
         meeting,
-        organizer=meeting.organizer if is_stale(meeting, invitation) else invitation.organizer,
+        organizer=meeting.organizer if stale else sender,
+        language=meeting.language if stale else invitation.languages.get(sender.address, ""),
         components=tuple(components[key] for key in sorted(components)),
     )
 

@@ -14,7 +14,7 @@ from typing import assert_never
 
 from mailhook.core.aim import Desired, Room, desired
 from mailhook.core.conference import Conference, JoinDetails, Move, Spec, State, step
-from mailhook.core.meeting import Leftover, Meeting, Suspect
+from mailhook.core.meeting import Cause, Leftover, Meeting, Suspect
 from mailhook.core.policy import Policy
 from mailhook.core.reservation import LATE, retried_later
 from mailhook.core.upkeep import (
@@ -75,7 +75,21 @@ def _is(conference: Conference, conference_id: str) -> bool:
 def _gone(meeting: Meeting, move: Move) -> Meeting:
     conference = meeting.conference
     gone = Conference(step(conference.state, move), conference.generation, provider=conference.provider)
-    return replace(meeting, conference=gone)
+    if move is Move.DELETED:
+        # Whoever comes back later is invited anew, and gets the new link.
+        return replace(meeting, conference=gone, unlinked=False, superseded="")
+    return replace(_superseded(meeting), conference=gone)
+
+
+def _superseded(meeting: Meeting) -> Meeting:
+    """The link of an announced room will not do any more; news of it, though there may have been such before."""
+    conference = meeting.conference
+    if conference.details is None or conference.state not in {State.ANNOUNCED, State.FINISHED}:
+        return meeting
+    settled = dict(meeting.notices.settled)
+    settled.pop(Cause.REPLACED, None)
+    notices = replace(meeting.notices, settled=settled)
+    return replace(meeting, superseded=conference.details.link, notices=notices)
 
 
 def lost(meeting: Meeting, token: str, policy: Policy, now: datetime) -> Meeting:
@@ -133,7 +147,8 @@ def recreated(
     if not (meeting.lease and meeting.lease.token == token):
         return meeting
     room = replace(meeting.conference, applied=spec, details=details, immovable=False)
-    changed = replace(meeting, conference=room) if meeting.link else meeting
+    kept = meeting.link is None or meeting.link.link == details.link
+    changed = replace(meeting if kept else _superseded(meeting), conference=room) if meeting.link else meeting
     return awake(replace(changed, lease=None, attempts=0, error=""), now, policy.roll_after)
 
 

@@ -186,6 +186,7 @@ def announce(
     meeting = _risen(meeting, invitation)
     changed = replace(
         revise(meeting, invitation),
+        unlinked=meeting.unlinked or not linked,
         told={**meeting.told, **holding},
         ever_told=meeting.ever_told | people,
         left={address: by for address, by in meeting.left.items() if address not in holding},

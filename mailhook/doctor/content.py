@@ -38,6 +38,7 @@ def settings(problems: Sequence[Problem]) -> list[Finding]:
 
 async def templates(settings: Settings) -> list[Finding]:
     try:
+        app.try_templates(settings)
         wording = app.make_wording(settings)
     except Misconfigured as error:
         return [failure(TEMPLATES, str(error), "correct the file, or take it out of templates.path")]

@@ -17,6 +17,7 @@ from pydantic_core import PydanticSerializationError
 
 from mailhook.core.conference import State
 from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.notice import news
 from mailhook.errors import Permanent, Temporary
 
 _ADAPTER = TypeAdapter(Meeting)
@@ -52,6 +53,11 @@ def columns(key: MeetingKey) -> tuple[str, str]:
 def seconds(moment: datetime | None) -> float | None:
     """Unix seconds."""
     return None if moment is None else moment.timestamp()
+
+
+def notice_at(meeting: Meeting) -> float | None:
+    """When the organizer may have to be told of something, in Unix seconds (0: at once); None: of nothing."""
+    return (seconds(meeting.notices.next_at) or 0.0) if news(meeting) else None
 
 
 def counted(before: Meeting, after: Meeting) -> Literal["create", "delete"] | None:

@@ -43,7 +43,8 @@ _LOG = logging.getLogger("mailhook.store")
 
 _ALL = "SELECT document, organizer, uid FROM meeting ORDER BY wake_at IS NULL, wake_at, organizer, uid"
 _DUE = "SELECT organizer, uid FROM meeting WHERE wake_at <= ? ORDER BY wake_at LIMIT ?"
-_WRITE = "INSERT OR REPLACE INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?)"
+_NEWS = "SELECT organizer, uid FROM meeting WHERE notice_at <= ? ORDER BY notice_at LIMIT ?"
+_WRITE = "INSERT OR REPLACE INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _PURGE = "DELETE FROM meeting WHERE wake_at IS NULL AND updated_at < ?"
 _COUNT = "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?)"
 _COUNTS = (
@@ -93,8 +94,14 @@ class SqliteStore:
         return await self._run(work)
 
     async def due(self, limit: int) -> list[MeetingKey]:
+        return await self._waiting(_DUE, limit)
+
+    async def news(self, limit: int) -> list[MeetingKey]:
+        return await self._waiting(_NEWS, limit)
+
+    async def _waiting(self, query: str, limit: int) -> list[MeetingKey]:
         def work(connection: sqlite3.Connection) -> list[MeetingKey]:
-            found = connection.execute(_DUE, (self._clock().timestamp(), limit))
+            found = connection.execute(query, (self._clock().timestamp(), limit))
             return [MeetingKey(organizer, uid) for organizer, uid in found]
 
         return await self._run(work)
@@ -166,7 +173,11 @@ def _write(connection: sqlite3.Connection, before: Meeting, after: Meeting, now:
     room = conference.details.conference_id if conference.details else None
     moments = (rows.seconds(after.wake_at), now.timestamp())
     connection.execute(
-        _WRITE, (*rows.columns(key), conference.state.value, room, *moments, rows.document(after))
+        _WRITE,
+        (
+            *(*rows.columns(key), conference.state.value, room, *moments, rows.document(after)),
+            rows.notice_at(after),
+        ),
     )
     if kind := rows.counted(before, after):
         connection.execute(_COUNT, (kind, *rows.columns(key), conference.generation, now.timestamp()))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mailhook.core.conference import Conference, JoinDetails, State
-from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.meeting import Cause, Meeting, MeetingKey, Noticed, Notices
 from mailhook.errors import Temporary
 from mailhook.ports import Circumstances, Decide, Store
 from mailhook.store.sqlite import SqliteStore
@@ -195,6 +195,30 @@ async def test_due_gives_what_has_waited_longest(store: Store, clock: Clock) -> 
     clock.now = NOON + timedelta(minutes=1)
     assert [key.uid for key in await store.due(10)] == ["long", "shortly", "now", "later"]
     assert [meeting.key.uid for meeting in await store.all()] == ["long", "shortly", "now", "later", KEY.uid]
+
+
+async def test_news_is_found_until_it_is_settled(store: Store, clock: Clock) -> None:
+    room = Conference(State.ANNOUNCED, details=JoinDetails("1", "https://vm.example/1"))
+    soon = Notices(next_at=clock.now + timedelta(minutes=1))
+    done = Notices({Cause.LINK: Noticed(1, clock.now, sent=True)})
+    for uid, conference, notices in (
+        ("none", Conference(), Notices()),
+        ("new", room, Notices()),
+        ("soon", room, soon),
+        ("done", room, done),
+    ):
+        await store.change(
+            MeetingKey("a", uid),
+            _becomes(Meeting(MeetingKey("a", uid), conference=conference, notices=notices)),
+        )
+    assert [key.uid for key in await store.news(10)] == ["new"]
+    clock.now += timedelta(minutes=1)
+    assert [key.uid for key in await store.news(10)] == ["new", "soon"]
+    assert [key.uid for key in await store.news(1)] == ["new"]
+
+
+def _becomes(after: Meeting) -> Decide[None]:
+    return lambda _, __: (after, None)
 
 
 async def test_a_meeting_that_needs_nothing_more_is_no_longer_due(store: Store) -> None:

@@ -21,6 +21,8 @@ from mailhook.app import App, running
 from mailhook.config import (
     Listen,
     NextHop,
+    NoticeSettings,
+    Organizer,
     PolicySettings,
     Provider,
     Settings,
@@ -192,6 +194,7 @@ def settings_for(
     store: str = ":memory:",
     port: int = 0,
     videomost: Mapping[str, Any] | None = None,
+    notice: Mapping[str, Any] | None = None,
 ) -> Settings:
     rules: dict[str, Any] = {"organizer_domains": ("corp.example",), **(policy or {})}
     hosts = ("127.0.0.1", PUBLIC.partition("://")[2])
@@ -206,6 +209,7 @@ def settings_for(
         ),
         store=StoreSettings(path=store),
         policy=PolicySettings(**rules),
+        organizer=Organizer(notice=NoticeSettings(**(notice or {}))),
     )
 
 
@@ -218,8 +222,9 @@ async def world(
     sink: Sink | None = None,
     port: int = 0,
     videomost: Mapping[str, Any] | None = None,
+    notice: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[World]:
-    """`port`: where mail is handed in, by default any that is free; `videomost`: settings of the provider."""
+    """`port`: where mail is handed in, by default any that is free; `videomost`, `notice`: settings."""
     clock = clock or Clock()
     async with AsyncExitStack() as stack:
         told = stack.enter_context(stories())
@@ -228,7 +233,7 @@ async def world(
         stack.push_async_callback(sandbox.stop)
         await sink.start()
         stack.push_async_callback(sink.close)
-        settings = settings_for(sandbox.url, sink.port, policy, store, port, videomost)
+        settings = settings_for(sandbox.url, sink.port, policy, store, port, videomost, notice)
         app = await stack.enter_async_context(running(settings, clock))
         yield World(app, sandbox, sink, clock, told)
 

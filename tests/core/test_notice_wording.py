@@ -1,0 +1,80 @@
+"""The words of notices."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from mailhook.app import read_templates, shipped
+from mailhook.core.conference import JoinDetails, Person, Spec
+from mailhook.core.meeting import Cause
+from mailhook.core.notice import Notice
+from mailhook.core.notice_wording import NoticeWording
+from mailhook.errors import Misconfigured
+
+LINK = "https://vm.corp.example/service/join/?confid=1&confpass=2"
+IVAN = Person("ivan@corp.example", "Ivan")
+SPEC = Spec(
+    "Budget", datetime(2027, 3, 1, 7, tzinfo=UTC), datetime(2027, 3, 1, 8, tzinfo=UTC), "Europe/Moscow", IVAN
+)
+SOURCES = read_templates(shipped("templates"))
+
+
+def notice(cause: Cause, language: str = "", link: bool = True, renounced: str = "") -> Notice:
+    details = JoinDetails("1", LINK) if link else None
+    people = (Person("anna@partner.example", "Anna"),)
+    return Notice(cause, 1, IVAN, language, "Bud\r\nget", details, SPEC, people, renounced)
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("cause", list(Cause))
+def test_every_cause_has_words_of_its_own(cause: Cause, language: str) -> None:
+    wording = NoticeWording(SOURCES, "ru", "#novideomost")
+    subject, text = wording.render(notice(cause, language))
+    others = {wording.render(notice(other, language))[0] for other in Cause if other is not cause}
+    assert subject not in others
+    assert subject.endswith("Bud get")
+    assert "\n" not in subject
+    assert LINK in text.splitlines()
+    assert "10:00 (Europe/Moscow)" in text
+    assert "#novideomost" in text
+    assert LINK not in subject
+
+
+def test_without_a_room_there_is_neither_link_nor_how_to_remove_it() -> None:
+    _, text = NoticeWording(SOURCES, "ru", "#novideomost").render(notice(Cause.UNLINKED, link=False))
+    assert "http" not in text
+    assert "#novideomost" not in text
+
+
+def test_why_a_conference_was_deleted() -> None:
+    wording = NoticeWording(SOURCES, "en", "")
+    assert "nobody is invited" in wording.render(notice(Cause.DELETED, link=False))[1]
+    assert "removed from the event" in wording.render(notice(Cause.DELETED, link=False, renounced="x"))[1]
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("EN_us", "Videomost conference"), ("", "Конференция"), ("de", "Конференция")]
+)
+def test_the_language(language: str, words: str) -> None:
+    assert NoticeWording(SOURCES, "ru", "").render(notice(Cause.LINK, language))[0].startswith(words)
+
+
+def test_the_sandbox_is_named() -> None:
+    assert NoticeWording(SOURCES, "en", "", test=True).render(notice(Cause.LINK))[0].startswith("TEST: ")
+
+
+@pytest.mark.parametrize(
+    ("sources", "default", "words"),
+    [
+        (SOURCES, "de", "template missing: de/notice.txt.j2"),
+        (
+            SOURCES | {"en/notice.txt.j2": "{{ lnk }}"},
+            "ru",
+            "template en/notice.txt.j2, line 1: 'lnk' is undefined",
+        ),
+    ],
+)
+def test_what_is_wrong_with_templates_is_named(sources: dict[str, str], default: str, words: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        NoticeWording(sources, default, "")
+    assert str(caught.value) == words
