@@ -36,7 +36,9 @@ FAILED_ATTEMPTS = 3
 STALE = timedelta(days=7)
 """That a conference was deleted so long ago is no news."""
 
-_DELIVERABLE = re.compile(r"[!#-;=?A-~]+@[A-Za-z0-9.-]+")
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_DELIVERABLE = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+"""A Dot-string at a Domain (RFC 5321 §4.1.2): what needs no quotes and no SMTPUTF8."""
 
 
 @dataclass(frozen=True)

@@ -46,18 +46,27 @@ class NoticeWording:
     def _values(self, notice: Notice) -> dict[str, object]:
         """What a template may use; `start` is local time in `timezone`, None where it is not known."""
         spec, details = notice.spec, notice.details
+        zone = _zone(spec.timezone if spec else "")
         return {
             "cause": notice.cause.value,
             "topic": " ".join(notice.topic.split()),
             "link": details.link if details else "",
             "dial_in": details.dial_in if details else "",
-            "start": spec.start.astimezone(ZoneInfo(spec.timezone)) if spec else None,
-            "timezone": spec.timezone if spec else "",
+            "start": spec.start.astimezone(zone) if spec else None,
+            "timezone": zone.key,
             "people": [person.name or person.address for person in notice.people],
             "renounced": notice.renounced,
             "opt_out": self._opt_out,
             "test": self._test,
         }
+
+
+def _zone(name: str) -> ZoneInfo:
+    """UTC for a name that the IANA database of this machine does not have."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo("UTC")
 
 
 def _sample(cause: Cause, *, with_room: bool) -> Notice:

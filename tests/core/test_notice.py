@@ -69,6 +69,15 @@ def test_the_causes(meeting: Meeting, when: When, causes: tuple[Cause, ...]) -> 
     assert due(meeting, when, POLICY, NOW) == causes
 
 
+@pytest.mark.parametrize(
+    "address", ['"a b"@corp.example', "иван@corp.example", "a>b@corp.example", "a..b@c", "a,b@c", ""]
+)
+def test_who_cannot_be_written_to_plainly_gets_none(address: str) -> None:
+    organizer = replace(ANNOUNCED.organizer, address=address)
+    key = replace(KEY, organizer=address or "@corp.example")
+    assert due(replace(ANNOUNCED, key=key, organizer=organizer), "always", POLICY, NOW) == ()
+
+
 def test_what_is_over_is_no_news() -> None:
     later = _spec(ANNOUNCED).spec.end
     assert due(replace(ANNOUNCED, doubtful="?"), "always", POLICY, later + timedelta(days=1)) == ()

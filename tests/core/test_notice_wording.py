@@ -1,5 +1,6 @@
 """The words of notices."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -57,6 +58,11 @@ def test_why_a_conference_was_deleted() -> None:
 )
 def test_the_language(language: str, words: str) -> None:
     assert NoticeWording(SOURCES, "ru", "").render(notice(Cause.LINK, language))[0].startswith(words)
+
+
+def test_an_unknown_zone_is_utc() -> None:
+    odd = replace(notice(Cause.LINK), spec=replace(SPEC, timezone="Mars/Olympus"))
+    assert "07:00 (UTC)" in NoticeWording(SOURCES, "ru", "").render(odd)[1]
 
 
 def test_the_sandbox_is_named() -> None:
