@@ -29,7 +29,7 @@ from typing import TypeVar
 
 from mailhook.core.conference import JoinDetails, Spec
 from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary
-from mailhook.transport.answers import checked_link
+from mailhook.transport.answers import checked_details
 
 T = TypeVar("T")
 
@@ -172,11 +172,10 @@ class External:
         return f" in line {lines[-1]} of {file}" if lines else ""
 
     def _believed(self, operation: str, details: object) -> JoinDetails:
-        if not isinstance(details, JoinDetails) or not isinstance(details.conference_id, str):
+        if not isinstance(details, JoinDetails):
             what = type(details).__name__
             raise Temporary(f"the external provider, {operation}: it returned {what}, not JoinDetails")
         try:
-            checked_link(details.link, self._link_hosts)
+            return checked_details(details, self._link_hosts)
         except Temporary as error:
             raise Temporary(f"the external provider, {operation}: {error}") from None
-        return details

@@ -284,6 +284,22 @@ def _is_template(pick: str) -> bool:
     return "{{" in pick and not pick.startswith(("/", "~"))
 
 
+def checked_details(details: JoinDetails, hosts: frozenset[str]) -> JoinDetails:
+    """What somebody else's code has made of an answer, looked at like our own; raises Temporary."""
+    shapes = (
+        (details.conference_id, _ID, "id of the conference"),
+        (details.passcode, _PASSCODE, "passcode"),
+        (details.dial_in, _DIAL_IN, "dial-in"),
+    )
+    for value, shape, name in shapes:
+        if not isinstance(value, str) or not shape.fullmatch(value):
+            raise Temporary(f"the answer holds no usable {name}")
+    checked_link(details.link, hosts)
+    if details.host_link:
+        checked_link(details.host_link, hosts, "host link")
+    return details
+
+
 def checked_link(link: object, hosts: frozenset[str], what: str = "join link") -> str:
     """`link`, if it may stand in a mail. Raises Temporary."""
     if not isinstance(link, str) or not _LINK.fullmatch(link):

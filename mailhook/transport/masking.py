@@ -11,13 +11,14 @@ Errors: none.
 import json
 import re
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
 LONGEST = 2000
 """Characters of a body that are shown."""
 
 _NAME = re.compile(
-    r"pass|token|secret|cookie|authorization|session|credential|api.?key|\bkey\b|^pin$|confid", re.I
+    r"pass|pwd|token|secret|cookie|authorization|session|credential|api.?key|\bkey\b|pin$|confid", re.I
 )
 _URL = re.compile(r"(https?://[^\s\"'<>\\/?#]+)[/?#][^\s\"'<>\\]+", re.I)
 _PAIR = re.compile(r"([?&;]|^)([^=&;\s]+)=([^&;\s]*)")
@@ -32,9 +33,9 @@ class Mask:
             self.learn(secret)
 
     def learn(self, secret: str) -> None:
-        """Short texts are not taken: everything would be masked."""
+        """Short texts are not taken: everything would be masked. A form or query holds it percent-encoded."""
         if len(secret) > 3:
-            self._secrets.add(secret)
+            self._secrets |= {secret, quote(secret, safe=""), quote(secret), quote_plus(secret)}
 
     def text(self, text: str) -> str:
         """Of a URL only the host may be seen: it may be a join link."""

@@ -112,7 +112,8 @@ async def test_what_it_raises(tmp_path: Path, raised: str, expected: type[Mailho
 @pytest.mark.parametrize(
     "returned",
     ["None", "('1', 'https://vm.example.com/1')", 'JoinDetails(1, "https://vm.example.com/1")',
-     'JoinDetails("1", "https://elsewhere.example/1")', 'JoinDetails("1", "https://vm.example.com/a b")'],
+     'JoinDetails("1", "https://elsewhere.example/1")', 'JoinDetails("1", "https://vm.example.com/a b")',
+     'JoinDetails("1", "https://vm.example.com/1", None)', r'JoinDetails("1\r\nX: y", "https://vm.example.com/1")'],
 )  # fmt: skip
 async def test_what_it_returns_is_looked_at(tmp_path: Path, returned: str) -> None:
     source = WHOLE.replace('return JoinDetails("1", "https://vm.example.com/1")', f"return {returned}")

@@ -39,5 +39,11 @@ def test_what_is_no_secret() -> None:
     assert Mask().target(url) == "https://vm.example.com/api/v1/conferences/1?access_token=***&page=2"
 
 
+def test_a_secret_is_found_in_a_form_too() -> None:
+    mask = Mask(["Pa55-word!x y"])
+    for shown in (mask.body(b"u=robot&p=Pa55-word%21x+y"), mask.target("/login?p=Pa55-word%21x%20y")):
+        assert "Pa55" not in shown
+
+
 def test_short_texts_are_not_taken_for_secrets() -> None:
     assert Mask(["a", ""]).text("banana") == "banana"
