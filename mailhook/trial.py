@@ -184,7 +184,8 @@ class Trial:
             found = await self._step(
                 "find what create has left", self._provider.find(self._key), needed=False
             )
-            return [details.conference_id for details in found or ()]
+            if found is not None:
+                return [details.conference_id for details in found]
         self._log.say("  LOOK BY HAND: there may be a conference that create has left")
         return []
 

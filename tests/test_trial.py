@@ -167,6 +167,18 @@ def test_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "anna@example.org" in capsys.readouterr().out
 
 
+async def test_what_cannot_be_found_again_is_to_be_looked_for_by_hand() -> None:
+    """A pointer that points at nothing: the likeliest mistake of all."""
+    server = Plain()
+    await server.start()
+    data = plain(Plain.PASSWORD, finds=True).model_dump(exclude_unset=True)
+    data["answer"] = {**data["answer"], "link": ["/nowhere"]}
+    status, said = await run(videomost(server.url, preset="none", **data))
+    assert (status, len(server.rooms)) == (1, 1)
+    assert any("LOOK BY HAND" in line for line in said)
+    await server.stop()
+
+
 SESSION = "0f7e5c3a-session"
 
 
