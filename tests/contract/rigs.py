@@ -106,7 +106,7 @@ class SandboxRig:
         return self.sandbox.faults
 
     def impatient(self) -> Provider:
-        return self.client(self.TOKEN, 0.2)
+        return self.client(self.TOKEN, 1.0)
 
     def unauthorized(self) -> Provider:
         return self.client("wrong-token")
@@ -156,7 +156,7 @@ class StubRig(Generic[Server]):
         return self.server.faults
 
     def impatient(self) -> Provider:
-        return self._client(right=True, timeout=0.2)
+        return self._client(right=True, timeout=1.0)
 
     def unauthorized(self) -> Provider:
         return self._client(right=False)
