@@ -37,7 +37,12 @@ def taken_away(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Pol
     if _bore(meeting, new) and meeting.link is not None and not shows(invitation, meeting.link):
         # Some phones truncate: a text that ends before the place of the link tells nothing about it.
         return "" if is_shorter(invitation, meeting.borne_after) else LINK_REMOVED
-    if meeting.wanted and meeting.markers == {"resource"} and isinstance(wish, Unwanted):
+    # A list of one may be no more than one attendee's own view.
+    others = {a.person.address for a in new.attendees} - {
+        invitation.organizer.address,
+        invitation.key.organizer,
+    }
+    if meeting.wanted and meeting.markers == {"resource"} and isinstance(wish, Unwanted) and len(others) > 1:
         return RESOURCE_REMOVED
     return ""
 
@@ -66,7 +71,9 @@ def willed(meeting: Meeting, invitation: Invitation, renounced: str = "") -> Mee
 
 
 def _asks_anew(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy) -> bool:
-    """A resource that was called off is a new marker when it is invited again."""
+    """A resource that was called off is a new marker when it is invited again; so is our link, where it is put back."""
+    if meeting.link is not None and bears(invitation, meeting.link.link):
+        return True
     if meeting.renounced == OPTED_OUT:
         return isinstance(wish, Wanted)
     asked, known = _asked(wish), meeting.markers

@@ -167,6 +167,18 @@ def test_a_new_marker_within_the_grace_keeps_the_conference(removed: Meeting, ro
     assert (again.wanted, again.delete_at, again.renounced) == (True, None, "")
 
 
+@pytest.mark.parametrize("row", [f"DESCRIPTION:agenda\\n{URL}", f"LOCATION:{URL}", f"URL:{URL}"])
+def test_a_link_that_is_put_back_within_the_grace_keeps_the_conference(removed: Meeting, row: str) -> None:
+    assert plan(removed, revision(4, row)) == Insert(LINK)
+    assert plan(removed, revision(2, row)) == Leave(LINK_REMOVED)
+
+
+def test_a_copy_that_shows_one_attendee_himself_alone_releases_no_resource() -> None:
+    booked = told(Meeting(KEY, conference=ready()), revision(1, ROOM), ANNA, BORIS)
+    head = "SEQUENCE:2\nDTSTAMP:20270201T100200Z\nDTSTART:20270301T080000Z"
+    assert plan(booked, invitation(f"{head}\nATTENDEE:mailto:{ANNA}")) == Insert(LINK)
+
+
 def test_a_new_marker_after_the_end_makes_a_new_conference(removed: Meeting) -> None:
     gone = replace(removed, conference=replace(removed.conference, details=None), delete_at=NOW)
     assert plan(gone, revision(4, PLAIN)) == Condemn(LINK_REMOVED)
