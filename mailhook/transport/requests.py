@@ -1,6 +1,6 @@
 """From a conference to the request that asks for it.
 
-What: `Variables` are what templates may name; `Form` is one operation, compiled; its `request` is a value.
+What: `described` and `keyed` give what templates may name; `Form` is one operation, compiled; its `request` is a value.
 
 Not here: sending (`provider`), authentication, and what the answer means (`answers`).
 
