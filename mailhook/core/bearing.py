@@ -1,10 +1,9 @@
 """Where an invitation, as its organizer sent it, bears a join link.
 
 What: `bears` says whether the organizer's own copy of the event holds a link, `shows` whether it stands in any place
-at all, `lead` and `is_shorter` whether a text may have been cut off before it; `block_links` and `bare_links` find
-links in blocks of ours and links to our host that stand outside of them.
+at all; `block_links` and `bare_links` find links in blocks of ours and links to our host that stand outside of them.
 
-Not here: what that means for the conference (`revision`), writing (`rewrite`).
+Not here: whether a text was cut off (`truncation`), what a missing link means (`removal`), writing (`rewrite`).
 
 Errors: none.
 """
@@ -20,9 +19,6 @@ from mailhook.core.itip import Event, Invitation
 from mailhook.core.meeting import MASTER
 
 _URL = re.compile(r"https?://[^\s<>\"\\]+", re.IGNORECASE)
-_HEADING = 2
-"""So many lines right above a link are taken to go with it."""
-
 _TELLING = 8
 """An id of the provider's that is shorter says nothing by standing in a text."""
 
@@ -40,25 +36,15 @@ def bears(invitation: Invitation, link: str) -> bool:
     )
 
 
-def lead(invitation: Invitation, link: str) -> int:
-    """How long the master's DESCRIPTION is before the passage that holds `link`; 0 where it does not stand there."""
-    texts = (event.description for event in invitation.events if event.component.key == MASTER)
-    return max(0, *(len(_before(text, link)) for text in texts))
+def description(invitation: Invitation) -> str:
+    """That of the master, "" where it has none."""
+    masters = (event for event in invitation.events if event.component.key == MASTER)
+    return next((event.description for event in masters), "")
 
 
-def _before(text: str, link: str) -> str:
-    """`text` before the line of `link`, less what may belong to it: the head of a block, or a heading."""
-    head = text[: max(0, text.find(link))].split("\n")[:-1]
-    for _ in range(_HEADING):
-        if head and head[-1].strip():
-            head.pop()
-    return "\n".join(head).rstrip()
-
-
-def is_shorter(invitation: Invitation, length: int) -> bool:
-    """Whether the master's DESCRIPTION, if it has one, ends before `length` characters: perhaps it was cut off."""
-    texts = (event.description.rstrip() for event in invitation.events if event.component.key == MASTER)
-    return any(0 < len(text) < length for text in texts)
+def is_located(invitation: Invitation, link: str) -> bool:
+    """Whether `link` stands in LOCATION of the master, which no client cuts off."""
+    return any(link in event.location for event in invitation.events if event.component.key == MASTER)
 
 
 def shows(invitation: Invitation, details: JoinDetails) -> bool:

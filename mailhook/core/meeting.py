@@ -92,6 +92,22 @@ class Will:
 
 
 @dataclass(frozen=True)
+class Passage:
+    """Where a DESCRIPTION bore the link, alone or in a block of ours; lengths in characters, without trailing blanks.
+
+    length    of the text before it
+    ends      of the text above the passage, where the text may well end once the link is taken out
+    more      whether there is other text than the passage
+    readable  digest of the words that a reader sees, without markup
+    """
+
+    length: int
+    ends: tuple[int, ...]
+    more: bool
+    readable: str
+
+
+@dataclass(frozen=True)
 class Leftover:
     """A room that must go: it lost a race, or its generation has ended."""
 
@@ -166,7 +182,7 @@ class Meeting:
     wanted        a conference is wanted: later REQUESTs need no marker, not even after a deletion by CANCEL
     markers       how the newest revision of the master asks for a conference
     borne         the newest revision of the master in which the organizer's own copy is known to bear the link,
-                  `borne_after` so many characters of DESCRIPTION (0: elsewhere)
+                  and `passage` its place in DESCRIPTION (None: it stood elsewhere too)
     will          what the organizer has last said about it: once renounced, only a new wish brings a conference again
     elsewhere     rooms of other providers: neither used nor changed here, and found again when one of them is back
     unlinked      an invitation has passed without the link of this generation
@@ -189,7 +205,7 @@ class Meeting:
     wanted: bool = False
     markers: frozenset[str] = frozenset()
     borne: Stamp | None = None
-    borne_after: int = 0
+    passage: Passage | None = None
     will: Will | None = None
     conference: Conference = UNSCHEDULED
     elsewhere: tuple[Conference, ...] = ()

@@ -9,10 +9,11 @@ Not here: what follows from it (`revision`), where a link stands (`bearing`).
 
 from dataclasses import replace
 
-from mailhook.core.bearing import bears, is_shorter, lead, shows
+from mailhook.core import truncation
+from mailhook.core.bearing import bears, description, is_located, shows
 from mailhook.core.holders import is_taken
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import MASTER, Component, Meeting, Will
+from mailhook.core.meeting import MASTER, Component, Meeting, Passage, Will
 from mailhook.core.order import is_later, is_older, is_overtaken
 from mailhook.core.policy import Policy, Unwanted, Wanted, Wish, markers
 
@@ -35,8 +36,7 @@ def taken_away(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Pol
     if new is None or known is None or not is_later(new.stamp, known.stamp):
         return ""
     if _bore(meeting, new) and meeting.link is not None and not shows(invitation, meeting.link):
-        # Some phones truncate: a text that ends before the place of the link tells nothing about it.
-        return "" if is_shorter(invitation, meeting.borne_after) else LINK_REMOVED
+        return "" if _is_cut(meeting, invitation, meeting.link.link) else LINK_REMOVED
     # A list of one may be no more than one attendee's own view.
     others = {a.person.address for a in new.attendees} - {
         invitation.organizer.address,
@@ -102,14 +102,25 @@ def _bore(meeting: Meeting, new: Component) -> bool:
     return meeting.borne is not None and is_later(new.stamp, meeting.borne)
 
 
+def _is_cut(meeting: Meeting, invitation: Invitation, link: str) -> bool:
+    """Whether a client may have lost the link with the end of the text, or with the whole of it."""
+    passage = meeting.passage
+    return passage is not None and truncation.is_cut(description(invitation), link, passage)
+
+
 def noted(meeting: Meeting, before: Meeting, invitation: Invitation, policy: Policy) -> Meeting:
     """`meeting` with what its newest master tells of markers and link; `before`: as it was before this REQUEST."""
     new, known = _master(invitation), before.component(MASTER)
     if new is None or (known is not None and is_older(new.stamp, known.stamp)):
         return meeting
-    borne, after = meeting.borne, meeting.borne_after
+    borne, passage = meeting.borne, meeting.passage
     if meeting.link is not None and bears(invitation, meeting.link.link):
-        borne, after = new.stamp, lead(invitation, meeting.link.link)
+        borne, passage = new.stamp, _passage(invitation, meeting.link.link)
     elif borne is not None and is_older(borne, new.stamp):
         borne = None
-    return replace(meeting, markers=markers(policy, invitation), borne=borne, borne_after=after)
+    return replace(meeting, markers=markers(policy, invitation), borne=borne, passage=passage)
+
+
+def _passage(invitation: Invitation, link: str) -> Passage | None:
+    """None where the link stands in LOCATION too: who takes it out there means it, whatever becomes of the text."""
+    return None if is_located(invitation, link) else truncation.passage(description(invitation), link)

@@ -236,10 +236,10 @@ class Office(RuleBasedStateMachine):
     @precondition(lambda self: self.event is not None and self.event.text != AGENDA and not self.on_the_way)
     @rule(text=st.sampled_from([AGENDA, "", "age"]))
     def take_the_link_away(self, text: str) -> None:
-        """By hand; or a phone that cuts texts off does, which means nothing."""
+        """By hand; or a phone does that cuts texts off or drops them, which means nothing."""
         if self.hop.meeting.borne is None or self.hop.meeting.renounced:
             return
-        if text != "age":
+        if text == AGENDA:
             self.wish(False)
             self.link_taken = True
         new = replace(self.present, text=text, name=f"{self.present.name}-")

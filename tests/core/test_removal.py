@@ -88,19 +88,55 @@ TEXT = "Agenda of the board\\n\\nand what else there is"
     [
         # The block, or a link with its heading, at the bottom; then all but that, or more of the text, is gone.
         (f"{TEXT}\\n\\n{BLOCK}", TEXT, True),
+        (f"{TEXT}\\n\\n{BLOCK}", f"{TEXT}\\n\\n", True),
         (f"{TEXT}\\n\\n{BLOCK}", "Agenda of the b", False),
-        (f"{TEXT}\\n\\n{BLOCK}", f"{TEXT}\\n\\n{BEGIN[:9]}", True),
+        (f"{TEXT}\\n\\n{BLOCK}", f"{TEXT}\\n\\n{BEGIN[:9]}", False),
         (f"{TEXT}\\nJoin here:\\n{URL}", TEXT, True),
+        (f"{TEXT}\\nJoin here:\\n{URL}", f"{TEXT}\\nJoin here:", True),
+        (f"{TEXT}\\nJoin here:\\n{URL}", f"{TEXT}\\nJoin he", False),
         (f"{TEXT}\\nJoin here:\\n{URL}", "Agenda", False),
+        # No empty line above the link, or no other line at all.
+        (f"Agenda: talk\\nLink: {URL}", "Agenda: ta", False),
+        (f"Agenda: talk\\nLink: {URL}", "Agenda: talk", True),
+        (f"Agenda: talk\\nLink: {URL}", "Agenda: talk\\nLin", False),
+        (f"Agenda: talk\\nLink: {URL}", f"Agenda: talk\\nLink: {URL[:20]}", False),
+        (f"Agenda: talk\\nLink: {URL}", "Agenda: talk, and a walk", True),
+        (f"Please join {URL} at ten", "Please j", False),
+        (f"Please join {URL} at ten", f"Please join {URL[:-3]}", False),
+        (f"Please join {URL} at ten", "Please join at ten", True),
         # At the top nothing can be cut off before it.
         (f"{BLOCK}\\n\\n{TEXT}", "Agenda", True),
-        (f"{TEXT}\\n\\n{BLOCK}", "", True),
+        (f"{BLOCK}\\n\\n{TEXT}", TEXT, True),
+        # An emptied text, where there was only the passage, or more.
+        (BLOCK, "", True),
+        (URL, "", True),
+        (f"Videomost:\\n{URL}", "", True),
+        (f"{TEXT}\\n\\n{BLOCK}", "", False),
+        (f"{BLOCK}\\n\\n{TEXT}", "", False),
+        (f"{URL}\\n{TEXT}", "", False),
+        # Markup that was flattened, and what stands in words without it.
+        (
+            f'<p>Agenda</p><a href="{URL}">Join the meeting of the board</a>',
+            "Agenda\\nJoin the meeting of the board",
+            False,
+        ),
+        (
+            f'<p>Agenda</p><a href="{URL}">Join the meeting of the board</a>',
+            "Agenda and other things, at length, without a link",
+            True,
+        ),
     ],
 )
 def test_a_text_that_a_phone_may_have_cut_off(living: Meeting, before: str, now: str, removed: bool) -> None:
     bore = told(living, revision(2, f"DESCRIPTION:{before}", "LOCATION:Videomost"), ANNA)
-    seen = plan(bore, revision(3, f"DESCRIPTION:{now}", "LOCATION:Videomost"))
+    rows = [f"DESCRIPTION:{now}"] if now else []
+    seen = plan(bore, revision(3, *rows, "LOCATION:Videomost"))
     assert seen == (Condemn(LINK_REMOVED) if removed else Insert(LINK))
+
+
+def test_no_phone_cuts_off_a_location(living: Meeting) -> None:
+    bore = told(living, revision(2, f"DESCRIPTION:{TEXT}\\n\\n{BLOCK}", f"LOCATION:{URL}"), ANNA)
+    assert plan(bore, revision(3, "DESCRIPTION:Agenda")) == Condemn(LINK_REMOVED)
 
 
 def test_a_copy_bears_it_from_the_revision_on_in_which_it_was_seen(living: Meeting) -> None:
