@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from mailhook.core import itip, message, trace
+from mailhook.core.bearing import bare_links
 from mailhook.core.itip import Invitation, NotOurs
 from mailhook.core.meeting import Meeting
 from mailhook.core.message import Message
@@ -84,16 +85,18 @@ class Pipeline:
         self, parsed: Message, invitation: Invitation, envelope: Envelope, carriage: Carriage, story: Story
     ) -> Verdict:
         story.step("decide")
+        links = await self._own_links(invitation)
 
-        def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, Plan]:
+        def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, tuple[Invitation, Plan]]:
             seen = of_provider(meeting, self._identity)
-            ours = (seen.link.link,) if seen.link else ()
-            wanted = wish(self._policy, invitation, self._link_hosts, ours)
-            after, plan = look(seen, invitation, wanted, self._policy, c.now, envelope.recipients)
+            ours = {seen.link.link} if seen.link else set()
+            read = replace(invitation, copied=links - ours)
+            wanted = wish(self._policy, read, self._link_hosts, ours)
+            after, plan = look(seen, read, wanted, self._policy, c.now, envelope.recipients)
             # Another provider's room is forgotten only for one that is really made here.
-            return (meeting if after == seen else after), plan
+            return (meeting if after == seen else after), (read, plan)
 
-        plan = await self._store.change(invitation.key, decide)
+        invitation, plan = await self._store.change(invitation.key, decide)
         if isinstance(plan, Insert | Create) and self._writer.is_signed(parsed):
             # For the administrator (`doctor`): a store that fails here concerns no mail.
             with suppress(MailhookError):
@@ -114,6 +117,19 @@ class Pipeline:
                 return self._writer.rewritten(parsed, invitation, details, envelope, carriage, story)
             case _:
                 assert_never(plan)
+
+    async def _own_links(self, invitation: Invitation) -> frozenset[str]:
+        """Those of its bare links that are of a meeting of the same organizer, or of the same UID.
+
+        Somebody else's room, to which he invites, is left alone.
+        """
+        links = bare_links(invitation, self._link_hosts)
+        makers = await self._store.makers(links) if links else {}
+        key = invitation.key
+        own = (
+            link for link, maker in makers.items() if maker.organizer == key.organizer or maker.uid == key.uid
+        )
+        return frozenset(own)
 
     async def _without_link(
         self, invitation: Invitation | None, received: datetime | None, error: Exception, story: Story

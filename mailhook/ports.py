@@ -6,7 +6,7 @@ What: `Provider`, `Store`, `NextHop` are called by relay, pipeline, flight and s
 Errors: adapters raise only `mailhook.errors`; a next hop's refusal is a `Reply`, never an exception.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypeVar
@@ -103,6 +103,9 @@ class Store(Protocol):
 
     async def purge(self, before: datetime) -> int:
         """Forget meetings that need nothing any more and have not changed since `before`; how many."""
+
+    async def makers(self, links: Collection[str]) -> dict[str, MeetingKey]:
+        """Those of `links` that lead to a conference of ours, or led to one before, each with its meeting."""
 
     async def note(self, sighting: Sighting) -> None:
         """Remember that this was seen now; only the last time is kept."""

@@ -83,7 +83,8 @@ class Writer:
         if self._manner.dkim == "strip":
             parsed = trace.unsigned(parsed, self._own_domains)
         block = self.block(invitation, details, envelope.recipients)
-        result = rewrite(parsed, block, details.link, details.conference_id, self._options(carriage))
+        options, copied = self._options(carriage), invitation.copied - {details.link}
+        result = rewrite(parsed, block, details.link, details.conference_id, options, copied=copied)
         if not result.places:
             return Pass("no-place", Tell(invitation, None))
         if carriage.size is not None and len(result.content) > carriage.size:

@@ -85,6 +85,7 @@ class Invitation:
 
     `forwarded`: the Sender header names somebody who is neither From nor the SENT-BY. `languages`: LANGUAGE
     parameters by address. `beyond`: names of components and properties of which there are more than is looked at.
+    `copied`: links of ours that it bears from another meeting, or from an earlier conference of this one.
     """
 
     method: str
@@ -95,6 +96,7 @@ class Invitation:
     forwarded: bool = False
     languages: Mapping[str, str] = field(default_factory=dict)
     beyond: tuple[str, ...] = ()
+    copied: frozenset[str] = frozenset()
 
     @property
     def cancels(self) -> bool:

@@ -35,6 +35,9 @@ FOREIGN_HOSTS = (
 )
 
 
+COPIED_LINK = "copied-link"
+"""The marker of an event that bears a link of ours which is not its own."""
+
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 
 
@@ -161,15 +164,15 @@ def wish(
     """Whether the invitation asks for a conference.
 
     Opt-out is looked at first, because "#novideomost" contains the keyword. A foreign link prevents creation, and so
-    does a link to one of `link_hosts` that is none of `ours`: somebody has made that room by hand.
+    does a link to one of `link_hosts` that is none of `ours` and not copied: somebody has made that room by hand.
     """
     masters = [event for event in invitation.events if event.component.key == MASTER]
     if any(_has_tag(event, policy.opt_out) for event in masters or invitation.events):
         return OptedOut(whole=bool(masters))
-    found = tuple(dict.fromkeys(m for event in invitation.events for m in _markers(policy, event)))
+    found = tuple(dict.fromkeys(_all_markers(policy, invitation, invitation.events)))
     if any(_has_foreign_link(event, policy.foreign_hosts) for event in invitation.events):
         return Unwanted("foreign-link")
-    if bare_links(invitation, link_hosts) - set(ours):
+    if bare_links(invitation, link_hosts) - {*ours, *invitation.copied}:
         return Unwanted("bare-link")
     if found:
         return Wanted(found[0], frozenset(found))
@@ -182,7 +185,14 @@ def markers(policy: Policy, invitation: Invitation) -> frozenset[str]:
     """How the master asks for a conference; what its instances say counts only where there is no master."""
     events = invitation.events
     masters = [event for event in events if event.component.key == MASTER]
-    return frozenset(marker for event in masters or events for marker in _markers(policy, event))
+    return frozenset(_all_markers(policy, invitation, masters or events))
+
+
+def _all_markers(policy: Policy, invitation: Invitation, events: Iterable[Event]) -> Iterator[str]:
+    for event in events:
+        yield from _markers(policy, event)
+    if invitation.copied:
+        yield COPIED_LINK
 
 
 def _always(policy: Policy, invitation: Invitation) -> Wish:

@@ -15,7 +15,7 @@ from mailhook.core.holders import is_taken
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import MASTER, Component, Meeting, Passage, Will
 from mailhook.core.order import is_later, is_older, is_overtaken
-from mailhook.core.policy import Policy, Unwanted, Wanted, Wish, markers
+from mailhook.core.policy import COPIED_LINK, Policy, Unwanted, Wanted, Wish, markers
 
 LINK_REMOVED = "link-removed"
 RESOURCE_REMOVED = "resource-removed"
@@ -72,11 +72,15 @@ def willed(meeting: Meeting, invitation: Invitation, renounced: str = "") -> Mee
 
 def _asks_anew(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Policy) -> bool:
     """A resource that was called off is a new marker when it is invited again; so is our link, where it is put back."""
-    if meeting.link is not None and bears(invitation, meeting.link.link):
+    back = meeting.link is not None and bears(invitation, meeting.link.link)
+    if back and meeting.renounced in {"", LINK_REMOVED}:
         return True
     if meeting.renounced == OPTED_OUT:
         return isinstance(wish, Wanted)
     asked, known = _asked(wish), meeting.markers
+    if meeting.renounced == RESOURCE_REMOVED:
+        # It need not have been put back: where the resource alone was called off, it was left standing.
+        asked -= {COPIED_LINK}
     off = [meeting.left[address] for address in policy.resource if address in meeting.left]
     if off:
         known -= {"resource"}

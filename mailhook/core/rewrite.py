@@ -25,7 +25,7 @@ from mailhook.core import (
 from mailhook.core.contentlines import Component
 from mailhook.core.message import Message, Part
 from mailhook.core.splice_calendar import Additions, LocationRule
-from mailhook.core.splices import Position, Splice, apply
+from mailhook.core.splices import Position, Splice, apply, exchanged
 from mailhook.core.wording import Block
 from mailhook.errors import Unreadable
 
@@ -71,12 +71,21 @@ def carries_block(text: str) -> bool:
 
 
 def rewrite(
-    whole: Message, block: Block, link: str, conference_id: str, options: Options, uid: str = ""
+    whole: Message,
+    block: Block,
+    link: str,
+    conference_id: str,
+    options: Options,
+    uid: str = "",
+    copied: frozenset[str] = frozenset(),
 ) -> Rewritten:
-    """Write the block into the texts and into the events with `uid` (by default the first scheduling calendar's)."""
+    """Write the block into the texts and into the events with `uid` (by default the first scheduling calendar's).
+
+    `copied`: links of ours that the message has from another meeting; `link` takes their place.
+    """
     calendars = _calendars(whole)
     wanted = uid or _uid(calendars)
-    additions = _additions(block, link, conference_id, options)
+    additions = replace(_additions(block, link, conference_id, options), copied=copied)
     edits = [
         each
         for calendar in calendars
@@ -84,7 +93,11 @@ def rewrite(
     ]
     if not edits:
         return Rewritten(whole.raw, ())
-    edits = [*_text_edits(whole, block, options), *edits, _marker(whole, conference_id, options)]
+    edits = [
+        *_text_edits(whole, block, options, link, copied),
+        *edits,
+        _marker(whole, conference_id, options),
+    ]
     content = apply(whole.raw, [splice for edit in edits for splice in edit.splices])
     places = dict.fromkeys(place for edit in edits for place in edit.places)
     return Rewritten(content, tuple(places))
@@ -99,7 +112,9 @@ def remove(whole: Message, link: str, conference_id: str, options: Options) -> R
         for calendar in calendars
         if (each := _calendar_edit(whole, calendar, _uid(calendars), additions, options))
     ]
-    edits = [each for each in (*_text_edits(whole, NO_BLOCK, options), *edits) if each.splices]
+    edits = [
+        each for each in (*_text_edits(whole, NO_BLOCK, options, "", frozenset()), *edits) if each.splices
+    ]
     if not edits:
         return Rewritten(whole.raw, ())
     edits.append(_marker(whole, conference_id, options))
@@ -186,13 +201,15 @@ def _calendar_edit(
 # --- texts ---------------------------------------------------------------------------------------------
 
 
-def _text_edits(whole: Message, block: Block, options: Options) -> list[_Edit]:
+def _text_edits(
+    whole: Message, block: Block, options: Options, link: str, copied: frozenset[str]
+) -> list[_Edit]:
     """The first text/plain and the first text/html that are the invitation's own text."""
     out: list[_Edit] = []
     for content_type, edit in (("text/plain", _plain), ("text/html", _html)):
         part = next((each for each in whole.parts if _is_text(each, content_type)), None)
         try:
-            made = edit(whole, part, block, options) if part else None
+            made = edit(whole, part, block, options, link, copied) if part else None
         except Unreadable:
             continue
         if made is not None:
@@ -205,7 +222,9 @@ def _is_text(part: Part, content_type: str) -> bool:
     return part.content_type == content_type and not attached and part_edit.editable(part)
 
 
-def _plain(whole: Message, part: Part, block: Block, options: Options) -> list[Splice] | None:
+def _plain(
+    whole: Message, part: Part, block: Block, options: Options, link: str, copied: frozenset[str]
+) -> list[Splice] | None:
     text = _marked_text(block.text)
     if part.params.get("format", "").lower() == "flowed":
         text = splice_text.flowed(text)
@@ -215,10 +234,14 @@ def _plain(whole: Message, part: Part, block: Block, options: Options) -> list[S
     eol = mime_bodies.line_end(prepared.data, mime_bodies.line_end(whole.raw[: part.body_start]))
     written = text.encode(prepared.charset).replace(b"\n", eol)
     edits = splice_text.place(prepared.data, written, options.position, eol)
+    old = {each.encode(prepared.charset, "replace") for each in copied}
+    edits = exchanged(prepared.data, old, link.encode(prepared.charset, "replace"), edits)
     return part_edit.splices(whole, prepared, edits, eight_bit=options.eight_bit)
 
 
-def _html(whole: Message, part: Part, block: Block, options: Options) -> list[Splice] | None:
+def _html(
+    whole: Message, part: Part, block: Block, options: Options, link: str, copied: frozenset[str]
+) -> list[Splice] | None:
     prepared = part_edit.prepare_html(whole, part, eight_bit=options.eight_bit)
     if prepared is None:
         return None
@@ -226,6 +249,7 @@ def _html(whole: Message, part: Part, block: Block, options: Options) -> list[Sp
     html = _marked_html(block.html).encode(prepared.charset, "xmlcharrefreplace")
     written = html.replace(b"\r\n", b"\n").replace(b"\n", eol)
     edits = splice_html.place(prepared.data, written, options.position, eol)
+    edits = splice_html.exchanged(prepared.data, copied, link, prepared.charset, edits)
     return part_edit.splices(whole, prepared, edits, eight_bit=options.eight_bit)
 
 

@@ -17,7 +17,7 @@ from urllib.parse import quote_from_bytes
 
 from mailhook.core import contentlines, header_values, mime_bodies, splice_html, splice_text
 from mailhook.core.contentlines import Component, ContentLine, escape_text, unescape_text
-from mailhook.core.splices import Position, Splice, apply, decoded, effective
+from mailhook.core.splices import Position, Splice, apply, decoded, effective, exchanged
 
 LocationRule = Literal["if-empty", "append", "never"]
 
@@ -41,6 +41,8 @@ class Additions:
     position: Position
     keywords: frozenset[str]
     """Case-folded; a LOCATION that is just one of them counts as empty."""
+    copied: frozenset[str] = frozenset()
+    """Links of ours in this event that belong to the meeting it was copied from."""
     removing: bool = False
     """Whatever bears `link` or is a block of ours goes; nothing is added."""
 
@@ -67,7 +69,7 @@ class _Event:
     charset: str
     line_end: bytes
     stale: frozenset[str]
-    """Links of older blocks of ours in this event: what bears one of them is ours too."""
+    """Links of older blocks of ours in this event, and copied ones: what bears one of them is ours too."""
 
     def line(self, name: str, params: tuple[tuple[str, str], ...], value: str) -> bytes:
         return contentlines.write(name, params, value, self.line_end, self.charset)
@@ -94,7 +96,7 @@ def events(calendar: Component, uid: str) -> list[Component]:
 def changes(data: bytes, event: Component, additions: Additions, charset: str) -> list[Change]:
     """All edits of one event; those of several changes never overlap."""
     line_end = mime_bodies.line_end(data[event.start : event.end])
-    stale = frozenset(_older_links(event, additions))
+    stale = frozenset(_older_links(event, additions)) | additions.copied
     context = _Event(data, event, additions, charset, line_end, stale)
     rules: tuple[Callable[[_Event], Iterator[Change]], ...] = (
         _description,
@@ -140,6 +142,7 @@ def _description(event: _Event) -> Iterator[Change]:
     found = splice_text.place(
         text.content, block.encode(event.charset, "replace"), event.additions.position, b"\n"
     )
+    found = _exchanged(event, text.content, found)
     lifted = text.lifted(effective(text.content, found), _escaped)
     inner = [Splice(s.start + start, s.end + start, s.data) for s in lifted]
     twin = _altrep(event, layer.content[:start])
@@ -147,6 +150,13 @@ def _description(event: _Event) -> Iterator[Change]:
     yield Change("DESCRIPTION", tuple(folded))
     if twin is not None:
         yield Change("ALTREP")
+
+
+def _exchanged(event: _Event, text: bytes, edits: list[Splice]) -> list[Splice]:
+    if event.additions.removing:
+        return edits
+    old = {link.encode(event.charset, "replace") for link in event.stale}
+    return exchanged(text, old, event.additions.link.encode(event.charset, "replace"), edits)
 
 
 def _altrep(event: _Event, head: bytes) -> list[Splice] | None:
@@ -182,7 +192,10 @@ def _html_twins(event: _Event) -> Iterator[Change]:
 
 def _html(event: _Event, html: bytes, charset: str) -> list[Splice]:
     block = event.additions.description_html.encode(charset, "xmlcharrefreplace")
-    return splice_html.place(html, block, event.additions.position, b"\n")
+    edits = splice_html.place(html, block, event.additions.position, b"\n")
+    if event.additions.removing:
+        return edits
+    return splice_html.exchanged(html, event.stale, event.additions.link, charset, edits)
 
 
 def _unescaped(token: bytes) -> bytes:

@@ -15,7 +15,7 @@ import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -45,6 +45,12 @@ _ALL = "SELECT document, organizer, uid FROM meeting ORDER BY wake_at IS NULL, w
 _DUE = "SELECT organizer, uid FROM meeting WHERE wake_at <= ? ORDER BY wake_at LIMIT ?"
 _NEWS = "SELECT organizer, uid FROM meeting WHERE notice_at <= ? ORDER BY notice_at LIMIT ?"
 _WRITE = "INSERT OR REPLACE INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_LINK = "INSERT OR REPLACE INTO link VALUES (?, ?, ?)"
+_MAKER = "SELECT organizer, uid FROM link WHERE link = ?"
+_PURGE_LINKS = (
+    "DELETE FROM link WHERE NOT EXISTS"
+    " (SELECT * FROM meeting WHERE meeting.organizer = link.organizer AND meeting.uid = link.uid)"
+)
 _PURGE = "DELETE FROM meeting WHERE wake_at IS NULL AND updated_at < ?"
 _COUNT = "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?)"
 _COUNTS = (
@@ -112,7 +118,16 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> int:
             with transaction(connection):
                 connection.execute("DELETE FROM ledger WHERE at < ?", ((self._clock() - DAY).timestamp(),))
-                return connection.execute(_PURGE, (before.timestamp(),)).rowcount
+                purged = connection.execute(_PURGE, (before.timestamp(),)).rowcount
+                connection.execute(_PURGE_LINKS)
+                return purged
+
+        return await self._run(work)
+
+    async def makers(self, links: Collection[str]) -> dict[str, MeetingKey]:
+        def work(connection: sqlite3.Connection) -> dict[str, MeetingKey]:
+            found = {link: connection.execute(_MAKER, (link,)).fetchone() for link in links}
+            return {link: MeetingKey(*row) for link, row in found.items() if row}
 
         return await self._run(work)
 
@@ -170,7 +185,8 @@ def _readable(document: str, organizer: str, uid: str) -> Meeting | None:
 
 def _write(connection: sqlite3.Connection, before: Meeting, after: Meeting, now: datetime) -> None:
     key, conference = before.key, after.conference
-    room = conference.details.conference_id if conference.details else None
+    details = conference.details
+    room = details.conference_id if details else None
     moments = (rows.seconds(after.wake_at), now.timestamp())
     connection.execute(
         _WRITE,
@@ -179,6 +195,8 @@ def _write(connection: sqlite3.Connection, before: Meeting, after: Meeting, now:
             rows.notice_at(after),
         ),
     )
+    if details and details != before.conference.details:
+        connection.execute(_LINK, (details.link, *rows.columns(key)))
     if kind := rows.counted(before, after):
         connection.execute(_COUNT, (kind, *rows.columns(key), conference.generation, now.timestamp()))
 

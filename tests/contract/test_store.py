@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -302,3 +303,15 @@ async def test_a_closed_store_is_temporarily_not_there(store: Store) -> None:
     await store.close()
     with pytest.raises(Temporary, match="closed"):
         await store.get(KEY)
+
+
+async def test_whose_a_link_is(store: Store, clock: Clock) -> None:
+    """Also that of a conference that is gone; both are forgotten with their meeting."""
+    first, second = (JoinDetails(f"room-{n}", f"https://vm.corp.example/{n}") for n in (1, 2))
+    for details in (first, second):
+        await turn(store, KEY, partial(replace, conference=Conference(State.READY, details=details)))
+    links = ("https://vm.corp.example/1", "https://vm.corp.example/2", "https://vm.corp.example/3")
+    assert await store.makers(links) == dict.fromkeys(links[:2], KEY)
+    assert await store.makers(()) == {}
+    await store.purge(clock() + timedelta(days=1))
+    assert await store.makers(links) == {}

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,86 @@ async def test_a_copied_event_has_a_conference_of_its_own() -> None:
         assert second != first
         assert first not in copy
         assert copy.count(second) == arrived.count(first)
+
+
+PETR, ROOM = "petr@corp.example", "videomost@corp.example"
+
+
+REST = "rest@corp.example"
+SOLE = replace(EVENT, attendees=(ANNA,))
+
+
+@pytest.mark.parametrize(
+    ("uid", "organizer", "location", "description", "url"),
+    [
+        # "This and following": the client makes a second event, and keeps no more than the bare link.
+        (REST, IVAN, "{link}", "Agenda", ""),
+        (REST, IVAN, "Room 5; {link}", "Agenda", ""),
+        (REST, IVAN, "", "Agenda\\nJoin: {link}\\nand be there", ""),
+        (REST, IVAN, "", "Agenda", "{link}"),
+        # Another organizer takes the event over.
+        (EVENT.uid, PETR, "{link}", "Agenda", ""),
+    ],
+)
+async def test_our_own_bare_link_in_another_event(
+    uid: str, organizer: str, location: str, description: str, url: str
+) -> None:
+    async with world() as here:
+        await here.passes(invitation(SOLE))
+        first = here.link()
+        texts = [text.format(link=first) for text in (location, description, url)]
+        event = replace(SOLE, uid=uid, organizer=organizer, location=texts[0], description=texts[1])
+        event = replace(event, extra=(f"URL:{texts[2]}",) if url else ())
+        html = invitation(event).replace(b"</body>", f"<a href='{escape(first)}'>join</a></body>".encode())
+        arrived = await here.passes(html, event.organizer)
+        second = link_in(arrived)
+        assert second != first
+        assert first not in arrived.decode()
+        assert escape(first) not in arrived.decode()
+        await here.passes(invitation(replace(SOLE, method="CANCEL", sequence=1)))
+        await after(here, GRACE)
+        assert here.link() == second
+
+
+async def test_somebody_elses_room_to_which_he_invites_is_left_alone() -> None:
+    async with world() as here:
+        await here.passes(invitation(SOLE))
+        event = replace(SOLE, uid="other@corp.example", organizer=PETR, location=here.link())
+        sent = invitation(event)
+        assert await here.passes(sent, PETR) == sent
+        assert here.stories[-1]["reason"] == "bare-link"
+
+
+async def test_the_link_of_a_conference_that_is_gone_asks_for_a_new_one() -> None:
+    async with world() as here:
+        await here.passes(invitation(SOLE))
+        first = here.link()
+        await here.passes(invitation(replace(SOLE, method="CANCEL", sequence=1)))
+        await after(here, GRACE)
+        assert here.rooms() == []
+        arrived = await here.passes(invitation(replace(SOLE, uid="other@corp.example", location=first)))
+        assert link_in(arrived) not in {"", first}
+        assert first not in arrived.decode()
+
+
+async def test_a_resource_that_was_called_off_stays_so_where_the_link_is_left_standing() -> None:
+    """First the link of the conference that goes, then that of one which has gone."""
+    async with world({"resource": (ROOM,)}) as here:
+        booked = (f"ATTENDEE;CUTYPE=RESOURCE:mailto:{ROOM}",)
+        people = (ANNA, BORIS)
+        asked = replace(EVENT, attendees=people, location="", extra=booked)
+        await here.passes(invitation(asked), IVAN, *people, ROOM)
+        standing = replace(asked, sequence=1, location=here.link())
+        await here.passes(invitation(standing), IVAN, *people)
+        off = replace(standing, method="CANCEL", sequence=2)
+        await here.passes(invitation(off), IVAN, ROOM)
+        for number in (3, 4):
+            later = NOW + timedelta(hours=number)
+            event = replace(standing, sequence=number, stamp=later, extra=())
+            await here.passes(invitation(event), IVAN, *people)
+            assert here.stories[-1]["reason"] == "resource-removed"
+            await after(here, GRACE)
+        assert here.rooms() == []
 
 
 async def test_a_link_that_somebody_made_by_hand_is_left_alone() -> None:

@@ -20,6 +20,8 @@ from mailhook.core.conference import Conference, JoinDetails, State
 from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.errors import Misconfigured, Permanent, Temporary
 from mailhook.ports import Circumstances
+from mailhook.store.migration import migrations
+from mailhook.store.rows import document
 from mailhook.store.sqlite import SqliteStore
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -227,6 +229,23 @@ async def test_a_migration_that_fails_leaves_no_half_of_it(path: Path) -> None:
         assert connection.execute("PRAGMA user_version").fetchone() == (0,)
 
 
+async def test_an_earlier_store_knows_whose_its_links_are(path: Path) -> None:
+    """Written before there was a table of links; the same link twice harms nothing."""
+    details = JoinDetails("room", "https://vm.corp.example/1")
+    with direct(path) as connection:
+        for number, script in enumerate(migrations()[:3], 1):
+            connection.executescript(script)
+            connection.execute(f"PRAGMA user_version = {number}")
+        for uid, room in (("a", details), ("b", details), ("c", None)):
+            state = State.READY if room else State.ABSENT
+            meeting = Meeting(replace(KEY, uid=uid), conference=Conference(state, details=room))
+            row = (KEY.organizer, uid, state, None, None, 0.0, document(meeting), None)
+            connection.execute("INSERT INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    store = await opened(path)
+    assert await store.makers([details.link, ""]) == {details.link: replace(KEY, uid="a")}
+    await store.close()
+
+
 async def test_stores_that_are_opened_at_once_migrate_once(path: Path) -> None:
     stores = await asyncio.gather(*(SqliteStore.open(path, now) for _ in range(8)))
     secrets = await asyncio.gather(*(store.secret() for store in stores))
@@ -242,6 +261,8 @@ import asyncio, sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from mailhook.core.meeting import MeetingKey
+from mailhook.store.migration import migrations
+from mailhook.store.rows import document
 from mailhook.store.sqlite import SqliteStore
 
 async def write(path: str, times: int) -> None:
