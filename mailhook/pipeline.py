@@ -10,11 +10,13 @@ Errors: none comes out of `examine`. What goes wrong before it is known that the
 lets it pass unchanged; after that `policy.on_failure` decides.
 """
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import assert_never
+from functools import partial
+from typing import TypeVar, assert_never
 
 from mailhook.core import itip, message, trace
 from mailhook.core.bearing import bare_links
@@ -31,6 +33,11 @@ from mailhook.journal import Story
 from mailhook.ports import Circumstances, Decide, Store
 from mailhook.verdict import Defer, Pass, Tell, Untell, Verdict
 from mailhook.writer import Carriage, Manner, Writer
+
+T = TypeVar("T")
+
+LARGE = 64 * 1024
+"""Octets of a message from which reading or rewriting may take longer than other mail should wait."""
 
 
 class Pipeline:
@@ -61,8 +68,7 @@ class Pipeline:
         received: datetime | None = None
         try:
             story.step("read")
-            parsed = message.read(raw)
-            invitation = itip.read(parsed, self._defaults)
+            parsed, invitation = await _beside(len(raw), lambda: self._read(raw))
             if isinstance(invitation, NotOurs):
                 return Pass(invitation.reason)
             key = invitation.key
@@ -105,18 +111,24 @@ class Pipeline:
             case Leave(reason):
                 return Pass(reason)
             case Condemn():
-                return self._writer.removed(parsed, invitation, plan, carriage, story)
+                removed = partial(self._writer.removed, parsed, invitation, plan, carriage, story)
+                return await _beside(len(parsed.raw), removed)
             case Insert(details):
-                return self._writer.rewritten(parsed, invitation, details, envelope, carriage, story)
+                pass
             case Create(spec):
                 fault = self._writer.obstacle(parsed)
                 if fault:
                     return Pass(fault)
                 story.step("create")
                 details = await self._flight.obtain(invitation.key, spec)
-                return self._writer.rewritten(parsed, invitation, details, envelope, carriage, story)
             case _:
                 assert_never(plan)
+        written = partial(self._writer.rewritten, parsed, invitation, details, envelope, carriage, story)
+        return await _beside(len(parsed.raw), written)
+
+    def _read(self, raw: bytes) -> tuple[Message, Invitation | NotOurs]:
+        parsed = message.read(raw)
+        return parsed, itip.read(parsed, self._defaults)
 
     async def _own_links(self, invitation: Invitation) -> frozenset[str]:
         """Those of its bare links that are of a meeting of the same organizer, or of the same UID.
@@ -162,6 +174,11 @@ class Pipeline:
         if now - since < self._policy.defer_for:
             return Defer("provider-unavailable")
         return late
+
+
+async def _beside(size: int, work: Callable[[], T]) -> T:
+    """What `work` on a message of `size` octets answers; of a large one in a thread, so that other mail goes on."""
+    return await asyncio.to_thread(work) if size >= LARGE else work()
 
 
 def _dated(verdict: Verdict, received: datetime | None) -> Verdict:

@@ -17,9 +17,11 @@ from mailhook.core.itip import Invitation
 from mailhook.core.meeting import Meeting
 from mailhook.core.policy import Policy
 from mailhook.core.revision import announce, renounce, withdraw
+from mailhook.core.unheard import unheard
 from mailhook.core.uninviting import cancel, is_shortened, unlist
 from mailhook.journal import Story
 from mailhook.ports import Answered, Circumstances, Decide, Delivery, Store
+from mailhook.smtp.replies import Reply
 from mailhook.verdict import NoSequel, Renounce, Sequel, Tell, Untell
 
 T = TypeVar("T")
@@ -101,8 +103,16 @@ class Records:
                     await self._change(
                         invitation, self._unlisted(invitation, recipients, before), story, "settle"
                     )
+            case Tell(invitation) if not (answer and answer.positive) and before is not None:
+                await self._change(
+                    invitation, self._unheard(invitation, recipients, before, answer), story, "settle"
+                )
             case Untell(invitation) if answer and answer.positive:
                 await self._change(invitation, self._cancelled(invitation, recipients), story, "settle")
+            case Untell(invitation):
+                await self._change(
+                    invitation, self._unheard(invitation, recipients, None, answer), story, "settle"
+                )
             case Renounce(invitation, why) if answer and answer.positive:
                 await self._change(invitation, self._renounced(invitation, why), story, "settle")
             case NoSequel() | Tell() | Untell() | Renounce():
@@ -121,6 +131,21 @@ class Records:
     def _unlisted(self, invitation: Invitation, recipients: tuple[str, ...], before: Meeting) -> Decide[None]:
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
             return unlist(meeting, before, invitation, recipients, self._policy, c.now), None
+
+        return decide
+
+    def _unheard(
+        self,
+        invitation: Invitation,
+        recipients: tuple[str, ...],
+        before: Meeting | None,
+        answer: Reply | None,
+    ) -> Decide[None]:
+        refused = answer is not None and answer.permanent
+
+        def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
+            after = unheard(meeting, before, invitation, recipients, self._policy, c.now, refused=refused)
+            return after, None
 
         return decide
 

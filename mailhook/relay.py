@@ -9,11 +9,12 @@ Not here: reading and deciding (`pipeline`).
 Errors: none comes out. What cannot be relayed is answered 4xx, so that the client's queue keeps the mail.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from mailhook.core.itip import canonical
 from mailhook.core.policy import Envelope, Policy
 from mailhook.errors import Temporary
 from mailhook.journal import Story
@@ -79,24 +80,33 @@ class Relay:
         self._pipeline = pipeline
         self._records = Records(store, policy)
         self._room = Room(MAX_IN_MEMORY)
+        self._aliases = policy.domain_aliases
 
     async def capabilities(self) -> Capabilities:
         return await self._hop.capabilities()
 
     def submission(self, client: Client) -> "Submission":
-        return Submission(client, self._hop.transaction(client), self._pipeline, self._records, self._room)
+        transaction = self._hop.transaction(client)
+        return Submission(client, transaction, self._pipeline, self._records, self._room, self._aliases)
 
 
 class Submission:
     """`ports.Submission`: one mail transaction."""
 
     def __init__(
-        self, client: Client, transaction: HopTransaction, pipeline: Pipeline, records: Records, room: Room
+        self,
+        client: Client,
+        transaction: HopTransaction,
+        pipeline: Pipeline,
+        records: Records,
+        room: Room,
+        domain_aliases: Mapping[str, str],
     ) -> None:
         self._client = client
         self._transaction = transaction
         self._pipeline = pipeline
         self._room = room
+        self._aliases = domain_aliases
         self._records = records
         self._story = Story(client=client.address, ident=_ascii(client.xforward.get("IDENT", b"")))
         self._sender: Mail | None = None
@@ -167,7 +177,7 @@ class Submission:
         return Envelope(
             sender=self._sender.address if self._sender else "",
             source=address if address and not address.startswith("[") else self._client.address,
-            recipients=tuple(rcpt.orcpt or rcpt.address for rcpt in self._accepted),
+            recipients=tuple(canonical(rcpt.orcpt or rcpt.address, self._aliases) for rcpt in self._accepted),
         )
 
     async def _carried_out(self, verdict: Verdict, content: Content) -> Reply:

@@ -10,6 +10,7 @@ Errors: none comes out of `run`; what a meeting failed with is written into it a
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from secrets import token_hex
@@ -22,6 +23,7 @@ from mailhook.core.outcome import failed, lost, recreated, refused, succeeded
 from mailhook.core.policy import Policy
 from mailhook.core.reservation import conference_key
 from mailhook.core.upkeep import (
+    LIMIT_PAUSE,
     CreateRoom,
     DeleteLeftover,
     DeleteRoom,
@@ -72,7 +74,7 @@ class Sync:
         self._policy = policy
         self._keep = keep
         self._clock = clock
-        self._purge_at = clock()
+        self._purge_at = self._alarm_at = clock()
         self._set_aside: dict[MeetingKey, float] = {}
 
     async def run(self, clock_tick: float = TICK) -> None:
@@ -115,7 +117,7 @@ class Sync:
             if isinstance(task, Nothing):
                 return
             if isinstance(task, Limited):
-                journal.event("deletion-limit", uid=key.uid, organizer=key.organizer)
+                self._alarm(key, task)
                 return
             journal.step("claimed")
             try:
@@ -134,6 +136,19 @@ class Sync:
             else:
                 journal.step("done")
                 await self._succeeded(key, token, task)
+
+    def _alarm(self, key: MeetingKey, task: Limited) -> None:
+        """One line as long as it lasts, not one for each meeting that waits."""
+        now = self._clock()
+        if now < self._alarm_at:
+            return
+        self._alarm_at = now + LIMIT_PAUSE
+        limit = self._policy.max_deletions_per_hour
+        why = (
+            f"{task.deleted} conferences were deleted in the last hour, policy.max_deletions_per_hour is {limit}: "
+            "no more are for now. If that many meetings did not end, stop mailhook and look (mailhook pending list)"
+        )
+        journal.event("deletion-limit", level=logging.ERROR, uid=key.uid, organizer=key.organizer, error=why)
 
     async def _claim(self, key: MeetingKey, token: str) -> Task:
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, Task]:

@@ -129,7 +129,7 @@ class Writer:
 
     def _language(self, invitation: Invitation, recipients: tuple[str, ...]) -> str:
         sole = recipients[0] if len(recipients) == 1 else ""
-        told = invitation.languages.get(sole) or invitation.languages.get(invitation.organizer.address, "")
+        told = invitation.languages.get(sole) or invitation.languages.get(invitation.key.organizer, "")
         if told:
             return told.partition("-")[0].lower()
         domains = {domain(address) for address in recipients}

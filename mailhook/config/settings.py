@@ -8,7 +8,8 @@ Not here: reading a file (`reading`), and what does not go together (`checks`).
 Errors: pydantic's ValidationError when made in code with values that cannot be.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from ipaddress import ip_network
@@ -39,6 +40,7 @@ from mailhook.config.values import (
     Word,
     Zone,
 )
+from mailhook.core.itip import canonical
 from mailhook.core.notice import When
 from mailhook.core.policy import Policy
 from mailhook.transport.presets import Preset, transport
@@ -224,4 +226,13 @@ class Settings(Section):
     @cached_property
     def policy(self) -> Policy:
         """The rules for the core."""
-        return Policy(**{name: getattr(self.rules, name) for name in PolicySettings.model_fields})
+        rules = Policy(**{name: getattr(self.rules, name) for name in PolicySettings.model_fields})
+        return replace(
+            rules,
+            ignore_recipients=_canonical(rules.ignore_recipients, rules.domain_aliases),
+            resource=_canonical(rules.resource, rules.domain_aliases),
+        )
+
+
+def _canonical(addresses: Iterable[str], aliases: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(canonical(address, aliases) for address in addresses)

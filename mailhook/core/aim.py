@@ -9,6 +9,7 @@ rule (`recurrence`).
 Errors: none.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from mailhook.core.recurrence import Occurrence, Standing, first, standing, unfo
 LONGEST_TOPIC = 250
 MAX_PARTICIPANTS = 1000
 """Of more the rest is not told to the provider; they have the link all the same."""
+_UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, and those that turn the direction of the text around them."""
 EVER = datetime(1900, 1, 1, tzinfo=UTC)
 
 
@@ -33,12 +36,11 @@ def participants(meeting: Meeting, at: Occurrence | None = None) -> tuple[Person
 
     `at`: only those of the series and of the override that takes place then. Default: of any living component.
     """
-    organizer = {meeting.organizer.address, meeting.key.organizer}
     people: dict[str, Person] = {}
     for component in meeting.living if at is None else _held(meeting, at):
         for attendee in component.attendees:
             address = attendee.person.address
-            if attendee.individual and address not in organizer and address not in meeting.left:
+            if attendee.individual and address not in {meeting.key.organizer, *meeting.left}:
                 known = people.get(address)
                 people[address] = known if known and known.name else attendee.person
     return tuple(people[address] for address in sorted(people))
@@ -151,9 +153,9 @@ def _leading(meeting: Meeting) -> Component | None:
 
 
 def topic(meeting: Meeting) -> str:
-    """SUMMARY, cut to LONGEST_TOPIC characters: a long title must not cost the link."""
+    """SUMMARY in one line, cut to LONGEST_TOPIC characters: a long title must not cost the link."""
     leading = _leading(meeting)
-    summary = leading.summary if leading else ""
+    summary = " ".join(_UNPRINTED.sub(" ", leading.summary).split()) if leading else ""
     return summary if len(summary) <= LONGEST_TOPIC else f"{summary[: LONGEST_TOPIC - 1]}…"
 
 

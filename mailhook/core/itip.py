@@ -8,7 +8,7 @@ Not here: whether the message may act and whether a conference is wanted (`polic
 Errors: Unreadable where nothing sensible can be said; everything else that is not ours is `NotOurs`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -81,10 +81,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Invitation:
-    """An iTIP REQUEST, ADD or CANCEL. `organizer` as in the calendar; `key` with the domain alias resolved.
+    """An iTIP REQUEST, ADD or CANCEL. `organizer` as in the calendar; `key` and attendees with domain aliases resolved.
 
     `forwarded`: the Sender header names somebody who is neither From nor the SENT-BY. `languages`: LANGUAGE
-    parameters by address. `beyond`: names of components and properties of which there are more than is looked at.
+    parameters by canonical address. `beyond`: names of components and properties of which there are more than is looked
+    at.
     `copied`: links of ours that it bears from another meeting, or from an earlier conference of this one.
     """
 
@@ -176,7 +177,7 @@ def _invitation(
     most = MAX_DATES // max(1, len(masters))
     sent = mime.date(message)
     events = tuple(
-        _event(block, key, schedule(block, zones, defaults.duration, most), sent, defaults.resources)
+        _event(block, key, schedule(block, zones, defaults.duration, most), sent, defaults)
         for block in blocks
         if (key := _key(method, block, zones, series)) is not None
     )
@@ -189,7 +190,7 @@ def _invitation(
         sent_by=sent_by,
         events=events,
         forwarded=_forwarded(message, sent_by),
-        languages=_languages(blocks),
+        languages=_languages(blocks, defaults.domain_aliases),
     )
 
 
@@ -204,10 +205,11 @@ def _forwarded(message: Message, sent_by: str) -> bool:
     return bool(senders) and senders[0] not in (*mime.addresses(message, "from"), sent_by)
 
 
-def _languages(blocks: list[Block]) -> dict[str, str]:
-    """LANGUAGE parameters (RFC 5545 §3.2.10) by the address of the calendar user."""
+def _languages(blocks: list[Block], aliases: Mapping[str, str]) -> dict[str, str]:
+    """LANGUAGE parameters (RFC 5545 §3.2.10) by the canonical address of the calendar user."""
     people = (line for block in blocks for name in ("ATTENDEE", "ORGANIZER") for line in lines(block, name))
-    return {_address(line): param(line, "LANGUAGE") for line in people if param(line, "LANGUAGE")}
+    spoken = ((_address(line), param(line, "LANGUAGE")) for line in people)
+    return {canonical(address, aliases): language for address, language in spoken if language}
 
 
 def _text(block: Block, name: str) -> str:
@@ -231,10 +233,14 @@ def _person(line: ContentLine) -> Person:
     return Person(_address(line), param(line, "CN").strip())
 
 
-def _attendees(block: Block, resources: Iterable[str]) -> tuple[Attendee, ...]:
-    found = {_address(line): line for line in islice(lines(block, "ATTENDEE"), MAX_ATTENDEES)}
+def _attendees(block: Block, defaults: Defaults) -> tuple[Attendee, ...]:
+    known = islice(lines(block, "ATTENDEE"), MAX_ATTENDEES)
+    found = {canonical(_address(line), defaults.domain_aliases): line for line in known}
     return tuple(
-        Attendee(_person(line), "RESOURCE" if address in resources else _kind(line))
+        Attendee(
+            Person(address, param(line, "CN").strip()),
+            "RESOURCE" if address in defaults.resources else _kind(line),
+        )
         for address, line in found.items()
         if address
     )
@@ -251,7 +257,7 @@ def _key(method: str, block: Block, zones: Zones, series: Schedule | None) -> st
 
 
 def _event(
-    block: Block, key: str, timing: Schedule | None, sent: datetime | None, resources: Iterable[str]
+    block: Block, key: str, timing: Schedule | None, sent: datetime | None, defaults: Defaults
 ) -> Event:
     named = next(lines(block, "RECURRENCE-ID"), None)
     component = Component(
@@ -259,7 +265,7 @@ def _event(
         stamp=_stamp(block, sent),
         summary=_text(block, "SUMMARY"),
         schedule=timing,
-        attendees=_attendees(block, resources),
+        attendees=_attendees(block, defaults),
         cancelled=first_value(block, "STATUS").strip().upper() == "CANCELLED",
         ranged=named is not None and param(named, "RANGE").upper() == "THISANDFUTURE",
         added=named is None and key != MASTER,

@@ -179,6 +179,8 @@ class Meeting:
     ever_told     everyone who was ever told by mail
     left          who was un-invited → by what; no participant, whatever an ATTENDEE list says, until he is told of
                   something newer
+    unheard       who may not have heard of the newest mail, because the next hop did not take it → since when that is
+                  doubtful
     wanted        a conference is wanted: later REQUESTs need no marker, not even after a deletion by CANCEL
     markers       how the newest revision of the master asks for a conference
     borne         the newest revision of the master in which the organizer's own copy is known to bear the link,
@@ -202,6 +204,7 @@ class Meeting:
     told: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
     ever_told: frozenset[str] = frozenset()
     left: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
+    unheard: Mapping[str, datetime] = field(default_factory=dict)
     wanted: bool = False
     markers: frozenset[str] = frozenset()
     borne: Stamp | None = None

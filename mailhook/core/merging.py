@@ -49,7 +49,7 @@ def revise(meeting: Meeting, invitation: Invitation) -> Meeting:
     return replace(
         meeting,
         organizer=meeting.organizer if stale else sender,
-        language=meeting.language if stale else invitation.languages.get(sender.address, ""),
+        language=meeting.language if stale else invitation.languages.get(invitation.key.organizer, ""),
         components=tuple(components[key] for key in sorted(components)),
     )
 

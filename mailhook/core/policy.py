@@ -43,7 +43,10 @@ _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Policy:
-    """Section `[policy]` of the settings; addresses and domains in lower case, networks parsed."""
+    """Section `[policy]` of the settings; addresses and domains in lower case, networks parsed.
+
+    `ignore_recipients` and `resource` have their domain aliases resolved.
+    """
 
     organizer_domains: tuple[str, ...] = ()
     domain_aliases: Mapping[str, str] = field(default_factory=dict)
@@ -82,7 +85,8 @@ class Envelope:
     """What the SMTP dialogue says of a message.
 
     `sender`: reverse-path in lower case, "" for the null sender; `source`: the IP address from which the mail was
-    submitted (XFORWARD ADDR, else the peer); `recipients`: ORCPT if given, else RCPT, lower case, in order.
+    submitted (XFORWARD ADDR, else the peer); `recipients`: ORCPT if given, else RCPT, in order, lower case and with
+    domain aliases resolved.
     """
 
     sender: str
@@ -119,8 +123,7 @@ def may_act(policy: Policy, invitation: Invitation, envelope: Envelope) -> str:
 
 def guests(policy: Policy, invitation: Invitation, recipients: Iterable[str]) -> set[str]:
     """Recipients who count as holders: not the organizer, who may get a copy, and nobody who is to be ignored."""
-    others = set(recipients) - {invitation.organizer.address, *policy.ignore_recipients}
-    return {a for a in others if canonical(a, policy.domain_aliases) != invitation.key.organizer}
+    return set(recipients) - {invitation.key.organizer, *policy.ignore_recipients}
 
 
 def _within(address: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
@@ -207,9 +210,8 @@ def _always(policy: Policy, invitation: Invitation) -> Wish:
 
 
 def _has_guests(event: Event, invitation: Invitation) -> bool:
-    organizer = {invitation.key.organizer, invitation.organizer.address}
     attendees = event.component.attendees
-    return any(a.individual and a.person.address not in organizer for a in attendees)
+    return any(a.individual and a.person.address != invitation.key.organizer for a in attendees)
 
 
 def _markers(policy: Policy, event: Event) -> Iterator[str]:

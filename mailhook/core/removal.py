@@ -38,10 +38,7 @@ def taken_away(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Pol
     if _bore(meeting, new) and meeting.link is not None and not shows(invitation, meeting.link):
         return "" if _is_cut(meeting, invitation, meeting.link.link) else LINK_REMOVED
     # A list of one may be no more than one attendee's own view.
-    others = {a.person.address for a in new.attendees} - {
-        invitation.organizer.address,
-        invitation.key.organizer,
-    }
+    others = {a.person.address for a in new.attendees} - {invitation.key.organizer}
     if meeting.wanted and meeting.markers == {"resource"} and isinstance(wish, Unwanted) and len(others) > 1:
         return RESOURCE_REMOVED
     return ""

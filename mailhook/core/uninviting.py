@@ -50,7 +50,8 @@ def cancel(
             told[address] = rest
         else:
             left[address] = taken((*left.get(address, ()), *rest), invitation)
-    changed = replace(meeting, told=told, left=left)
+    unheard = {address: since for address, since in meeting.unheard.items() if address in told}
+    changed = replace(meeting, told=told, left=left, unheard=unheard)
     changed = _thinned(changed, meeting, invitation, recipients, policy, now)
     books = any(address in policy.resource and address in left for address in recipients)
     if books and _cancels_series(invitation) and not is_outdated(meeting, invitation):
@@ -102,16 +103,20 @@ def _has_instances(meeting: Meeting) -> bool:
 def _doubted(meeting: Meeting, before: Meeting, invitation: Invitation, people: set[str]) -> Meeting:
     """In doubt, where all is called off to some, and whoever still holds it may have been un-invited too.
 
-    SOGo un-invites from a whole series by a CANCEL that names one instance. And a list that was invited may have been
-    expanded before the CANCEL, which then comes to people who were never told.
+    SOGo un-invites from a whole series by a CANCEL that names one instance. A list that was invited may have been
+    expanded before the CANCEL, which then comes to people who were neither told nor listed. And of whom the newest
+    list does not name, nobody knows whether he is meant.
     """
     if not _cancels_series(invitation):
         return meeting
     holders = ", ".join(sorted(meeting.told))
     if people & before.told.keys() and all(map(lost_an_instance, meeting.told.values())):
         return replace(meeting, doubtful=f"perhaps un-invited: {holders}")
-    if people.isdisjoint(before.ever_told | before.left.keys()) and _lists(meeting) >= meeting.told.keys():
+    listed = _addresses_of(meeting.components)
+    if people and people.isdisjoint(before.ever_told | before.left.keys() | listed):
         return replace(meeting, doubtful=f"perhaps lists of which members were un-invited: {holders}")
+    if people & before.told.keys() and listed.isdisjoint(meeting.told):
+        return replace(meeting, doubtful=f"listed no more: {holders}")
     return meeting
 
 
@@ -133,15 +138,8 @@ def _untold(meeting: Meeting, policy: Policy, invitation: Invitation | None = No
     listed = _listed(meeting)
     if invitation is not None:
         listed |= _individuals(event.component for event in invitation.events)
-    organizer = {meeting.organizer.address, meeting.key.organizer}
-    others = listed - meeting.ever_told - meeting.left.keys() - organizer
+    others = listed - meeting.ever_told - meeting.left.keys() - {meeting.key.organizer}
     return sorted(others - set(policy.ignore_recipients))
-
-
-def _lists(meeting: Meeting) -> set[str]:
-    """Holders who are no attendee by their own address, or one of CUTYPE=GROUP."""
-    attendees = (attendee for component in meeting.components for attendee in component.attendees)
-    return meeting.told.keys() - {a.person.address for a in attendees if a.kind != "GROUP"}
 
 
 def _listed(meeting: Meeting) -> set[str]:
@@ -193,15 +191,18 @@ def _unlisted(
 
     A list that is no more than one attendee's own view says nothing of others: some servers show each only himself.
     """
-    organizer = {invitation.organizer.address, invitation.key.organizer}
     for event in invitation.events:
         new, known = event.component, before.component(event.component.key)
         listed = _addresses(new)
-        own_view = len(recipients) <= 1 and listed <= recipients | organizer
+        own_view = len(recipients) <= 1 and listed <= recipients | {invitation.key.organizer}
         partial = own_view or not listed or len(new.attendees) >= MAX_ATTENDEES
         if known is not None and not partial and is_later(new.stamp, known.stamp):
             yield new, _addresses(known) - listed - recipients
 
 
 def _addresses(component: Component) -> set[str]:
-    return {attendee.person.address for attendee in component.attendees}
+    return _addresses_of((component,))
+
+
+def _addresses_of(components: Iterable[Component]) -> set[str]:
+    return {attendee.person.address for component in components for attendee in component.attendees}

@@ -14,7 +14,8 @@ from mailhook.core.conference import Move, Spec, State, step
 from mailhook.core.meeting import Lease, Leftover, Meeting, Suspect
 from mailhook.core.policy import Policy
 from mailhook.core.reservation import released
-from mailhook.core.waking import awake, next_wake
+from mailhook.core.unheard import doubted
+from mailhook.core.waking import awake, doubt_at, next_wake
 
 TASK_LEASE = timedelta(minutes=1)
 """How long a worker may take for one task before another one takes it up."""
@@ -72,7 +73,9 @@ class Recover:
 
 @dataclass(frozen=True)
 class Limited:
-    """A deletion is due, but as many as `policy` allows were made in the last hour."""
+    """A deletion is due, but as many as `policy` allows were made in the last hour: so many."""
+
+    deleted: int
 
 
 Task = Nothing | CreateRoom | UpdateRoom | RecreateRoom | DeleteRoom | DeleteLeftover | Recover | Limited
@@ -98,7 +101,7 @@ def claim(
                 later = now + LIMIT_PAUSE
                 return replace(
                     meeting, error="policy.max_deletions_per_hour is reached", wake_at=later, retry_at=later
-                ), Limited()
+                ), Limited(deleted_last_hour)
             meeting = replace(
                 meeting, conference=replace(conference, state=step(conference.state, Move.CONDEMN))
             )
@@ -113,7 +116,10 @@ def claim(
 
 
 def _settled(meeting: Meeting, policy: Policy, now: datetime) -> Meeting:
-    """Moves that need no call: a conference whose last occurrence has passed, or that has occurrences again."""
+    """What needs no call: a conference whose last occurrence has passed, or that has occurrences again; a doubt."""
+    doubt = doubt_at(meeting)
+    if doubt is not None and doubt <= now:
+        meeting = doubted(meeting)
     aim = desired(meeting, now, policy.roll_after)
     conference = meeting.conference
     if isinstance(aim, Rest) and aim.over and conference.state in {State.READY, State.ANNOUNCED}:

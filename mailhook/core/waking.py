@@ -23,8 +23,20 @@ def next_wake(meeting: Meeting, now: datetime, roll_after: timedelta) -> datetim
         return _latest(conference.lease_until, None if meeting.wanted else meeting.delete_at)
     if meeting.leftovers or conference.state is State.ENDING:
         return now
+    doubt = doubt_at(meeting)
     looks = (max(now, suspect.due or now) for suspect in meeting.suspects if not suspect.unsearchable)
-    return min((moment for moment in (_by_itself(meeting, now, roll_after), *looks) if moment), default=None)
+    return min(
+        (moment for moment in (_by_itself(meeting, now, roll_after), doubt, *looks) if moment), default=None
+    )
+
+
+def doubt_at(meeting: Meeting) -> datetime | None:
+    """When it becomes doubtful whether anybody holds the meeting, because nobody has heard of the newest mail."""
+    stands = meeting.conference.state in {State.READY, State.ANNOUNCED}
+    settled = meeting.doubtful or meeting.delete_at is not None or not meeting.wanted
+    if settled or not stands or not meeting.told or meeting.told.keys() - meeting.unheard.keys():
+        return None
+    return max(meeting.unheard[who] for who in meeting.told)
 
 
 def _by_itself(meeting: Meeting, now: datetime, roll_after: timedelta) -> datetime | None:

@@ -24,6 +24,7 @@ from mailhook.core.revision import (
     renounce,
     withdraw,
 )
+from mailhook.core.unheard import unheard
 from mailhook.core.uninviting import cancel, unlist
 from mailhook.core.upkeep import (
     CreateRoom,
@@ -65,6 +66,8 @@ class Hop:
         if letter.invitation.cancels:
             if fate.startswith("passes"):
                 self.meeting = cancel(self.meeting, letter.invitation, letter.recipients, RULES, now)
+            else:
+                self.is_unheard(letter, None, fate, now)
             return fate not in {"is put off by the next hop", "finds no provider"}
         ours = [self.meeting.link.link] if self.meeting.link else []
         wanted = wish(RULES, letter.invitation, [HOST], ours)
@@ -91,12 +94,19 @@ class Hop:
         before, linked = self.meeting, self.meeting.link is not None
         self.meeting = announce(before, letter.invitation, letter.recipients, RULES, now, linked=linked)
         if fate == "is put off by the next hop":
+            self.is_unheard(letter, before, fate, now)
             return False
         if fate == "is refused":
             self.meeting = withdraw(self.meeting, before, letter.invitation, letter.recipients, RULES, now)
         else:
             self.meeting = unlist(self.meeting, before, letter.invitation, letter.recipients, RULES, now)
         return True
+
+    def is_unheard(self, letter: Letter, before: Meeting | None, fate: Fate, now: datetime) -> None:
+        refused = fate == "is refused"
+        self.meeting = unheard(
+            self.meeting, before, letter.invitation, letter.recipients, RULES, now, refused=refused
+        )
 
     def create(self, spec: Spec, now: datetime) -> None:
         self.meeting, grant = reserve(self.meeting, "token", PROVIDER, RULES, now, 0)

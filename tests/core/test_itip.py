@@ -108,7 +108,7 @@ def test_everything_of_an_event() -> None:
     assert found.key == MeetingKey("ivan@corp.example", "uid-1")
     assert found.organizer == Person("ivan@old.example", "Иванов, Иван")
     assert (found.sent_by, found.forwarded, found.cancels) == ("olga@corp.example", False, False)
-    assert found.languages == {"ivan@old.example": "ru", "anna@partner.example": "en-US"}
+    assert found.languages == {"ivan@corp.example": "ru", "anna@partner.example": "en-US"}
     sent = at("2027-02-01 10:00") + timedelta(seconds=5)
     assert component.stamp == Stamp(3, at("2027-02-01 10:00"), at("2027-02-01 11:00"), sent)
     assert (component.key, component.summary, component.cancelled) == (MASTER, "Бюджет, план", False)

@@ -158,6 +158,11 @@ def test_the_topic_is_that_of_the_series_or_of_the_newest_instance() -> None:
     assert topic(Meeting(KEY)) == ""
 
 
+def test_the_topic_is_one_line_and_runs_in_its_own_direction() -> None:
+    summary = "Plan\\nning \u202eevil\u2066\t  \x07 of 👩‍💻"
+    assert topic(meeting(WEEKLY.replace("Planning", summary))) == "Plan ning evil of 👩‍💻"
+
+
 def test_a_zone_of_the_message_itself_has_no_name() -> None:
     zone = "BEGIN:VTIMEZONE\nTZID:Moscow\nBEGIN:STANDARD\nDTSTART:19700101T000000\n" + (
         "TZOFFSETFROM:+0300\nTZOFFSETTO:+0300\nEND:STANDARD\nEND:VTIMEZONE"

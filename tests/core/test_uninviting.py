@@ -150,12 +150,31 @@ def test_the_organizer_is_no_holder(fresh: Meeting) -> None:
 
 
 def test_a_list_of_which_members_are_cancelled_is_in_doubt(fresh: Meeting) -> None:
+    """Whatever kind the list is said to be; somebody who is listed himself is no member."""
     team, member = "team@corp.example", "olga@corp.example"
-    for rest in ("SUMMARY:x", f"ATTENDEE;CUTYPE=GROUP:mailto:{team}"):
+    for rest in ("SUMMARY:x", f"ATTENDEE;CUTYPE=GROUP:mailto:{team}", f"ATTENDEE:mailto:{team}"):
         invited = told(fresh, request(1, rest=rest), team)
         assert team in uninvited(invited, called_off(2, rest=rest), member).doubtful
-    person = told(fresh, request(1, rest=f"ATTENDEE:mailto:{team}"), team)
-    assert uninvited(person, called_off(2), member).doubtful == ""
+        listed = told(fresh, request(1, rest=f"{rest}\nATTENDEE:mailto:{member}"), team)
+        assert uninvited(listed, called_off(2), member).doubtful == ""
+
+
+def test_a_list_whose_members_have_changed_meanwhile_is_in_doubt(fresh: Meeting) -> None:
+    """Expanded before mailhook: Boris has left it, Dmitry has come."""
+    invited = told(fresh, request(1, rest=listing("team@corp.example")), ANNA, BORIS)
+    after = uninvited(invited, called_off(2), ANNA, DMITRY)
+    assert (after.delete_at, BORIS in after.doubtful) == (None, True)
+
+
+def test_a_holder_whom_no_list_names_is_in_doubt_when_the_others_are_cancelled(fresh: Meeting) -> None:
+    """An own view that named Anna alone; or the organizer has forwarded his invitation to Dmitry."""
+    pair = told(fresh, request(1, rest=listing(ANNA, BORIS)), ANNA, BORIS)
+    own_view = passed(pair, request(2, rest=listing(ANNA)), ANNA)
+    assert BORIS in uninvited(own_view, called_off(3), ANNA).doubtful
+    forwarded = told(pair, request(1, rest=listing(ANNA, BORIS)), DMITRY)
+    one_left = uninvited(forwarded, called_off(2), ANNA)
+    assert one_left.doubtful == ""
+    assert DMITRY in uninvited(one_left, called_off(2), BORIS).doubtful
 
 
 def test_whom_a_cancel_lists_and_nobody_has_told_may_still_be_invited(fresh: Meeting) -> None:

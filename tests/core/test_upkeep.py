@@ -208,7 +208,7 @@ def test_no_more_deletions_than_the_limit() -> None:
     meeting = having(State.ANNOUNCED, delete_at=NOW)
     assert isinstance(take(meeting, MOST - 1)[1], DeleteRoom)
     after, task = take(meeting, MOST)
-    assert (task, after.conference.state, after.lease) == (Limited(), State.ANNOUNCED, None)
+    assert (task, after.conference.state, after.lease) == (Limited(MOST), State.ANNOUNCED, None)
     assert (bool(after.error), after.wake_at) == (True, NOW + LIMIT_PAUSE)
     assert isinstance(take(after, 0)[1], DeleteRoom)
 

@@ -12,6 +12,7 @@ import pytest
 
 from mailhook.core.breaker import FAILURES, REST
 from mailhook.core.conference import State
+from mailhook.core.unheard import GIVEN_UP
 from mailhook.front.sink import Received, Sink
 from mailhook.journal import on_step
 from mailhook.provider.sandbox_faults import Fault
@@ -255,11 +256,22 @@ async def test_a_refused_update_leaves_what_was_told() -> None:
         assert set(meeting.told) == {ANNA}
 
 
-async def test_a_refused_cancel_cancels_nothing() -> None:
+@pytest.mark.parametrize(("code", "doubt"), [(554, timedelta(0)), (451, GIVEN_UP)])
+async def test_a_cancel_that_is_not_taken_cancels_nothing_but_is_a_doubt(code: int, doubt: timedelta) -> None:
+    """If it comes again, it counts."""
     async with world() as here:
         await here.passes(invitation(Event()))
-        here.sink.answer = lambda what: reply(554, "5.7.1 no") if isinstance(what, Received) else None
-        assert (await here.send(invitation(replace(UPDATE, method="CANCEL")))).code == 554
-        here.clock.forward(timedelta(days=2))
+        cancel = invitation(replace(UPDATE, method="CANCEL"))
+        here.sink.answer = lambda what: reply(code, "5.7.1 no") if isinstance(what, Received) else None
+        assert (await here.send(cancel)).code == code
+        here.clock.forward(doubt)
         await here.settle()
+        meeting = await here.meeting(Event().uid)
+        assert meeting is not None
+        assert ANNA in meeting.doubtful
         assert len(here.rooms()) == 1
+        here.sink.answer = lambda what: None
+        await here.passes(cancel)
+        here.clock.forward(timedelta(hours=2))
+        await here.settle()
+        assert here.rooms() == []

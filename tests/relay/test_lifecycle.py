@@ -185,11 +185,17 @@ async def test_a_deletion_that_fails_is_tried_again() -> None:
         assert here.rooms() == []
 
 
-async def test_no_more_deletions_than_allowed() -> None:
+async def test_no_more_deletions_than_allowed(caplog: pytest.LogCaptureFixture) -> None:
+    """One alarm, however many wait."""
     async with world({"max_deletions_per_hour": 1}) as here:
-        for uid in ("one", "two"):
+        for uid in ("one", "two", "three"):
             await invite(here, replace(BOTH, uid=uid))
             await cancel(here, replace(CANCEL, uid=uid))
+        await after(here, GRACE)
+        assert len(here.rooms()) == 2
+        (alarm,) = (record for record in caplog.records if record.getMessage() == "deletion-limit")
+        assert alarm.levelname == "ERROR"
+        assert "1 conferences were deleted in the last hour" in vars(alarm)["fields"]["error"]
         await after(here, GRACE)
         assert len(here.rooms()) == 1
         await after(here, GRACE)
