@@ -76,8 +76,7 @@ async def running(
         store = await open_store(settings, clock, stack)
         sandbox = await start_sandbox(settings, stack)
         policy = settings.policy
-        patience = policy.deadline.total_seconds()
-        provider = Guard(make_provider(settings, sandbox, stack), patience, clock)
+        provider = Guard(make_provider(settings, sandbox, stack), clock)
         secret = await store.secret()
         flight = Flight(store, provider, secret, policy)
         stack.push_async_callback(flight.close)

@@ -12,7 +12,7 @@ they return is looked at like any other answer, and what they raise becomes an e
     async def ping(options) -> None
     async def close(options) -> None                                        # optional: mailhook stops
 
-Not here: what the file does (docs/videomost.md has an example), retries (guard).
+Not here: what the file does (docs/videomost.md has an example), retries (flight, sync).
 
 Errors: Misconfigured for a file that cannot be used, naming everything; from a call Temporary, Permanent, Gone,
 Misconfigured as the file raises them, and Temporary with the class's name for whatever else it raises.

@@ -3,8 +3,8 @@
 What: each of the port's functions is one request (two where the fallback owner is needed, or where a create must look
 first), whose form and whose answers' meaning stand in the transport. Every answer is looked at before it is believed.
 
-Not here: HTTP (session); forms, answers, presets (`transport`); retries, the circuit breaker and the deadline of a
-waiting mail (guard, flight); the server side (sandbox).
+Not here: HTTP (session); forms, answers, presets (`transport`); retries and the deadline of a waiting mail (flight);
+the circuit breaker (guard); the server side (sandbox).
 
 Errors: Temporary, Permanent, Gone, Misconfigured; none of their texts holds a token, a join link, an id of a
 conference or anything else that the server wrote, but for its error code.
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from mailhook.core.conference import JoinDetails, Person, Spec
 from mailhook.core.templates import Tree
-from mailhook.errors import Gone, MailhookError, Misconfigured, Permanent, Temporary
+from mailhook.errors import Gone, MailhookError, Misconfigured, Permanent, Temporary, Unusable
 from mailhook.provider.session import Route, Session, Witness
 from mailhook.transport.answers import Judgement, Meaning, Reader, Reply, judged
 from mailhook.transport.presets import transport as transport_of
@@ -150,8 +150,8 @@ class Videomost:
         self._require("find", judgement)
         try:
             return self._reader.bearing(reply, values, key, own_id=self._own(key))
-        except Temporary as error:
-            raise Temporary(self._sentence("find", str(error))) from None
+        except Unusable as error:
+            raise Unusable(self._sentence("find", str(error))) from None
 
     async def ping(self) -> None:
         """Nothing is asked of an API that has nothing for it."""
@@ -209,11 +209,11 @@ class Videomost:
     # --- what an answer means ----------------------------------------------------------------------------
 
     def _details(self, operation: str, reply: Reply, key: str) -> JoinDetails:
-        """The room in a success; Temporary if it is not about this key, or bears no link that we may send out."""
+        """The room in a success; Unusable if it is not about this key, or bears no link that we may send out."""
         try:
             return self._reader.details(reply, keyed(key), own_id=self._own(key))
-        except Temporary as error:
-            raise Temporary(self._sentence(operation, str(error))) from None
+        except Unusable as error:
+            raise Unusable(self._sentence(operation, str(error))) from None
 
     def _require(self, operation: str, judgement: Judgement) -> None:
         if judgement.meaning is not Meaning.SUCCESS:
@@ -221,7 +221,7 @@ class Videomost:
 
     def _require_about(self, operation: str, reply: Reply, conference_id: str) -> None:
         if not self._reader.is_about(reply, conference_id):
-            raise Temporary(self._sentence(operation, "the answer is about another conference"))
+            raise Unusable(self._sentence(operation, "the answer is about another conference"))
 
     def _refusal(self, operation: str, judgement: Judgement) -> MailhookError:
         """The error for an answer that is no success."""

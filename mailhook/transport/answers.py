@@ -6,7 +6,7 @@ link that may be sent out.
 
 Not here: requests (`requests`), and what an error does (flight, sync).
 
-Errors: Temporary for an answer that cannot be true, with a sentence that holds nothing of what the server wrote.
+Errors: Unusable for an answer that cannot be true, with a sentence that holds nothing of what the server wrote.
 """
 
 import json
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from mailhook.core.conference import JoinDetails
 from mailhook.core.templates import Leaf
-from mailhook.errors import Misconfigured, Temporary
+from mailhook.errors import Misconfigured, Unusable
 from mailhook.transport.shape import Answer, Operation, When
 
 AGAIN = (408, 425, 429)
@@ -220,7 +220,7 @@ class Reader:
             return [reply.document]
         items = at(reply.document, self._rules.items) if self._rules.items else reply.document
         if not isinstance(items, list):
-            raise Temporary("the answer holds no list of conferences")
+            raise Unusable("the answer holds no list of conferences")
         return items
 
     def _bears(self, reply: Reply, item: object, known: Mapping[str, object], key: str) -> bool:
@@ -231,12 +231,12 @@ class Reader:
         name = self._first(self._rules.id, reply, item, known)
         name = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
         if own_id and name != own_id:
-            raise Temporary("the answer is about another conference")
+            raise Unusable("the answer is about another conference")
         if not isinstance(name, str) or not _ID.fullmatch(name):
-            raise Temporary("the answer holds no usable id of the conference")
+            raise Unusable("the answer holds no usable id of the conference")
         passcode = self._optional(self._rules.passcode, reply, item, {**known, "id": name})
         if not isinstance(passcode, str) or not _PASSCODE.fullmatch(passcode):
-            raise Temporary("the answer holds no usable passcode")
+            raise Unusable("the answer holds no usable passcode")
         known = {**known, "id": name, "passcode": passcode}
         link = checked_link(self._first(self._rules.link, reply, item, known), self._link_hosts)
         host_link = self._optional(self._rules.host_link, reply, item, known)
@@ -244,7 +244,7 @@ class Reader:
             host_link = checked_link(host_link, self._link_hosts, "host link")
         dial_in = self._optional(self._rules.dial_in, reply, item, known)
         if not isinstance(dial_in, str) or not _DIAL_IN.fullmatch(dial_in):
-            raise Temporary("the answer holds no usable dial-in")
+            raise Unusable("the answer holds no usable dial-in")
         return JoinDetails(name, link, passcode, str(host_link), dial_in)
 
     def _optional(
@@ -285,7 +285,7 @@ def _is_template(pick: str) -> bool:
 
 
 def checked_details(details: JoinDetails, hosts: frozenset[str]) -> JoinDetails:
-    """What somebody else's code has made of an answer, looked at like our own; raises Temporary."""
+    """What somebody else's code has made of an answer, looked at like our own; raises Unusable."""
     shapes = (
         (details.conference_id, _ID, "id of the conference"),
         (details.passcode, _PASSCODE, "passcode"),
@@ -293,7 +293,7 @@ def checked_details(details: JoinDetails, hosts: frozenset[str]) -> JoinDetails:
     )
     for value, shape, name in shapes:
         if not isinstance(value, str) or not shape.fullmatch(value):
-            raise Temporary(f"the answer holds no usable {name}")
+            raise Unusable(f"the answer holds no usable {name}")
     checked_link(details.link, hosts)
     if details.host_link:
         checked_link(details.host_link, hosts, "host link")
@@ -301,9 +301,9 @@ def checked_details(details: JoinDetails, hosts: frozenset[str]) -> JoinDetails:
 
 
 def checked_link(link: object, hosts: frozenset[str], what: str = "join link") -> str:
-    """`link`, if it may stand in a mail. Raises Temporary."""
+    """`link`, if it may stand in a mail. Raises Unusable."""
     if not isinstance(link, str) or not _LINK.fullmatch(link):
-        raise Temporary(f"the answer holds no usable {what}")
+        raise Unusable(f"the answer holds no usable {what}")
     try:
         parts = urlsplit(link)
         host = parts.hostname or ""
@@ -311,5 +311,5 @@ def checked_link(link: object, hosts: frozenset[str], what: str = "join link") -
         host, parts = "", urlsplit("")
     if host not in hosts or "@" in parts.netloc:
         named = host if _HOST.fullmatch(host) else "an unreadable host"
-        raise Temporary(f"the {what} names {named}, which is not in link_hosts")
+        raise Unusable(f"the {what} names {named}, which is not in link_hosts")
     return link

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mailhook import guard
+from mailhook import flight
 from mailhook.admin import is_pending
 from mailhook.provider.sandbox_faults import Fault
 from tests.contract.rigs import plain
@@ -64,7 +64,7 @@ class Weather(dict[str, Fault]):
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(flight, "FIRST_PAUSE", 0.01)
 
 
 def mails(count: int) -> list[bytes]:
