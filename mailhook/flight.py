@@ -18,7 +18,7 @@ from secrets import token_hex
 from typing import assert_never
 
 from mailhook import journal
-from mailhook.core.conference import JoinDetails, Spec
+from mailhook.core.conference import JoinDetails, Spec, usable
 from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.policy import Policy
 from mailhook.core.reservation import (
@@ -204,9 +204,9 @@ class Flight:
     async def _made(self, name: str, spec: Spec) -> JoinDetails:
         """Where the id is not ours, it is asked first, if that can be, whether the room is there already."""
         if self._provider.finds and not self._provider.chooses_id:
-            found = await self._provider.find(name)
-            if found:
-                return found[0]
+            details = usable(await self._provider.find(name))
+            if details is not None:
+                return details
         return await self._provider.create(spec, name)
 
     async def _give_up(self, key: MeetingKey, token: str, error: MailhookError) -> None:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from mailhook import journal
 from mailhook.core import breaker
 from mailhook.core.breaker import Closed, Open
-from mailhook.core.conference import JoinDetails, Spec
+from mailhook.core.conference import Found, JoinDetails, Spec
 from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary, Unsent, Unusable
 from mailhook.ports import Provider
 
@@ -56,7 +56,7 @@ class Guard:
     async def delete(self, conference_id: str) -> None:
         await self._admitted(conference_id, lambda: self._provider.delete(conference_id))
 
-    async def find(self, key: str) -> tuple[JoinDetails, ...]:
+    async def find(self, key: str) -> tuple[Found, ...]:
         return await self._admitted(key, lambda: self._provider.find(key))
 
     async def ping(self) -> None:

@@ -160,7 +160,8 @@ class Trial:
         found = await self._step(name, self._provider.find(self._key), needed=False)
         if found is not None:
             self._expect(
-                found == expected, f"found {len(found)}, not the {len(expected)} of this test as made"
+                tuple(room.details for room in found) == expected,
+                f"found {len(found)}, not the {len(expected)} of this test as made",
             )
 
     async def _cleared(self, made: list[str]) -> None:
@@ -185,7 +186,7 @@ class Trial:
                 "find what create has left", self._provider.find(self._key), needed=False
             )
             if found is not None:
-                return [details.conference_id for details in found]
+                return [room.conference_id for room in found]
         self._log.say("  LOOK BY HAND: there may be a conference that create has left")
         return []
 

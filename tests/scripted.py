@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from mailhook.core.conference import JoinDetails, Person, Spec
+from mailhook.core.conference import Found, JoinDetails, Person, Spec
 from mailhook.errors import MailhookError
 
 NOW = datetime(2027, 2, 1, 12, tzinfo=UTC)
@@ -48,9 +48,9 @@ class Scripted:
     async def delete(self, conference_id: str) -> None:
         await self._call()
 
-    async def find(self, key: str) -> tuple[JoinDetails, ...]:
+    async def find(self, key: str) -> tuple[Found, ...]:
         await self._call()
-        return (MADE,)
+        return (Found(MADE.conference_id, MADE),)
 
     async def ping(self) -> None:
         await self._call()

@@ -167,15 +167,18 @@ def test_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "anna@example.org" in capsys.readouterr().out
 
 
-async def test_what_cannot_be_found_again_is_to_be_looked_for_by_hand() -> None:
-    """A pointer that points at nothing: the likeliest mistake of all."""
+@pytest.mark.parametrize(("wrong", "left"), [("link", 0), ("id", 1), ("items", 1)])
+async def test_a_pointer_that_points_at_nothing(wrong: str, left: int) -> None:
+    """The likeliest mistake of all: what bears the key goes without a link; what has no id is left to a person."""
     server = Plain()
     await server.start()
     data = plain(Plain.PASSWORD, finds=True).model_dump(exclude_unset=True)
-    data["answer"] = {**data["answer"], "link": ["/nowhere"]}
+    data["answer"] = {**data["answer"], wrong: "/nowhere"}
+    if wrong == "items":
+        server.faults["create"] = Fault(fail_after=True)
     status, said = await run(videomost(server.url, preset="none", **data))
-    assert (status, len(server.rooms)) == (1, 1)
-    assert any("LOOK BY HAND" in line for line in said)
+    assert (status, len(server.rooms)) == (1, left)
+    assert any("LOOK BY HAND" in line for line in said) == bool(left)
     await server.stop()
 
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import assert_never
 from urllib.parse import urlsplit
 
-from mailhook.core.conference import JoinDetails, Person, Spec
+from mailhook.core.conference import Found, JoinDetails, Person, Spec, usable
 from mailhook.core.templates import Tree
 from mailhook.errors import Gone, MailhookError, Misconfigured, Permanent, Temporary, Unusable
 from mailhook.provider.session import Route, Session, Witness
@@ -98,13 +98,13 @@ class Videomost:
         if not self._can.chooses_id or self._can.repeats_create:
             return await self._created(spec, key)
         # The provider refuses an id that it knows: what is there is made to be what is asked for.
-        if found := await self.find(key):
-            return await self._overtaken(found[0], spec)
+        if room := usable(await self.find(key)):
+            return await self._overtaken(room, spec)
         try:
             return await self._created(spec, key)
         except Permanent as refusal:
-            if found := await self.find(key):
-                return await self._overtaken(found[0], spec)
+            if room := usable(await self.find(key)):
+                return await self._overtaken(room, spec)
             raise refusal from None
 
     async def _created(self, spec: Spec, key: str) -> JoinDetails:
@@ -139,7 +139,7 @@ class Videomost:
             self._require("delete", judgement)
             self._require_about("delete", reply, conference_id)
 
-    async def find(self, key: str) -> tuple[JoinDetails, ...]:
+    async def find(self, key: str) -> tuple[Found, ...]:
         """The rooms that bear `key` and stand."""
         if not self._has("find"):
             raise Permanent(self._sentence("find", "this API cannot find a conference"))

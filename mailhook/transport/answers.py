@@ -17,7 +17,7 @@ from enum import Enum
 from functools import cached_property
 from urllib.parse import urlsplit
 
-from mailhook.core.conference import JoinDetails
+from mailhook.core.conference import Found, JoinDetails
 from mailhook.core.templates import Leaf
 from mailhook.errors import Misconfigured, Unusable
 from mailhook.transport.shape import Answer, Operation, When
@@ -202,7 +202,7 @@ class Reader:
 
     def bearing(
         self, reply: Reply, known: Mapping[str, object], key: str, *, own_id: str
-    ) -> tuple[JoinDetails, ...]:
+    ) -> tuple[Found, ...]:
         """The rooms in an answer to find that bear `key`: what is found by likeness only is somebody else's."""
         items = self._items(reply)
         if own_id:
@@ -210,7 +210,15 @@ class Reader:
             items = mine if self._listed(reply) else items
         else:
             items = [item for item in items if self._bears(reply, item, known, key)]
-        return tuple(self._room(reply, item, known, own_id) for item in items)
+        return tuple(self._found_room(reply, item, known, own_id) for item in items)
+
+    def _found_room(self, reply: Reply, item: object, known: Mapping[str, object], own_id: str) -> Found:
+        """An id is enough to remove a room by, whatever the rest is like."""
+        name = self._id(reply, item, known, own_id)
+        try:
+            return Found(name, self._room(reply, item, known, own_id))
+        except Unusable as error:
+            return Found(name, why=str(error))
 
     def _listed(self, reply: Reply) -> bool:
         return bool(self._rules.items) or isinstance(reply.document, list)
@@ -227,13 +235,15 @@ class Reader:
         found = self._first(self._rules.key, reply, item, known)
         return isinstance(found, str) and key in found
 
-    def _room(self, reply: Reply, item: object, known: Mapping[str, object], own_id: str) -> JoinDetails:
+    def _id(self, reply: Reply, item: object, known: Mapping[str, object], own_id: str) -> str:
         name = self._first(self._rules.id, reply, item, known)
         name = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
         if own_id and name != own_id:
             raise Unusable("the answer is about another conference")
-        if not isinstance(name, str) or not _ID.fullmatch(name):
-            raise Unusable("the answer holds no usable id of the conference")
+        return checked_id(name)
+
+    def _room(self, reply: Reply, item: object, known: Mapping[str, object], own_id: str) -> JoinDetails:
+        name = self._id(reply, item, known, own_id)
         passcode = self._optional(self._rules.passcode, reply, item, {**known, "id": name})
         if not isinstance(passcode, str) or not _PASSCODE.fullmatch(passcode):
             raise Unusable("the answer holds no usable passcode")
@@ -257,10 +267,10 @@ class Reader:
         self, picks: tuple[str, ...], reply: Reply, item: object, known: Mapping[str, object]
     ) -> object:
         return next(
-            (found for found in self._found(picks, reply, item, known) if found is not MISSING), MISSING
+            (found for found in self._candidates(picks, reply, item, known) if found is not MISSING), MISSING
         )
 
-    def _found(
+    def _candidates(
         self, picks: tuple[str, ...], reply: Reply, item: object, known: Mapping[str, object]
     ) -> Iterator[object]:
         for pick in picks:
@@ -286,8 +296,8 @@ def _is_template(pick: str) -> bool:
 
 def checked_details(details: JoinDetails, hosts: frozenset[str]) -> JoinDetails:
     """What somebody else's code has made of an answer, looked at like our own; raises Unusable."""
+    checked_id(details.conference_id)
     shapes = (
-        (details.conference_id, _ID, "id of the conference"),
         (details.passcode, _PASSCODE, "passcode"),
         (details.dial_in, _DIAL_IN, "dial-in"),
     )
@@ -298,6 +308,13 @@ def checked_details(details: JoinDetails, hosts: frozenset[str]) -> JoinDetails:
     if details.host_link:
         checked_link(details.host_link, hosts, "host link")
     return details
+
+
+def checked_id(name: object) -> str:
+    """`name`, if it can be the id of a conference. Raises Unusable."""
+    if not isinstance(name, str) or not _ID.fullmatch(name):
+        raise Unusable("the answer holds no usable id of the conference")
+    return name
 
 
 def checked_link(link: object, hosts: frozenset[str], what: str = "join link") -> str:

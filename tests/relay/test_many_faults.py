@@ -175,6 +175,17 @@ async def test_a_room_that_stands_long_after_its_client_has_left_goes() -> None:
         assert [str(number) for number in server.rooms] == [link.conference_id]
 
 
+async def test_a_room_too_many_goes_though_its_link_cannot_be_used() -> None:
+    server = Plain()
+    async with elsewhere(server, finds=True) as here:
+        server.faults["create"] = replace(LATE, times=1)
+        await queue(here, [invitation(Event())], server)
+        server.link_base = "https://elsewhere.example"
+        await idle(here, server)
+        (link,) = [meeting.link for meeting in await here.app.store.all() if meeting.link]
+        assert [str(number) for number in server.rooms] == [link.conference_id]
+
+
 async def test_a_server_that_chooses_the_ids_and_finds() -> None:
     server = Plain()
     async with elsewhere(server, finds=True) as here:
