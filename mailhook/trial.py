@@ -8,6 +8,7 @@ Not here: the provider itself, and rendering templates against sample data (`mai
 Errors: none comes out of `trial` but those of making the provider; the exit status tells whether all steps succeeded.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -131,6 +132,10 @@ class Trial:
             await self._steps(made)
         except FailedStepError:
             pass
+        except asyncio.CancelledError:
+            self._log.exchanges.clear()
+            self._log.say("\nInterrupted: what was made is deleted.")
+            raise
         finally:
             await self._cleared(made)
 
@@ -167,8 +172,14 @@ class Trial:
     async def _cleared(self, made: list[str]) -> None:
         for conference_id in made or await self._left_over():
             deletion = self._done(self._provider.delete(conference_id))
-            if await self._step("delete", deletion, needed=False) is None:
-                self._log.say(f"  DELETE BY HAND: the conference {conference_id}")
+            by_hand = f"  DELETE BY HAND: the conference {conference_id}"
+            try:
+                deleted = await self._step("delete", deletion, needed=False)
+            except asyncio.CancelledError:
+                self._log.say(by_hand)
+                raise
+            if deleted is None:
+                self._log.say(by_hand)
                 continue
             again = self._done(self._provider.delete(conference_id))
             await self._step("delete what is not there any more", again, needed=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailhook.core.conference import Found, Person, Spec, usable
-from mailhook.errors import Gone, Misconfigured, Permanent, Temporary, Unsent, Unusable
+from mailhook.errors import Gone, Misconfigured, Permanent, Temporary, Unsent
 from mailhook.ports import Provider
 from mailhook.provider.sandbox_faults import Fault
 from tests.contract.rigs import BREAKS, CHOOSING, DEFAULT, FINDING, KEY, LINK_BREAKS, RIGS, Rig
@@ -232,7 +232,7 @@ async def test_a_server_that_is_down_has_had_no_request(rig: Rig, operation: str
 @pytest.mark.parametrize("how", LINK_BREAKS)
 async def test_a_link_that_may_not_be_sent_is_temporary(choosing: Rig, how: str, operation: str) -> None:
     choosing.faults[operation] = LINK_BREAKS[how]
-    with pytest.raises(Unusable):
+    with pytest.raises(Temporary):
         usable(await choosing.provider.find(KEY)) if operation == "find" else await call(
             choosing.provider, operation
         )
