@@ -72,8 +72,8 @@ async def running(
         store = await open_store(settings, clock, stack)
         sandbox = await start_sandbox(settings, stack)
         policy = settings.policy
-        provider = Guard(make_provider(settings, sandbox, stack), clock)
         secret = await store.secret()
+        provider = Guard(make_provider(settings, sandbox, stack, secret), clock)
         flight = Flight(store, provider, secret, policy)
         stack.push_async_callback(flight.close)
         sync = Sync(store, provider, flight, secret, policy, settings.store.keep, clock)
@@ -116,15 +116,21 @@ async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> Sandbox | 
 
 
 def make_provider(
-    settings: Settings, sandbox: Sandbox | None, stack: AsyncExitStack, witness: Witness | None = None
+    settings: Settings,
+    sandbox: Sandbox | None,
+    stack: AsyncExitStack,
+    secret: bytes,
+    witness: Witness | None = None,
 ) -> Provider:
-    """What the settings name, without a guard; `witness` sees every HTTP exchange."""
-    provider = _provider(settings, sandbox, witness)
+    """What the settings name, without a guard; `secret`: the store's; `witness` sees every HTTP exchange."""
+    provider = _provider(settings, sandbox, secret, witness)
     stack.push_async_callback(provider.close)
     return provider
 
 
-def _provider(settings: Settings, sandbox: Sandbox | None, witness: Witness | None) -> Provider:
+def _provider(
+    settings: Settings, sandbox: Sandbox | None, secret: bytes, witness: Witness | None
+) -> Provider:
     kind = settings.provider.kind
     match kind:
         case "sandbox":
@@ -133,7 +139,7 @@ def _provider(settings: Settings, sandbox: Sandbox | None, witness: Witness | No
             hosts = texts.link_hosts(own.public_url or base)
             return Videomost(base, link_hosts=hosts, kind="sandbox", witness=witness)
         case "videomost":
-            return _videomost(settings.provider.videomost, witness)
+            return _videomost(settings.provider.videomost, secret, witness)
         case "external":
             own_file = settings.provider.external
             seconds = own_file.timeout.total_seconds()
@@ -144,7 +150,7 @@ def _provider(settings: Settings, sandbox: Sandbox | None, witness: Witness | No
             assert_never(kind)
 
 
-def _videomost(vm: VideomostSettings, witness: Witness | None) -> Videomost:
+def _videomost(vm: VideomostSettings, secret: bytes, witness: Witness | None) -> Videomost:
     return Videomost(
         vm.base_url,
         token=vm.token,
@@ -153,6 +159,7 @@ def _videomost(vm: VideomostSettings, witness: Witness | None) -> Videomost:
         timeout=vm.timeout.total_seconds(),
         transport=vm.transport,
         mode=vm.mode,
+        secret=secret,
         route=Route(vm.ca_file, vm.client_cert_file, vm.client_key_file, vm.proxy),
         witness=witness,
     )
@@ -175,7 +182,7 @@ def provider_problems(settings: Settings, known: Sequence[Problem]) -> list[Prob
     if key is None or any(f"{each.key}.".startswith(f"{key}.") for each in known if not each.warning):
         return []
     try:
-        _provider(settings, None, None)
+        _provider(settings, None, b"", None)
     except Misconfigured as error:
         return [Problem(key, "", line) for line in str(error).splitlines()]
     return []

@@ -36,7 +36,7 @@ class Videomost:
     `base_url` is http(s), without credentials; `link_hosts` are the hosts that a join link may name (default: the
     host of `base_url`); `fallback_owner` is the address that owns the rooms of organizers without an account
     (empty: such a room is refused); `timeout` bounds one call, in seconds; `mode` is what the variable of that name
-    says; `witness` sees every exchange.
+    says; `secret` keys the passcodes of our own choosing; `witness` sees every exchange.
 
     Raises Misconfigured for settings that cannot be used.
     """
@@ -54,6 +54,7 @@ class Videomost:
         timeout: float = TIMEOUT,
         transport: Transport | None = None,
         mode: str = MODE,
+        secret: bytes = b"",
         route: Route = Route(),  # noqa: B008 - frozen
         witness: Witness | None = None,
     ) -> None:
@@ -68,6 +69,7 @@ class Videomost:
         self._can = transport.capabilities
         self._fallback_owner = fallback_owner
         self._timeout = timeout
+        self._secret = secret
         self._participant = Tree(transport.participant)
         self._values: Mapping[str, object] = {
             **login_values(auth.username, auth.password, token),
@@ -108,7 +110,7 @@ class Videomost:
             raise refusal from None
 
     async def _created(self, spec: Spec, key: str) -> JoinDetails:
-        reply, judgement = await self._described("create", spec, keyed(key))
+        reply, judgement = await self._described("create", spec, keyed(key, self._secret))
         match judgement.meaning:
             case Meaning.SUCCESS:
                 return self._details("create", reply, key)
@@ -143,7 +145,7 @@ class Videomost:
         """The rooms that bear `key` and stand."""
         if not self._has("find"):
             raise Permanent(self._sentence("find", "this API cannot find a conference"))
-        values = keyed(key)
+        values = keyed(key, self._secret)
         reply, judgement = await self._call("find", values)
         if judgement.meaning is Meaning.GONE:
             return ()
@@ -172,7 +174,7 @@ class Videomost:
 
     def _named(self, conference_id: str) -> dict[str, object]:
         """The variables that name a room which stands."""
-        own = keyed(conference_id) if self._can.chooses_id else {}
+        own = keyed(conference_id, self._secret) if self._can.chooses_id else {}
         return {**own, "id": conference_id}
 
     async def _described(
@@ -211,7 +213,7 @@ class Videomost:
     def _details(self, operation: str, reply: Reply, key: str) -> JoinDetails:
         """The room in a success; Unusable if it is not about this key, or bears no link that we may send out."""
         try:
-            return self._reader.details(reply, keyed(key), own_id=self._own(key))
+            return self._reader.details(reply, keyed(key, self._secret), own_id=self._own(key))
         except Unusable as error:
             raise Unusable(self._sentence(operation, str(error))) from None
 

@@ -191,10 +191,23 @@ class Reader:
         found = self._first(picks, reply, reply.document, {})
         return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
 
+    def secrets(self, reply: Reply) -> Iterator[str]:
+        """What the rules say to open a room, in an answer of any kind, whether it can be used or not."""
+        listed = at(reply.document, self._rules.items) if self._rules.items else reply.document
+        rules = self._rules
+        for item in (reply.document, *(listed if isinstance(listed, list) else ())):
+            for pick in (*rules.link, *rules.host_link, *rules.passcode, *rules.dial_in):
+                found = self._first((pick,), reply, item, {})
+                if isinstance(found, str | int) and not isinstance(found, bool):
+                    yield str(found)
+
     def is_about(self, reply: Reply, conference_id: str) -> bool:
         """Whether an answer that need not name a conference names no other one."""
-        named = self.value(self._rules.id, reply)
-        return named in {"", conference_id}
+        return self.named(reply) in {"", conference_id}
+
+    def named(self, reply: Reply) -> str:
+        """The id of the conference that an answer is about; "" where it names none."""
+        return self.value(self._rules.id, reply)
 
     def details(self, reply: Reply, known: Mapping[str, object], *, own_id: str) -> JoinDetails:
         """The room in an answer about one; `own_id`: the id that we have chosen, or ""."""

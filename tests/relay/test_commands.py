@@ -164,6 +164,25 @@ def test_what_the_provider_cannot_find_is_forgotten_by_hand(office: Office, tmp_
     assert "no conference is known" in office.run("pending", "forget", "unheard-of", expect=1)
 
 
+def test_a_deferred_mail_is_tried_again_by_its_sender(office: Office) -> None:
+    """Not by the worker, which a day later only clears away what nobody has asked for again."""
+    store = office.settings.parent / "store.db"
+
+    async def defer() -> None:
+        now = utc_now()
+        async with world({"on_failure": "defer"}, store=str(store), clock=Clock(now)) as here:
+            here.sandbox.faults["create"] = Fault(status=503)
+            event = Event(uid="deferred", start=now + timedelta(days=7), stamp=now)
+            assert (await here.send(invitation(event))).code == 451
+
+    asyncio.run(defer())
+    rows = {row["uid"]: row for row in office.rows("pending", "list")}
+    assert rows["deferred"]["tried_again"] is None
+    assert rows["deferred"]["why"].endswith("503 (fault) (tried again when the deferred mail comes again)")
+    assert rows["failed"]["tried_again"]
+    assert "comes again" not in rows["failed"]["why"]
+
+
 def test_check_looks_at_an_external_provider(office: Office, tmp_path: Path) -> None:
     file = tmp_path / "provider.py"
     file.write_text("async def create(spec, key): ...\n")

@@ -173,6 +173,16 @@ def test_what_is_found_can_be_removed_whatever_its_link_is_like() -> None:
         usable(found[:2])
 
 
+def test_what_opens_a_room_is_known_in_any_answer() -> None:
+    """Whether it can be used or not, so that it can be masked."""
+    odd = {"id": 1, "url": "https://evil.example/", "pin": 4321}
+    assert list(READER.secrets(reply({"data": odd})))[:1] == ["https://evil.example/"]
+    assert "4321" in READER.secrets(reply({"data": odd}))
+    listed = Reader(answer(id="/id", link="/url", passcode="/pin", items="/list"), {}, HOSTS)
+    assert set(listed.secrets(reply({"list": [odd]}))) == {"https://evil.example/", "4321"}
+    assert list(listed.secrets(Reply(502, b"<p>"))) == []
+
+
 def test_our_own_id_in_a_list() -> None:
     reader = Reader(answer(id="/id", link="/url"), {}, HOSTS)
     rooms = [{"id": "a", "url": LINK}, {"id": "b", "url": LINK}]
