@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from mailhook.core.aim import Room, desired, participants, topic
+from mailhook.core.conference import State
 from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.notice import news
 from mailhook.core.outcome import retried_now
@@ -24,6 +25,7 @@ from mailhook.ports import Circumstances, Store
 Row = dict[str, Any]
 
 LONGEST_RULE = 100
+BY_MAIL = " (tried again when the deferred mail comes again)"
 UNFOLLOWED = "the conference stays at its first date, because its rule {rule} is not followed: {why}"
 
 
@@ -125,10 +127,16 @@ def pending(meeting: Meeting) -> Row:
         "organizer": meeting.key.organizer,
         "state": meeting.conference.state.value,
         "attempts": meeting.attempts,
-        "why": meeting.error or _doubt(meeting) or "due",
+        "why": f"{meeting.error or _doubt(meeting) or 'due'}{BY_MAIL if _is_deferred(meeting) else ''}",
         "suspects": len(meeting.suspects),
-        "tried_again": _moment(meeting.wake_at),
+        "tried_again": None if _is_deferred(meeting) else _moment(meeting.wake_at),
     }
+
+
+def _is_deferred(meeting: Meeting) -> bool:
+    """No mail has passed yet: whoever sent it tries again, and not the worker, which only clears away in the end."""
+    unmade = meeting.conference.state in {State.ABSENT, State.RESERVED}
+    return unmade and not (meeting.wanted or meeting.leftovers or meeting.suspects)
 
 
 def _doubt(meeting: Meeting) -> str:

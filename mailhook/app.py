@@ -11,19 +11,16 @@ Errors: Misconfigured and Temporary from starting; OSError when the listener's a
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import assert_never
-from urllib.parse import urlsplit
 
-from mailhook import journal
+from mailhook import journal, texts
 from mailhook.config import Problem, Settings, VideomostSettings
 from mailhook.config.problem import is_secret
-from mailhook.core.notice_wording import NoticeWording
-from mailhook.core.wording import Wording
 from mailhook.courier import Courier
 from mailhook.errors import Misconfigured
 from mailhook.flight import Flight
@@ -41,7 +38,6 @@ from mailhook.provider.videomost import Videomost
 from mailhook.relay import Relay
 from mailhook.store.sqlite import SqliteStore
 from mailhook.sync import Sync
-from mailhook.writer import Manner, Writer
 
 Clock = Callable[[], datetime]
 
@@ -76,9 +72,8 @@ async def running(
         store = await open_store(settings, clock, stack)
         sandbox = await start_sandbox(settings, stack)
         policy = settings.policy
-        patience = policy.deadline.total_seconds()
-        provider = Guard(make_provider(settings, sandbox, stack), patience, clock)
         secret = await store.secret()
+        provider = Guard(make_provider(settings, sandbox, stack, secret), clock)
         flight = Flight(store, provider, secret, policy)
         stack.push_async_callback(flight.close)
         sync = Sync(store, provider, flight, secret, policy, settings.store.keep, clock)
@@ -89,7 +84,13 @@ async def running(
         if courier is not None:
             await stack.enter_async_context(background(courier.run()))
         pipeline = Pipeline(
-            store, flight, policy, make_wording(settings), manner(settings), provider.identity, clock
+            store,
+            flight,
+            policy,
+            texts.make_wording(settings),
+            texts.manner(settings),
+            provider.identity,
+            clock,
         )
         listener = Listener(watch(Relay(hop, pipeline, store, policy)), terms(settings))
         await listener.start(settings.listen.host, settings.listen.port)
@@ -115,24 +116,30 @@ async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> Sandbox | 
 
 
 def make_provider(
-    settings: Settings, sandbox: Sandbox | None, stack: AsyncExitStack, witness: Witness | None = None
+    settings: Settings,
+    sandbox: Sandbox | None,
+    stack: AsyncExitStack,
+    secret: bytes,
+    witness: Witness | None = None,
 ) -> Provider:
-    """What the settings name, without a guard; `witness` sees every HTTP exchange."""
-    provider = _provider(settings, sandbox, witness)
+    """What the settings name, without a guard; `secret`: the store's; `witness` sees every HTTP exchange."""
+    provider = _provider(settings, sandbox, secret, witness)
     stack.push_async_callback(provider.close)
     return provider
 
 
-def _provider(settings: Settings, sandbox: Sandbox | None, witness: Witness | None) -> Provider:
+def _provider(
+    settings: Settings, sandbox: Sandbox | None, secret: bytes, witness: Witness | None
+) -> Provider:
     kind = settings.provider.kind
     match kind:
         case "sandbox":
             own = settings.provider.sandbox
             base = sandbox.url if sandbox else f"http://{own.host}:{own.port}"
-            hosts = link_hosts(own.public_url or base)
+            hosts = texts.link_hosts(own.public_url or base)
             return Videomost(base, link_hosts=hosts, kind="sandbox", witness=witness)
         case "videomost":
-            return _videomost(settings.provider.videomost, witness)
+            return _videomost(settings.provider.videomost, secret, witness)
         case "external":
             own_file = settings.provider.external
             seconds = own_file.timeout.total_seconds()
@@ -143,7 +150,7 @@ def _provider(settings: Settings, sandbox: Sandbox | None, witness: Witness | No
             assert_never(kind)
 
 
-def _videomost(vm: VideomostSettings, witness: Witness | None) -> Videomost:
+def _videomost(vm: VideomostSettings, secret: bytes, witness: Witness | None) -> Videomost:
     return Videomost(
         vm.base_url,
         token=vm.token,
@@ -152,6 +159,7 @@ def _videomost(vm: VideomostSettings, witness: Witness | None) -> Videomost:
         timeout=vm.timeout.total_seconds(),
         transport=vm.transport,
         mode=vm.mode,
+        secret=secret,
         route=Route(vm.ca_file, vm.client_cert_file, vm.client_key_file, vm.proxy),
         witness=witness,
     )
@@ -164,22 +172,20 @@ def secrets(settings: Settings) -> tuple[str, ...]:
     return tuple(filter(None, (vm.token, vm.auth.password, *hidden)))
 
 
-def provider_problems(settings: Settings) -> list[Problem]:
-    """What keeps the provider from being made: certificates, and the Python file of an external one."""
+def provider_problems(settings: Settings, known: Sequence[Problem]) -> list[Problem]:
+    """What keeps the provider from being made: certificates, and the Python file of an external one.
+
+    Nothing where errors among those that are `known` already say so.
+    """
     where = {"videomost": "provider.videomost", "external": "provider.external.file"}
     key = where.get(settings.provider.kind or "")
-    if key is None:
+    if key is None or any(f"{each.key}.".startswith(f"{key}.") for each in known if not each.warning):
         return []
     try:
-        _provider(settings, None, None)
+        _provider(settings, None, b"", None)
     except Misconfigured as error:
         return [Problem(key, "", line) for line in str(error).splitlines()]
     return []
-
-
-def link_hosts(url: str) -> tuple[str, ...]:
-    """The host of `url`, without port and brackets."""
-    return (urlsplit(url).hostname or "",)
 
 
 def make_pool(settings: Settings) -> Pool:
@@ -215,89 +221,14 @@ def terms(settings: Settings) -> Terms:
     )
 
 
-def manner(settings: Settings) -> Manner:
-    return Manner(
-        location=settings.rewrite.location,
-        position=settings.rewrite.position,
-        dkim=settings.rewrite.dkim,
-        language=settings.templates.language,
-        languages=tuple(settings.templates.domains.items()),
-        test=settings.provider.kind == "sandbox",
-        link_hosts=own_link_hosts(settings),
-    )
-
-
-def own_link_hosts(settings: Settings) -> tuple[str, ...]:
-    """The hosts that join links of our Videomost name."""
-    match settings.provider.kind:
-        case "sandbox":
-            own = settings.provider.sandbox
-            return link_hosts(own.public_url or f"http://{own.host}")
-        case "videomost":
-            vm = settings.provider.videomost
-            return vm.link_hosts or link_hosts(vm.base_url)
-        case "external":
-            return settings.provider.external.link_hosts
-        case None:
-            return ()
-        case _:
-            assert_never(settings.provider.kind)
-
-
-def make_writer(settings: Settings) -> Writer:
-    return Writer(settings.policy, make_wording(settings), manner(settings))
-
-
-def make_wording(settings: Settings) -> Wording:
-    return Wording(_templates(settings), settings.templates.language)
-
-
-def make_notice_wording(settings: Settings) -> NoticeWording:
-    return NoticeWording(
-        _templates(settings),
-        settings.templates.language,
-        next(iter(settings.policy.opt_out), ""),
-        test=settings.provider.kind == "sandbox",
-    )
-
-
-def try_templates(settings: Settings) -> None:
-    """Misconfigured when a template that is used is missing or broken."""
-    make_wording(settings)
-    if settings.organizer.notice.enabled:
-        make_notice_wording(settings)
-
-
 def make_courier(settings: Settings, store: Store, hop: NextHop, clock: Clock) -> Courier | None:
     own = settings.organizer.notice
     if not own.enabled:
         return None
     notifier = MailNotifier(
-        hop, make_notice_wording(settings), own.sender, own.sender_name, own_name(settings), clock
+        hop, texts.make_notice_wording(settings), own.sender, own.sender_name, own_name(settings), clock
     )
     return Courier(store, notifier, own.when, settings.policy)
-
-
-def _templates(settings: Settings) -> dict[str, str]:
-    """The shipped templates, with those of `templates.path` over them."""
-    sources = read_templates(shipped("templates"))
-    if settings.templates.path:
-        sources |= read_templates(Path(settings.templates.path))
-    return sources
-
-
-def shipped(name: str) -> Path:
-    """A folder that comes with mailhook: inside the installed package, or beside it in a source tree."""
-    package = Path(__file__).parent
-    inside = package / name
-    return inside if inside.is_dir() else package.parent / name
-
-
-def read_templates(folder: Path) -> dict[str, str]:
-    """language/file → source."""
-    kinds = ("*/*.txt.j2", "*/*.html.j2")
-    paths = (path for kind in kinds for path in folder.glob(kind))
-    return {f"{path.parent.name}/{path.name}": path.read_text(encoding="utf-8") for path in paths}
 
 
 @asynccontextmanager

@@ -11,12 +11,13 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from mailhook import app, doctor, journal
+from mailhook import app, doctor, journal, texts
 from mailhook.config import PolicySettings, Provider, Settings, load, problems
 from mailhook.core.itip import Invitation
 from mailhook.core.policy import domain
@@ -165,14 +166,12 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    found = problems(options.config)
-    if not any(not problem.warning for problem in found):
-        found = app.provider_problems(load(options.config)) + found
+    found = problems(options.config, app.provider_problems)
     for problem in found:
         print(f"{'warning' if problem.warning else 'error'}: {problem}")
     errors = [problem for problem in found if not problem.warning]
     if not errors:
-        app.try_templates(load(options.config))
+        texts.try_templates(load(options.config))
         print(f"{options.config}: no errors")
     return WRONG_CALL if errors else OK
 
@@ -184,7 +183,14 @@ def _provider_test(options: argparse.Namespace) -> int:
         settings.provider.videomost.fallback_owner or f"postmaster@{settings.policy.organizer_domains[0]}"
     )
     organizer = (options.organizer or fallback).lower()
-    return asyncio.run(trial(settings, organizer, app.utc_now(), lambda line: print(line, flush=True)))
+    work = trial(settings, organizer, app.utc_now(), lambda line: print(line, flush=True))
+    return asyncio.run(_interruptible(work))
+
+
+async def _interruptible(work: Coroutine[object, object, int]) -> int:
+    """SIGTERM ends it as SIGINT does: what it has made is deleted."""
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    return await work
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -241,7 +247,7 @@ def _preview(options: argparse.Namespace) -> int:
     raw = options.file.read_bytes()
     settings = load(options.config) if options.config else _settings_for(raw)
     base = settings.provider.videomost.base_url or "https://videomost.example"
-    shown = preview(raw, settings.policy, app.make_writer(settings), base, app.utc_now())
+    shown = preview(raw, settings.policy, texts.make_writer(settings), base, app.utc_now())
     if options.output:
         options.output.write_bytes(shown.content)
     print(f"decision: {shown.decision}\nreason:   {shown.reason}")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import assert_never
 
-from mailhook.app import App, running, shipped, utc_now
+from mailhook.app import App, running, utc_now
 from mailhook.config import (
     Listen,
     Log,
@@ -37,6 +37,7 @@ from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.content import dot_stuff, dot_unstuff
 from mailhook.smtp.ehlo import Capabilities
 from mailhook.smtp.replies import Reply
+from mailhook.texts import shipped
 from mailhook.web import WebServer
 
 DELETE_GRACE = timedelta(seconds=1)

@@ -19,6 +19,10 @@ class Unsent(Temporary):
     """Temporary, and the call has certainly had no effect: no room can have come of it."""
 
 
+class Unusable(Temporary):
+    """Temporary, and the provider has answered: what it says cannot be used for this conference; it is not down."""
+
+
 class Permanent(MailhookError):  # noqa: N818
     """The same call will fail again for this conference; others are not affected."""
 

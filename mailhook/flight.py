@@ -11,13 +11,14 @@ Errors: Temporary (also: not within the deadline, too many wait), Permanent, Mis
 """
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from secrets import token_hex
 from typing import assert_never
 
 from mailhook import journal
-from mailhook.core.conference import JoinDetails, Spec
+from mailhook.core.conference import JoinDetails, Spec, usable
 from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.policy import Policy
 from mailhook.core.reservation import (
@@ -35,14 +36,25 @@ from mailhook.core.reservation import (
     reserve,
 )
 from mailhook.errors import MailhookError, Permanent, Temporary, Unsent
-from mailhook.guard import ATTEMPTS, pause
+from mailhook.guard import LeftAloneError
 from mailhook.ports import Circumstances, Provider, Store
 
 LOOK_AGAIN = 0.1
 """Seconds between two looks at a row that another process holds."""
 
+ATTEMPTS = 3
+"""How often at most a create is tried for one mail."""
+
+FIRST_PAUSE = 0.25
+"""Seconds: the longest pause before the second attempt; before the third it is twice as long."""
+
 PATIENCE = 3.0
 """Seconds after which an invitation counts as waiting: so long all copies of one may wait for a slow provider."""
+
+
+def pause(number: int) -> float:
+    """Seconds after the attempt `number`, counted from 0: some chance, and more each time."""
+    return random.uniform(0, FIRST_PAUSE * 2**number)  # noqa: S311 - no secret
 
 
 class Flight:
@@ -153,19 +165,25 @@ class Flight:
         return settled
 
     async def _persisted(self, key: MeetingKey, token: str, name: str, spec: Spec) -> JoinDetails:
-        """The provider's answer; after an unclear one it is asked again, if that makes no room that nobody finds."""
+        """The provider's answer; after a failure it is asked again, if that makes no room that nobody finds."""
         end = asyncio.get_running_loop().time() + self._policy.deadline.total_seconds()
-        repeatable = self._provider.chooses_id or self._provider.finds
         for number in range(ATTEMPTS - 1):
             try:
                 return await self._held(key, token, name, spec)
             except Temporary as error:
+                clear = isinstance(error, Unsent)
                 late = asyncio.get_running_loop().time() >= end
-                if isinstance(error, Unsent) or late or not repeatable:
+                if late or isinstance(error, LeftAloneError) or not (clear or self._traceable):
                     raise
-            await self._store.change(key, lambda meeting, _: (doubt(meeting, token), None))
+            if not clear:
+                await self._store.change(key, lambda meeting, _: (doubt(meeting, token), None))
             await asyncio.sleep(pause(number))
         return await self._held(key, token, name, spec)
+
+    @property
+    def _traceable(self) -> bool:
+        """Whether a room that was made without a clear answer is found by the next attempt, or is the same one."""
+        return self._provider.chooses_id or self._provider.finds
 
     async def _held(self, key: MeetingKey, token: str, name: str, spec: Spec) -> JoinDetails:
         """The provider's answer, while the lease is renewed."""
@@ -186,9 +204,9 @@ class Flight:
     async def _made(self, name: str, spec: Spec) -> JoinDetails:
         """Where the id is not ours, it is asked first, if that can be, whether the room is there already."""
         if self._provider.finds and not self._provider.chooses_id:
-            found = await self._provider.find(name)
-            if found:
-                return found[0]
+            details = usable(await self._provider.find(name))
+            if details is not None:
+                return details
         return await self._provider.create(spec, name)
 
     async def _give_up(self, key: MeetingKey, token: str, error: MailhookError) -> None:

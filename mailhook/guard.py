@@ -1,17 +1,14 @@
-"""What stands between us and a provider: tries again what may be tried again, and leaves one alone that is down.
+"""What stands between us and a provider: it leaves one alone that is down.
 
-What: `Guard` is a `Provider` around another one, shared by all messages of the process and by the worker. A call that
-failed for the moment is repeated, with a random pause, as long as that does no harm and the time of a waiting mail
-lasts. After several failures in a row nothing is asked for a while (`core.breaker`): the failure policy then decides at
-once, and a single call tries whether the provider is back.
+What: `Guard` is a `Provider` around another one, shared by all messages of the process and by the worker. After
+failures of several conferences in a row nothing is asked for a while (`core.breaker`): the failure policy then decides
+at once, and a single call tries whether the provider is back. A provider that answers is not down, whatever it says.
 
-Not here: what is asked of the provider (flight, sync), and what a failure means (pipeline, `core.upkeep`).
+Not here: what is asked of the provider, and again (flight, sync); what a failure means (pipeline, `core.upkeep`).
 
-Errors: those of the provider; Unsent while it is left alone.
+Errors: those of the provider; LeftAloneError while it is left alone.
 """
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
@@ -19,28 +16,22 @@ from typing import TypeVar
 from mailhook import journal
 from mailhook.core import breaker
 from mailhook.core.breaker import Closed, Open
-from mailhook.core.conference import JoinDetails, Spec
-from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary, Unsent
+from mailhook.core.conference import Found, JoinDetails, Spec
+from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary, Unsent, Unusable
 from mailhook.ports import Provider
 
 T = TypeVar("T")
 
-ATTEMPTS = 3
-FIRST_PAUSE = 0.25
-"""Seconds: the longest pause before the first repetition; before the second it is twice as long."""
 
-
-def pause(number: int) -> float:
-    """Seconds before the repetition `number`, counted from 0: some chance, and more each time."""
-    return random.uniform(0, FIRST_PAUSE * 2**number)  # noqa: S311 - no secret
+class LeftAloneError(Unsent):
+    """The provider was not asked, and will not be for a while."""
 
 
 class Guard:
-    """`patience`: seconds in which a call and its repetitions begin; `clock`: UTC."""
+    """`clock`: UTC."""
 
-    def __init__(self, provider: Provider, patience: float, clock: Callable[[], datetime]) -> None:
+    def __init__(self, provider: Provider, clock: Callable[[], datetime]) -> None:
         self._provider = provider
-        self._patience = patience
         self._clock = clock
         self._breaker: breaker.Breaker = Closed()
 
@@ -57,60 +48,47 @@ class Guard:
         return self._provider.finds
 
     async def create(self, spec: Spec, key: str) -> JoinDetails:
-        """Repeated only if nothing was sent: what an unclear answer has left must first be written down (flight)."""
-        return await self._repeated(lambda: self._provider.create(spec, key), Unsent)
+        return await self._admitted(key, lambda: self._provider.create(spec, key))
 
     async def update(self, conference_id: str, spec: Spec) -> None:
-        await self._repeated(lambda: self._provider.update(conference_id, spec))
+        await self._admitted(conference_id, lambda: self._provider.update(conference_id, spec))
 
     async def delete(self, conference_id: str) -> None:
-        await self._repeated(lambda: self._provider.delete(conference_id))
+        await self._admitted(conference_id, lambda: self._provider.delete(conference_id))
 
-    async def find(self, key: str) -> tuple[JoinDetails, ...]:
-        return await self._repeated(lambda: self._provider.find(key))
+    async def find(self, key: str) -> tuple[Found, ...]:
+        return await self._admitted(key, lambda: self._provider.find(key))
 
     async def ping(self) -> None:
-        await self._repeated(self._provider.ping)
+        await self._admitted("", self._provider.ping)
 
     async def close(self) -> None:
         await self._provider.close()
 
-    async def _repeated(
-        self, attempt: Callable[[], Awaitable[T]], harmless: type[Temporary] = Temporary
-    ) -> T:
-        """`harmless`: after which errors the attempt may be repeated."""
-        end = asyncio.get_running_loop().time() + self._patience
-        for number in range(ATTEMPTS - 1):
-            try:
-                return await self._admitted(attempt)
-            except harmless:
-                late = asyncio.get_running_loop().time() >= end
-                if late or not isinstance(self._breaker, Closed):
-                    raise
-                await asyncio.sleep(pause(number))
-        return await self._admitted(attempt)
-
-    async def _admitted(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        self._breaker, allowed = breaker.admit(self._breaker, self._clock())
-        if not allowed:
-            raise Unsent("the provider has failed several times in a row and is left alone for a moment")
+    async def _admitted(self, conference: str, call: Callable[[], Awaitable[T]]) -> T:
+        self._breaker, period = breaker.admit(self._breaker, self._clock())
+        if period is None:
+            raise LeftAloneError(
+                "the provider has failed several times in a row and is left alone for a moment"
+            )
         try:
-            answer = await attempt()
-        except Permanent:
-            self._works()
+            answer = await call()
+        except (Permanent, Unusable):
+            self._works(period)
             raise
         except (Temporary, Misconfigured) as error:
-            self._fails(error)
+            self._fails(period, conference, error)
             raise
-        self._works()
+        self._works(period)
         return answer
 
-    def _works(self) -> None:
-        if not isinstance(self._breaker, Closed):
+    def _works(self, period: int) -> None:
+        before, self._breaker = self._breaker, breaker.succeeded(self._breaker, period)
+        if isinstance(self._breaker, Closed) and not isinstance(before, Closed):
             journal.event("provider-back", provider=self.identity)
-        self._breaker = breaker.succeeded(self._breaker)
 
-    def _fails(self, error: MailhookError) -> None:
-        before, self._breaker = self._breaker, breaker.failed(self._breaker, self._clock())
+    def _fails(self, period: int, conference: str, error: MailhookError) -> None:
+        before = self._breaker
+        self._breaker = breaker.failed(before, period, conference, self._clock())
         if isinstance(before, Closed) and isinstance(self._breaker, Open):
             journal.event("provider-down", provider=self.identity, error=str(error))

@@ -152,8 +152,8 @@ def _conferences_delete(options: argparse.Namespace) -> int:
 async def _bring(settings: Settings, store: Store, meeting: Meeting) -> None:
     """Do at once what the relay's worker would do within a second."""
     async with AsyncExitStack() as stack:
-        provider = app.make_provider(settings, None, stack)
         secret = await store.secret()
+        provider = app.make_provider(settings, None, stack, secret)
         flight = Flight(store, provider, secret, settings.policy)
         sync = Sync(store, provider, flight, secret, settings.policy, settings.store.keep, app.utc_now)
         await sync.bring(meeting.key)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
-from mailhook.core.conference import JoinDetails, Spec
+from mailhook.core.conference import Found, JoinDetails, Spec
 from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.notice import Notice
 from mailhook.smtp.commands import Mail, Rcpt
@@ -50,8 +50,8 @@ class Provider(Protocol):
     async def delete(self, conference_id: str) -> None:
         """A room that no longer exists is success."""
 
-    async def find(self, key: str) -> tuple[JoinDetails, ...]:
-        """The rooms that stand and bear `key`, and no others."""
+    async def find(self, key: str) -> tuple[Found, ...]:
+        """The rooms that stand and bear `key`, and no others; those too that may only be removed."""
 
     async def ping(self) -> None: ...
 

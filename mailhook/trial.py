@@ -8,11 +8,12 @@ Not here: the provider itself, and rendering templates against sample data (`mai
 Errors: none comes out of `trial` but those of making the provider; the exit status tells whether all steps succeeded.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from secrets import token_hex
+from secrets import token_bytes, token_hex
 from typing import TypeVar
 
 from mailhook import app
@@ -21,7 +22,10 @@ from mailhook.core.conference import JoinDetails, Person, Spec
 from mailhook.errors import Gone, MailhookError, Misconfigured, Permanent, Temporary
 from mailhook.ports import Provider
 from mailhook.provider.session import Exchange
+from mailhook.transport.answers import Reader, Reply
 from mailhook.transport.masking import Mask
+from mailhook.transport.presets import transport
+from mailhook.transport.shape import Answer
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -36,18 +40,27 @@ class FailedStepError(Exception):
 
 @dataclass
 class Log:
-    """What is printed. Exchanges are kept until the step is over: only then is it known what of them is secret."""
+    """What is printed. Exchanges are kept until the step is over: only then is it known what of them is secret.
+
+    `reader` finds in an answer what the settings call a link or a passcode, be the answer usable or not.
+    """
 
     say: Say
+    reader: Reader
     mask: Mask = field(default_factory=Mask)
     exchanges: list[Exchange] = field(default_factory=list)
     failures: int = 0
 
     def learn(self, details: JoinDetails) -> None:
-        for secret in (details.passcode, details.dial_in):
-            self.mask.learn(secret)
+        self.mask.spare(details.conference_id)
+        for secret in (details.link, details.host_link, details.passcode, details.dial_in):
+            self.mask.learn_link(secret)
 
     def tell(self) -> None:
+        for exchange in self.exchanges:
+            self.mask.spare(self.reader.named(Reply(exchange.status, exchange.answer)))
+            for secret in self.reader.secrets(Reply(exchange.status, exchange.answer)):
+                self.mask.learn_link(secret)
         for secret in (secret for exchange in self.exchanges for secret in exchange.secrets):
             for piece in secret.split():  # a session may stand behind the name of its scheme
                 self.mask.learn(piece)
@@ -77,25 +90,34 @@ class Log:
 
 async def trial(settings: Settings, organizer: str, now: datetime, say: Say) -> int:
     """The exit status: OK, or FAILED if one of the steps failed. `organizer`: who shall own the conference."""
-    log = Log(say)
+    log = Log(say, Reader(_answer(settings), {}, frozenset()))
     async with AsyncExitStack() as stack:
         sandbox = None
         try:
             sandbox = await app.start_sandbox(settings, stack)
         except OSError:
             say("The local Videomost is running already: it is used.")
-        provider = app.make_provider(settings, sandbox, stack, log.exchanges.append)
+        provider = app.make_provider(settings, sandbox, stack, token_bytes(), log.exchanges.append)
         for secret in app.secrets(settings):
             log.mask.learn(secret)
         say(f"Provider: {provider.identity}")
         say(f"  {_capabilities(provider)}")
         if settings.provider.kind == "external":
             say("  (what a Python file says to its server cannot be shown)")
-        await Trial(provider, log, _spec(organizer, now), token_hex(16)).run()
+        key = token_hex(16)
+        log.mask.spare(key)
+        await Trial(provider, log, _spec(organizer, now), key).run()
     say("")
     ended = "The conference of this test is deleted, unless a line above says otherwise."
     say(f"{log.failures} failed. {ended}" if log.failures else "Everything works.")
     return FAILED if log.failures else OK
+
+
+def _answer(settings: Settings) -> Answer:
+    """Where in an answer what stands."""
+    kind = settings.provider.kind
+    used = settings.provider.videomost.transport if kind == "videomost" else transport("default", {})
+    return used.answer
 
 
 def _capabilities(provider: Provider) -> str:
@@ -131,6 +153,10 @@ class Trial:
             await self._steps(made)
         except FailedStepError:
             pass
+        except asyncio.CancelledError:
+            self._log.exchanges.clear()
+            self._log.say("\nInterrupted: what was made is deleted.")
+            raise
         finally:
             await self._cleared(made)
 
@@ -160,14 +186,21 @@ class Trial:
         found = await self._step(name, self._provider.find(self._key), needed=False)
         if found is not None:
             self._expect(
-                found == expected, f"found {len(found)}, not the {len(expected)} of this test as made"
+                tuple(room.details for room in found) == expected,
+                f"found {len(found)}, not the {len(expected)} of this test as made",
             )
 
     async def _cleared(self, made: list[str]) -> None:
         for conference_id in made or await self._left_over():
             deletion = self._done(self._provider.delete(conference_id))
-            if await self._step("delete", deletion, needed=False) is None:
-                self._log.say(f"  DELETE BY HAND: the conference {conference_id}")
+            by_hand = f"  DELETE BY HAND: the conference {conference_id}"
+            try:
+                deleted = await self._step("delete", deletion, needed=False)
+            except asyncio.CancelledError:
+                self._log.say(by_hand)
+                raise
+            if deleted is None:
+                self._log.say(by_hand)
                 continue
             again = self._done(self._provider.delete(conference_id))
             await self._step("delete what is not there any more", again, needed=False)
@@ -185,7 +218,7 @@ class Trial:
                 "find what create has left", self._provider.find(self._key), needed=False
             )
             if found is not None:
-                return [details.conference_id for details in found]
+                return [room.conference_id for room in found]
         self._log.say("  LOOK BY HAND: there may be a conference that create has left")
         return []
 

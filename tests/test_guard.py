@@ -1,60 +1,16 @@
-"""The guard: what is repeated, what is not, and when the provider is left alone."""
+"""The guard: when the provider is left alone, and when not."""
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
 import pytest
 
-from mailhook import guard
 from mailhook.core.breaker import FAILURES, REST
-from mailhook.core.conference import JoinDetails, Person, Spec
-from mailhook.errors import Gone, MailhookError, Misconfigured, Permanent, Temporary, Unsent
-from mailhook.guard import ATTEMPTS, Guard, pause
-
-NOW = datetime(2027, 2, 1, 12, tzinfo=UTC)
-SPEC = Spec("Plan", NOW, NOW + timedelta(hours=1), "UTC", Person("ivan@corp.example"))
-MADE = JoinDetails("1", "https://vm.example.com/1")
-
-
-@dataclass
-class Scripted:
-    """A provider that fails as it is told, call by call, and works then."""
-
-    errors: list[MailhookError] = field(default_factory=list)
-    identity: str = "scripted http://vm.example.com"
-    chooses_id: bool = True
-    finds: bool = True
-    calls: int = 0
-    gate: asyncio.Event | None = None
-
-    async def _call(self) -> None:
-        self.calls += 1
-        if self.gate:
-            await self.gate.wait()
-        if self.errors:
-            raise self.errors.pop(0)
-
-    async def create(self, spec: Spec, key: str) -> JoinDetails:
-        await self._call()
-        return MADE
-
-    async def update(self, conference_id: str, spec: Spec) -> None:
-        await self._call()
-
-    async def delete(self, conference_id: str) -> None:
-        await self._call()
-
-    async def find(self, key: str) -> tuple[JoinDetails, ...]:
-        await self._call()
-        return (MADE,)
-
-    async def ping(self) -> None:
-        await self._call()
-
-    async def close(self) -> None:
-        pass
+from mailhook.errors import Gone, MailhookError, Misconfigured, Permanent, Temporary, Unsent, Unusable
+from mailhook.guard import Guard, LeftAloneError
+from tests.scripted import NOW, SPEC, Scripted
 
 
 @dataclass
@@ -65,13 +21,8 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "FIRST_PAUSE", 0.0)
-
-
-def guarded(provider: Scripted, clock: Callable[[], datetime] = Clock(), patience: float = 20) -> Guard:  # noqa: B008
-    return Guard(provider, patience, clock)
+def guarded(provider: Scripted, clock: Callable[[], datetime] = Clock()) -> Guard:  # noqa: B008
+    return Guard(provider, clock)
 
 
 def calls(guard: Guard) -> dict[str, Callable[[], object]]:
@@ -85,57 +36,59 @@ def calls(guard: Guard) -> dict[str, Callable[[], object]]:
 
 
 @pytest.mark.parametrize("operation", ["create", "update", "delete", "find", "ping"])
-@pytest.mark.parametrize(
-    ("error", "repeated"),
-    [
-        (Temporary("x"), True),
-        (Unsent("x"), True),
-        (Permanent("x"), False),
-        (Gone("x"), False),
-        (Misconfigured("x"), False),
-    ],
-)
-async def test_what_is_repeated(operation: str, error: MailhookError, repeated: bool) -> None:
-    """An unclear create is not: first it has to be written down that there may be a room."""
-    provider = Scripted([error] * (ATTEMPTS - 1))
-    call = calls(guarded(provider))[operation]
-    if repeated and not (operation == "create" and type(error) is Temporary):
-        await call()  # type: ignore[misc]
-        assert provider.calls == ATTEMPTS
-    else:
-        with pytest.raises(type(error)):
-            await call()  # type: ignore[misc]
-        assert provider.calls == 1
-
-
-async def test_not_for_ever() -> None:
-    provider = Scripted([Temporary("x")] * 10)
-    with pytest.raises(Temporary):
-        await guarded(provider).ping()
-    assert provider.calls == ATTEMPTS
-
-
-async def test_not_beyond_the_time_of_a_waiting_mail() -> None:
-    provider = Scripted([Temporary("x")] * 10)
-    with pytest.raises(Temporary):
-        await guarded(provider, patience=0).ping()
+@pytest.mark.parametrize("kind", [Temporary, Unsent, Unusable, Permanent, Gone, Misconfigured])
+async def test_nothing_is_repeated_here(operation: str, kind: type[MailhookError]) -> None:
+    """Whoever asks knows what a repetition may do."""
+    provider = Scripted([kind("x")])
+    with pytest.raises(kind):
+        await calls(guarded(provider))[operation]()  # type: ignore[misc]
     assert provider.calls == 1
 
 
-def test_pauses_are_by_chance_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "FIRST_PAUSE", 0.25)
-    first, second = [pause(0) for _ in range(200)], [pause(1) for _ in range(200)]
-    assert 0 <= min(first) <= max(first) <= 0.25 < max(second) <= 0.5
-    assert len(set(first)) > 1
+async def failing(found: Guard, *conferences: object) -> None:
+    for conference in conferences:
+        with pytest.raises(MailhookError):
+            await found.update(str(conference), SPEC)
 
 
-async def opened(provider: Scripted, clock: Clock) -> Guard:
-    """A guard that has given the provider up."""
-    provider.errors = [Temporary("x")] * FAILURES
+async def test_one_conference_keeps_nobody_from_the_provider() -> None:
+    found = guarded(Scripted([Temporary("500")] * FAILURES * 3))
+    await failing(found, *(["1"] * FAILURES * 3))
+    await found.ping()
+
+
+async def test_an_answer_that_cannot_be_used_is_one() -> None:
+    provider = Scripted([Unusable("a foreign link")] * FAILURES)
+    found = guarded(provider)
+    await failing(found, *range(FAILURES))
+    await found.ping()
+    few = [Temporary("x")] * (FAILURES - 1)
+    provider.errors = [*few, Unusable("x"), *few]
+    await failing(found, *range(2 * FAILURES - 1))
+    await found.ping()
+
+
+async def test_what_comes_late_neither_opens_nor_closes_it() -> None:
+    """Calls from before it opened, which end after the probe has been sent, tell nothing of the present."""
+    provider, clock = Scripted(), Clock()
     found = guarded(provider, clock)
-    while provider.errors:
-        with pytest.raises(Temporary):
-            await found.ping()
+    provider.gate = asyncio.Event()
+    late = asyncio.create_task(found.delete("late"))
+    while provider.calls == 0:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    gate, provider.gate = provider.gate, None
+    await opened(provider, clock, found)
+    gate.set()
+    await late
+    with pytest.raises(LeftAloneError):
+        await found.ping()
+
+
+async def opened(provider: Scripted, clock: Clock, found: Guard | None = None) -> Guard:
+    """A guard that has given the provider up."""
+    found = found or guarded(provider, clock)
+    provider.errors = [Temporary("x")] * FAILURES
+    await failing(found, *range(FAILURES))
     return found
 
 
@@ -144,7 +97,7 @@ async def test_a_provider_that_is_down_is_left_alone_and_the_answer_comes_at_onc
     found = await opened(provider, clock)
     known = provider.calls
     for call in calls(found).values():
-        with pytest.raises(Unsent, match="left alone"):
+        with pytest.raises(LeftAloneError, match="left alone"):
             await call()  # type: ignore[misc]
     assert provider.calls == known
     clock.now += REST
@@ -185,16 +138,12 @@ async def test_a_probe_that_fails_opens_it_again() -> None:
 async def test_a_refusal_shows_that_it_works() -> None:
     provider = Scripted([Temporary("x"), Permanent("no account")] * FAILURES)
     found = guarded(provider)
-    for _ in range(FAILURES):
-        with pytest.raises(Permanent):
-            await found.update("1", SPEC)
+    await failing(found, *range(2 * FAILURES))
+    await found.ping()
 
 
 async def test_a_token_that_is_refused_counts_as_down() -> None:
-    provider = Scripted([Misconfigured("401")] * FAILURES)
-    found = guarded(provider)
-    for _ in range(FAILURES):
-        with pytest.raises(Misconfigured):
-            await found.ping()
-    with pytest.raises(Unsent):
+    found = guarded(Scripted([Misconfigured("401")] * FAILURES))
+    await failing(found, *range(FAILURES))
+    with pytest.raises(LeftAloneError):
         await found.ping()

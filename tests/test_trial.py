@@ -1,7 +1,11 @@
 """`mailhook provider-test`: every kind of provider, and what it leaves behind."""
 
+import asyncio
+import signal
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +25,7 @@ from mailhook.trial import trial
 from tests.contract.rigs import EXAMPLE, plain
 from tests.contract.servers import Plain, TrueConf
 from tests.contract.stub import Asked, Stub, Told, as_json
+from tests.relay.rig import until
 
 NOW = datetime(2026, 11, 23, 8, 30, tzinfo=UTC)
 TOKEN = "very-s3cret-token"
@@ -157,6 +162,7 @@ async def test_a_server_that_is_down() -> None:
     assert "cannot connect" in steps(said)[0]
 
 
+@pytest.mark.usefixtures("logging_as_it_was")
 def test_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "config.toml"
     config.write_text(
@@ -167,15 +173,65 @@ def test_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "anna@example.org" in capsys.readouterr().out
 
 
-async def test_what_cannot_be_found_again_is_to_be_looked_for_by_hand() -> None:
-    """A pointer that points at nothing: the likeliest mistake of all."""
+COMMAND = "import sys; from mailhook.cli import main; sys.exit(main())"
+
+
+def asked(sandbox: Sandbox, operation: str) -> bool:
+    return any(counter[operation] for counter in sandbox.counts.values())
+
+
+async def interrupted(sandbox: Sandbox, folder: Path, *numbers: signal.Signals) -> tuple[int, str]:
+    """Exit status and words of the command, which is sent the signals one by one when it waits for an answer."""
+    config = folder / "config.toml"
+    config.write_text(
+        f'[provider]\nkind = "videomost"\n[provider.videomost]\nbase_url = "{sandbox.url}"\ntoken = "{TOKEN}"\n'
+        f'[store]\npath = "{folder}/m.db"\n[policy]\norganizer_domains = ["example.org"]\n'
+    )
+    command = (sys.executable, "-c", COMMAND, "provider-test", "--config", str(config))
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    for number, operation in zip(numbers, ("update", "delete"), strict=False):
+        await until(partial(asked, sandbox, operation))
+        process.send_signal(number)
+    said, _ = await process.communicate()
+    return process.returncode or 0, said.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_what_was_made_is_deleted_when_it_is_stopped(
+    sandbox: Sandbox, tmp_path: Path, number: signal.Signals
+) -> None:
+    sandbox.faults["update"] = Fault(delay=600)
+    status, said = await interrupted(sandbox, tmp_path, number)
+    assert (status, "Interrupted" in said, "BY HAND" in said) == (130, True, False), said
+    assert (len(sandbox.deleted), sandbox.conferences) == (1, {})
+
+
+async def test_what_is_left_is_said_when_it_is_stopped(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.faults.update(update=Fault(delay=600), delete=Fault(status=503))
+    status, said = await interrupted(sandbox, tmp_path, signal.SIGTERM)
+    (room,) = sandbox.conferences
+    assert (status, f"DELETE BY HAND: the conference {room}" in said) == (130, True), said
+
+
+async def test_what_is_left_is_said_when_it_may_not_even_delete(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.faults.update(update=Fault(delay=600), delete=Fault(delay=600))
+    status, said = await interrupted(sandbox, tmp_path, signal.SIGTERM, signal.SIGTERM)
+    (room,) = sandbox.conferences
+    assert (status, f"DELETE BY HAND: the conference {room}" in said) == (130, True), said
+
+
+@pytest.mark.parametrize(("wrong", "left"), [("link", 0), ("id", 1), ("items", 1)])
+async def test_a_pointer_that_points_at_nothing(wrong: str, left: int) -> None:
+    """The likeliest mistake of all: what bears the key goes without a link; what has no id is left to a person."""
     server = Plain()
     await server.start()
     data = plain(Plain.PASSWORD, finds=True).model_dump(exclude_unset=True)
-    data["answer"] = {**data["answer"], "link": ["/nowhere"]}
+    data["answer"] = {**data["answer"], wrong: "/nowhere"}
+    if wrong == "items":
+        server.faults["create"] = Fault(fail_after=True)
     status, said = await run(videomost(server.url, preset="none", **data))
-    assert (status, len(server.rooms)) == (1, 1)
-    assert any("LOOK BY HAND" in line for line in said)
+    assert (status, len(server.rooms)) == (1, left)
+    assert any("LOOK BY HAND" in line for line in said) == bool(left)
     await server.stop()
 
 

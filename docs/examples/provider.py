@@ -60,7 +60,10 @@ async def delete(options: Options, conference_id: str) -> None:
 
 
 async def find(options: Options, key: str) -> Sequence[JoinDetails]:
-    """Every conference that stands and bears this key, and no other: what is found may be deleted."""
+    """Every conference that stands and bears this key: what is found may be deleted.
+
+    Without CHOOSES_ID it returns pairs: the text at the server in which the key stands, and the details.
+    """
     try:
         return [_details(await _ask(options, "GET", f"conferences/{key}"))]
     except FileNotFoundError:

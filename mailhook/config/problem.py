@@ -55,9 +55,9 @@ def shown(key: str, value: object) -> str:
 
 
 def is_secret(key: str) -> bool:
-    """Whether the name of a setting says that its value is a secret; a path to one is none."""
-    name = key.rpartition(".")[2]
-    return not name.endswith("_file") and _SECRET.search(name) is not None
+    """Whether the name of a setting says that its value is a secret; a path to one is none, nor where one is found."""
+    section, _, name = key.rpartition(".")
+    return not section.endswith(".answer") and not name.endswith("_file") and _SECRET.search(name) is not None
 
 
 def duration(value: timedelta) -> str:

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -26,6 +26,7 @@ from mailhook.errors import Misconfigured
 
 Table = dict[str, object]
 Place = tuple[str | int, ...]
+Trying = Callable[[Settings, Sequence[Problem]], list[Problem]]
 
 SECRETS = (("provider", "videomost", "token"), ("provider", "videomost", "auth", "password"))
 LATER = {
@@ -62,12 +63,16 @@ def load(path: str | Path) -> Settings:
     return reading.settings
 
 
-def problems(path: str | Path) -> list[Problem]:
-    """All that is wrong with the file, and with this machine as far as the file names it; errors first."""
+def problems(path: str | Path, tried: Trying | None = None) -> list[Problem]:
+    """All that is wrong with the file, and with this machine as far as the file names it; errors first.
+
+    `tried` finds what shows only when something is made of the settings, beside the problems that are known.
+    """
     reading = _read(Path(path))
     found = list(reading.problems)
     if reading.settings is not None:
         found += _new(on_this_machine(reading.settings), reading.broken)
+        found += _new(tried(reading.settings, found), reading.broken) if tried else []
     return sorted(found, key=lambda problem: problem.warning)
 
 

@@ -4,7 +4,9 @@
                                    ▲                                  │
                                    └──────────────it fails────────────┘
 
-What: `admit`, `succeeded`, `failed`, pure; `now` is a moment of one clock, which may be set back.
+What: `admit`, `succeeded`, `failed`, pure; `now` is a moment of one clock, which may be set back. Every move begins a
+new period, and what comes of a call counts in the period in which it was admitted only: an answer that comes late says
+nothing of the present.
 
 Not here: what counts as a failure, and whose calls these are (guard).
 
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 FAILURES = 5
-"""Failures in a row that open it."""
+"""Conferences in a row of which a call has failed that open it: one that fails again and again is its own fault."""
 
 REST = timedelta(seconds=30)
 """How long an open one admits nothing; and how long the answer to a probe is awaited, before another one is sent."""
@@ -23,15 +25,17 @@ REST = timedelta(seconds=30)
 
 @dataclass(frozen=True)
 class Closed:
-    """All is well; `failures` in a row so far."""
+    """All is well; `failing`: the conferences of which calls have failed since the last success."""
 
-    failures: int = 0
+    period: int = 0
+    failing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Open:
     """Nothing is admitted for REST after `since`."""
 
+    period: int
     since: datetime
 
 
@@ -39,35 +43,42 @@ class Open:
 class Probing:
     """One call has been admitted at `since`; others are not."""
 
+    period: int
     since: datetime
 
 
 Breaker = Closed | Open | Probing
 
 
-def admit(breaker: Breaker, now: datetime) -> tuple[Breaker, bool]:
-    """Whether a call may be made now."""
+def admit(breaker: Breaker, now: datetime) -> tuple[Breaker, int | None]:
+    """The period to which a call belongs that may be made now; None: it may not."""
     match breaker:
-        case Closed():
-            return breaker, True
-        case Open(since) | Probing(since):
+        case Closed(period):
+            return breaker, period
+        case Open(period, since) | Probing(period, since):
             # A clock that was set back must not keep it open for long.
             rested = not since <= now < since + REST
-            return (Probing(now), True) if rested else (breaker, False)
+            return (Probing(period + 1, now), period + 1) if rested else (breaker, None)
 
 
-def succeeded(breaker: Breaker) -> Breaker:
-    """After a call that the provider has answered as one that works, be it with a refusal."""
-    del breaker
-    return Closed()
-
-
-def failed(breaker: Breaker, now: datetime) -> Breaker:
-    """After a call that shows that the provider does not work now."""
+def succeeded(breaker: Breaker, period: int) -> Breaker:
+    """After a call of `period` that the provider has answered as one that works, be it with a refusal."""
     match breaker:
-        case Closed(failures) if failures + 1 < FAILURES:
-            return Closed(failures + 1)
-        case Closed() | Probing():
-            return Open(now)
-        case Open():
+        case Closed(present) if present == period:
+            return Closed(present)
+        case Probing(present) if present == period:
+            return Closed(present + 1)
+        case _:
+            return breaker
+
+
+def failed(breaker: Breaker, period: int, conference: str, now: datetime) -> Breaker:
+    """After a call of `period`, about `conference`, that shows that the provider does not work now."""
+    match breaker:
+        case Closed(present, failing) if present == period:
+            failing |= {conference}
+            return Closed(present, failing) if len(failing) < FAILURES else Open(present + 1, now)
+        case Probing(present) if present == period:
+            return Open(present + 1, now)
+        case _:
             return breaker

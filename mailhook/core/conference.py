@@ -20,9 +20,12 @@ somebody else deleted the room at the provider.
 Not here: when a state should change (`meeting`), and I/O (`flight`, `sync`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from mailhook.errors import Unusable
 
 
 class State(StrEnum):
@@ -113,6 +116,25 @@ class JoinDetails:
     passcode: str = ""
     host_link: str = ""
     dial_in: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A room that bears our key. `details` None: they may not be used, for the reason `why`; it can be removed."""
+
+    conference_id: str
+    details: JoinDetails | None = None
+    why: str = ""
+
+
+def usable(rooms: Sequence[Found]) -> JoinDetails | None:
+    """Of the rooms that were found one whose link may be sent out; None: none was found. Unusable: none has one."""
+    for room in rooms:
+        if room.details is not None:
+            return room.details
+    if rooms:
+        raise Unusable(rooms[0].why)
+    return None
 
 
 @dataclass(frozen=True)

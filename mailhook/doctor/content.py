@@ -6,7 +6,7 @@ Errors: none; what goes wrong is a finding.
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from mailhook import app
+from mailhook import texts
 from mailhook.config import Problem, Settings
 from mailhook.core.wording import Block, Variables
 from mailhook.doctor.finding import Finding, failure, ok, warning
@@ -38,8 +38,8 @@ def settings(problems: Sequence[Problem]) -> list[Finding]:
 
 async def templates(settings: Settings) -> list[Finding]:
     try:
-        app.try_templates(settings)
-        wording = app.make_wording(settings)
+        texts.try_templates(settings)
+        wording = texts.make_wording(settings)
     except Misconfigured as error:
         return [failure(TEMPLATES, str(error), "correct the file, or take it out of templates.path")]
     found = [

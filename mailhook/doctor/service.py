@@ -5,14 +5,15 @@ Not here: making a conference, which changes something there.
 Errors: none; what goes wrong is a finding.
 """
 
-from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 from mailhook import app
 from mailhook.config import Settings
 from mailhook.doctor.finding import Finding, failure, ok, warning
 from mailhook.errors import MailhookError, Misconfigured
-from mailhook.provider.clock import server_time
+from mailhook.provider.session import Exchange
 
 PROVIDER, CLOCK = "provider", "clock"
 ASKEW, WRONG = timedelta(minutes=1), timedelta(minutes=10)
@@ -21,7 +22,7 @@ ASKEW, WRONG = timedelta(minutes=1), timedelta(minutes=10)
 async def provider(settings: Settings) -> list[Finding]:
     async with AsyncExitStack() as stack:
         try:
-            peer = app.make_provider(settings, None, stack)
+            peer = app.make_provider(settings, None, stack, b"")
             await peer.ping()
         except Misconfigured as error:
             advice = "compare the section [provider] with what your Videomost needs: docs/videomost.md"
@@ -41,17 +42,28 @@ def _unwell(settings: Settings, said: str) -> Finding:
 
 
 async def clock(settings: Settings) -> list[Finding]:
-    """By the base URL that the provider's identity names, whatever kind it is."""
+    """By the Date of the answer to a ping (RFC 9110 §6.6.1), on the way that all calls take."""
+    exchanges: list[Exchange] = []
     async with AsyncExitStack() as stack:
-        try:
-            url = app.make_provider(settings, None, stack).identity.partition(" ")[2]
-            if not url.startswith(("https://", "http://")):
-                return [ok(CLOCK, "the provider has no URL at which its clock could be read")]
-            theirs = await server_time(url)
-        except MailhookError as error:
-            advice = "see that this machine's clock is set by NTP"
-            return [warning(CLOCK, f"ours could not be compared with the provider's: {error}", advice)]
+        with suppress(MailhookError):  # what it is unwell with is another probe's to say
+            await app.make_provider(settings, None, stack, b"", exchanges.append).ping()
+    if not exchanges:
+        return [ok(CLOCK, "nothing is asked of the provider of which the answer would tell its time")]
+    theirs = next((date for exchange in exchanges if (date := _date(exchange))), None)
+    if theirs is None:
+        why = f"no answer ({failed})" if (failed := exchanges[-1].failure) else "its answer has no Date"
+        advice = "see that this machine's clock is set by NTP"
+        return [warning(CLOCK, f"ours could not be compared with the provider's: {why}", advice)]
     return [compared(theirs, app.utc_now())]
+
+
+def _date(exchange: Exchange) -> datetime | None:
+    """UTC, in whole seconds."""
+    value = next((value for name, value in exchange.answer_headers if name.lower() == "date"), "")
+    try:
+        return parsedate_to_datetime(value).astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def compared(theirs: datetime, ours: datetime) -> Finding:

@@ -8,14 +8,18 @@ they return is looked at like any other answer, and what they raise becomes an e
     async def create(options, spec: Spec, key: str) -> JoinDetails
     async def update(options, conference_id: str, spec: Spec) -> None
     async def delete(options, conference_id: str) -> None
-    async def find(options, key: str) -> Sequence[JoinDetails]              # optional: then nothing can be found
+    async def find(options, key: str) -> Sequence                           # optional: then nothing can be found
     async def ping(options) -> None
     async def close(options) -> None                                        # optional: mailhook stops
 
-Not here: what the file does (docs/videomost.md has an example), retries (guard).
+What `find` returns may be removed, so it is believed only of rooms that bear the key: with CHOOSES_ID a list of
+JoinDetails whose id is the key, else of pairs (the text at the server in which the key stands, JoinDetails).
 
-Errors: Misconfigured for a file that cannot be used, naming everything; from a call Temporary, Permanent, Gone,
-Misconfigured as the file raises them, and Temporary with the class's name for whatever else it raises.
+Not here: what the file does (docs/videomost.md has an example), retries (flight, sync).
+
+Errors: Misconfigured for a file that cannot be used, one line for each fault, with the file and its line; from a call
+Temporary, Permanent, Gone, Misconfigured as the file raises them, and Temporary with the class's name for whatever else
+it raises.
 """
 
 import asyncio
@@ -27,13 +31,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-from mailhook.core.conference import JoinDetails, Spec
-from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary
-from mailhook.transport.answers import checked_details
+from mailhook.core.conference import Found, JoinDetails, Spec
+from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary, Unusable
+from mailhook.transport.answers import checked_details, checked_id
 
 T = TypeVar("T")
 
 FUNCTIONS: Mapping[str, tuple[str, ...]] = {
+    "identity": ("options",),
     "create": ("options", "spec", "key"),
     "update": ("options", "conference_id", "spec"),
     "delete": ("options", "conference_id"),
@@ -42,6 +47,8 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "close": ("options",),
 }
 OPTIONAL = frozenset({"find", "close"})
+PLAIN = frozenset({"identity"})
+MEANING = {"identity": ": it names the server, such as by its URL"}
 
 Options = Mapping[str, object]
 
@@ -50,11 +57,9 @@ def load(file: Path, options: Options, link_hosts: tuple[str, ...], timeout: flo
     """`timeout` in seconds, for one call. Raises Misconfigured, with everything that is wrong, one per line."""
     module = _run(file)
     wrong = [fault for name, names in FUNCTIONS.items() if (fault := _unusable(module, name, names))]
-    if not callable(getattr(module, "identity", None)):
-        wrong.append("def identity(options) is missing: it names the server, such as by its URL")
     if wrong:
         raise Misconfigured("\n".join(f"{file}: {fault}" for fault in wrong))
-    return External(module, options, link_hosts, timeout)
+    return External(module, _named(module, file, options), options, link_hosts, timeout)
 
 
 def _run(file: Path) -> ModuleType:
@@ -68,46 +73,66 @@ def _run(file: Path) -> ModuleType:
         raise Misconfigured(f"{file}: cannot be read: {error.strerror or type(error).__name__}") from None
     except SyntaxError as error:
         raise Misconfigured(f"{file}: line {error.lineno}: {error.msg}") from None
-    except Exception as error:
-        raise Misconfigured(f"{file}: cannot be loaded: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        why = f"cannot be loaded: {type(error).__name__}: {error}: it should only define its functions"
+        raise Misconfigured(f"{file}:{_line(error, str(file))} {why}") from error
     return module
+
+
+def _line(error: BaseException, file: str) -> str:
+    """The line of the file in which it happened, as " line N:", or "" if it did not happen there."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == file]
+    return f" line {lines[-1]}:" if lines else ""
 
 
 def _unusable(module: ModuleType, name: str, names: tuple[str, ...]) -> str:
     """What is wrong with one of the functions, or ""."""
-    function = getattr(module, name, None)
-    wanted = f"async def {name}({', '.join(names)})"
-    if function is None:
-        return "" if name in OPTIONAL else f"{wanted} is missing"
-    if not inspect.iscoroutinefunction(function):
-        return f"{name} should be {wanted}: it is not async, and would hold up all mail"
+    wanted = f"{'' if name in PLAIN else 'async '}def {name}({', '.join(names)})"
+    if not hasattr(module, name):
+        return "" if name in OPTIONAL else f"{wanted} is missing{MEANING.get(name, '')}"
+    function = getattr(module, name)
+    if not inspect.isfunction(function):
+        left_out = ", or left out altogether" if name in OPTIONAL else ""
+        return f"{name} is {type(function).__name__}, and should be {wanted}{left_out}"
+    where = f"line {function.__code__.co_firstlineno}: {name} should be {wanted}"
+    if name not in PLAIN and not inspect.iscoroutinefunction(function):
+        return f"{where}: it is not async, and would hold up all mail"
+    if name in PLAIN and inspect.iscoroutinefunction(function):
+        return f"{where}: it is async, and nobody waits for it"
     try:
         inspect.signature(function).bind(*names)
     except TypeError:
-        return f"{name} should be {wanted}: it takes {inspect.signature(function)}"
+        return f"{where}: it takes {inspect.signature(function)}"
     return ""
+
+
+def _named(module: ModuleType, file: Path, options: Options) -> str:
+    try:
+        name = module.identity(options)
+    except (Exception, SystemExit) as error:
+        why = f"identity: {type(error).__name__}: {error}: it should return a text that names the server"
+        raise Misconfigured(f"{file}:{_line(error, str(file))} {why}") from error
+    if not isinstance(name, str) or not name.strip():
+        line = module.identity.__code__.co_firstlineno
+        why = (
+            f"identity should return a text that names the server, such as its URL, not {type(name).__name__}"
+        )
+        raise Misconfigured(f"{file}: line {line}: {why}")
+    return name.strip()
 
 
 class External:
     """The functions of a loaded file as a `Provider`."""
 
     def __init__(
-        self, module: ModuleType, options: Options, link_hosts: tuple[str, ...], timeout: float
+        self, module: ModuleType, name: str, options: Options, link_hosts: tuple[str, ...], timeout: float
     ) -> None:
         self._module = module
         self._options = options
         self._link_hosts = frozenset(host.lower() for host in link_hosts)
         self._timeout = timeout
-        self._identity = f"external {self._named()}"
-
-    def _named(self) -> str:
-        try:
-            name = self._module.identity(self._options)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise Misconfigured(f"identity: {type(error).__name__}: {error}") from error
-        if not isinstance(name, str) or not name.strip():
-            raise Misconfigured("identity should return a text that names the server, such as its URL")
-        return name.strip()
+        self._identity = f"external {name}"
 
     @property
     def identity(self) -> str:
@@ -124,7 +149,7 @@ class External:
     async def create(self, spec: Spec, key: str) -> JoinDetails:
         details = self._believed("create", await self._call("create", spec, key))
         if self.chooses_id and details.conference_id != key:
-            raise Temporary("the external provider, create: the answer is about another conference")
+            raise Unusable("the external provider, create: the answer is about another conference")
         return details
 
     async def update(self, conference_id: str, spec: Spec) -> None:
@@ -133,13 +158,39 @@ class External:
     async def delete(self, conference_id: str) -> None:
         await self._call("delete", conference_id)
 
-    async def find(self, key: str) -> tuple[JoinDetails, ...]:
+    async def find(self, key: str) -> tuple[Found, ...]:
+        """Of what the file returns only what bears the key: the rest is somebody else's."""
         if not self.finds:
             raise Permanent("the external provider, find: it cannot find a conference")
         found = await self._call("find", key)
-        if not isinstance(found, Sequence):
-            raise Temporary(f"the external provider, find: it returned {type(found).__name__}, not a list")
-        return tuple(self._believed("find", details) for details in found)
+        if not isinstance(found, Sequence) or isinstance(found, str):
+            raise Unusable(f"the external provider, find: it returned {type(found).__name__}, not a list")
+        pairs = [self._pair(item) for item in found]
+        ours = [details for borne, details in pairs if self._bears(borne, key)]
+        if pairs and not ours and self.chooses_id:
+            raise Unusable("the external provider, find: the answer is about another conference")
+        return tuple(self._found(details) for details in ours)
+
+    def _pair(self, item: object) -> tuple[str, JoinDetails]:
+        match item:
+            case JoinDetails(str(name)) if self.chooses_id:
+                return name, item
+            case [str(borne), JoinDetails(str()) as details] if not self.chooses_id:
+                return borne, details
+            case _:
+                wanted = "JoinDetails" if self.chooses_id else "pairs (text that bears the key, JoinDetails)"
+                why = f"it should return a list of {wanted}, and returned {type(item).__name__} in it"
+                raise Misconfigured(f"the external provider, find: {why}")
+
+    def _bears(self, borne: str, key: str) -> bool:
+        return borne == key if self.chooses_id else key in borne
+
+    def _found(self, details: JoinDetails) -> Found:
+        name = checked_id(details.conference_id)
+        try:
+            return Found(name, self._believed("find", details))
+        except Unusable as error:
+            return Found(name, why=str(error))
 
     async def ping(self) -> None:
         await self._call("ping")
@@ -158,24 +209,22 @@ class External:
         except TimeoutError:
             why = f"no answer within {self._timeout:g} s"
             raise Temporary(f"the external provider, {operation}: {why}") from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # Its text may hold what the server sent, and is for the file's own log.
             why = f"{type(error).__name__}{self._where(error)}"
             raise Temporary(f"the external provider, {operation}: {why}") from error
 
-    def _where(self, error: Exception) -> str:
+    def _where(self, error: BaseException) -> str:
         """The line of the file in which it happened."""
         file = str(self._module.__file__)
-        lines = [
-            frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file
-        ]
-        return f" in line {lines[-1]} of {file}" if lines else ""
+        line = _line(error, file).strip(" :")
+        return f" in {line} of {file}" if line else ""
 
     def _believed(self, operation: str, details: object) -> JoinDetails:
         if not isinstance(details, JoinDetails):
             what = type(details).__name__
-            raise Temporary(f"the external provider, {operation}: it returned {what}, not JoinDetails")
+            raise Unusable(f"the external provider, {operation}: it returned {what}, not JoinDetails")
         try:
             return checked_details(details, self._link_hosts)
-        except Temporary as error:
-            raise Temporary(f"the external provider, {operation}: {error}") from None
+        except Unusable as error:
+            raise Unusable(f"the external provider, {operation}: {error}") from None

@@ -16,6 +16,14 @@ from mailhook.provider.sandbox_rooms import RefusedError
 OPERATIONS = ("create", "update", "delete", "find", "ping")
 ALL = "all"
 
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    "delay": (0, 3600),
+    "trickle": (0, 60),
+    "status": (200, 599),
+    "times": (1, 1_000_000),
+}
+"""The least and the most of each number, beside 0."""
+
 _CODES = {401: "unauthorized", 404: "unknown_conference", 410: "deleted_conference", 422: "invalid"}
 
 
@@ -84,6 +92,9 @@ def parse_faults(document: Mapping[str, object]) -> dict[str, Fault]:
         for name, value in given.items():
             if not _fits(value, kinds[name]):
                 raise RefusedError(422, "invalid", f"{name} must be of type {kinds[name].__name__}")
+            if name in BOUNDS and not (value == 0 or BOUNDS[name][0] <= value <= BOUNDS[name][1]):
+                least, most = BOUNDS[name]
+                raise RefusedError(422, "invalid", f"{name} must be 0, or from {least} to {most}")
         faults[operation] = Fault(**given)
     common = faults.pop(ALL, None)
     return faults if common is None else dict.fromkeys(OPERATIONS, common) | faults

@@ -182,7 +182,10 @@ def _load(state: Path) -> dict[str, Room]:
 def _save(state: Path, rooms: Mapping[str, Room]) -> None:
     new = state.with_name(f"{state.name}.new")
     lines = ",\n".join(room.line for room in rooms.values())
-    new.write_text(f'{{"conferences": [\n{lines}\n]}}\n', encoding="utf-8")
+    # Join links are secrets: the file is its owner's, whatever the one before it was.
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(f'{{"conferences": [\n{lines}\n]}}\n')
     os.replace(new, state)
 
 

@@ -3,8 +3,8 @@
 What: each of the port's functions is one request (two where the fallback owner is needed, or where a create must look
 first), whose form and whose answers' meaning stand in the transport. Every answer is looked at before it is believed.
 
-Not here: HTTP (session); forms, answers, presets (`transport`); retries, the circuit breaker and the deadline of a
-waiting mail (guard, flight); the server side (sandbox).
+Not here: HTTP (session); forms, answers, presets (`transport`); retries and the deadline of a waiting mail (flight);
+the circuit breaker (guard); the server side (sandbox).
 
 Errors: Temporary, Permanent, Gone, Misconfigured; none of their texts holds a token, a join link, an id of a
 conference or anything else that the server wrote, but for its error code.
@@ -18,9 +18,9 @@ from dataclasses import replace
 from typing import assert_never
 from urllib.parse import urlsplit
 
-from mailhook.core.conference import JoinDetails, Person, Spec
+from mailhook.core.conference import Found, JoinDetails, Person, Spec, usable
 from mailhook.core.templates import Tree
-from mailhook.errors import Gone, MailhookError, Misconfigured, Permanent, Temporary
+from mailhook.errors import Gone, MailhookError, Misconfigured, Permanent, Temporary, Unusable
 from mailhook.provider.session import Route, Session, Witness
 from mailhook.transport.answers import Judgement, Meaning, Reader, Reply, judged
 from mailhook.transport.presets import transport as transport_of
@@ -36,7 +36,7 @@ class Videomost:
     `base_url` is http(s), without credentials; `link_hosts` are the hosts that a join link may name (default: the
     host of `base_url`); `fallback_owner` is the address that owns the rooms of organizers without an account
     (empty: such a room is refused); `timeout` bounds one call, in seconds; `mode` is what the variable of that name
-    says; `witness` sees every exchange.
+    says; `secret` keys the passcodes of our own choosing; `witness` sees every exchange.
 
     Raises Misconfigured for settings that cannot be used.
     """
@@ -54,6 +54,7 @@ class Videomost:
         timeout: float = TIMEOUT,
         transport: Transport | None = None,
         mode: str = MODE,
+        secret: bytes = b"",
         route: Route = Route(),  # noqa: B008 - frozen
         witness: Witness | None = None,
     ) -> None:
@@ -68,6 +69,7 @@ class Videomost:
         self._can = transport.capabilities
         self._fallback_owner = fallback_owner
         self._timeout = timeout
+        self._secret = secret
         self._participant = Tree(transport.participant)
         self._values: Mapping[str, object] = {
             **login_values(auth.username, auth.password, token),
@@ -98,17 +100,17 @@ class Videomost:
         if not self._can.chooses_id or self._can.repeats_create:
             return await self._created(spec, key)
         # The provider refuses an id that it knows: what is there is made to be what is asked for.
-        if found := await self.find(key):
-            return await self._overtaken(found[0], spec)
+        if room := usable(await self.find(key)):
+            return await self._overtaken(room, spec)
         try:
             return await self._created(spec, key)
         except Permanent as refusal:
-            if found := await self.find(key):
-                return await self._overtaken(found[0], spec)
+            if room := usable(await self.find(key)):
+                return await self._overtaken(room, spec)
             raise refusal from None
 
     async def _created(self, spec: Spec, key: str) -> JoinDetails:
-        reply, judgement = await self._described("create", spec, keyed(key))
+        reply, judgement = await self._described("create", spec, keyed(key, self._secret))
         match judgement.meaning:
             case Meaning.SUCCESS:
                 return self._details("create", reply, key)
@@ -139,19 +141,19 @@ class Videomost:
             self._require("delete", judgement)
             self._require_about("delete", reply, conference_id)
 
-    async def find(self, key: str) -> tuple[JoinDetails, ...]:
+    async def find(self, key: str) -> tuple[Found, ...]:
         """The rooms that bear `key` and stand."""
         if not self._has("find"):
             raise Permanent(self._sentence("find", "this API cannot find a conference"))
-        values = keyed(key)
+        values = keyed(key, self._secret)
         reply, judgement = await self._call("find", values)
         if judgement.meaning is Meaning.GONE:
             return ()
         self._require("find", judgement)
         try:
             return self._reader.bearing(reply, values, key, own_id=self._own(key))
-        except Temporary as error:
-            raise Temporary(self._sentence("find", str(error))) from None
+        except Unusable as error:
+            raise Unusable(self._sentence("find", str(error))) from None
 
     async def ping(self) -> None:
         """Nothing is asked of an API that has nothing for it."""
@@ -172,7 +174,7 @@ class Videomost:
 
     def _named(self, conference_id: str) -> dict[str, object]:
         """The variables that name a room which stands."""
-        own = keyed(conference_id) if self._can.chooses_id else {}
+        own = keyed(conference_id, self._secret) if self._can.chooses_id else {}
         return {**own, "id": conference_id}
 
     async def _described(
@@ -209,11 +211,11 @@ class Videomost:
     # --- what an answer means ----------------------------------------------------------------------------
 
     def _details(self, operation: str, reply: Reply, key: str) -> JoinDetails:
-        """The room in a success; Temporary if it is not about this key, or bears no link that we may send out."""
+        """The room in a success; Unusable if it is not about this key, or bears no link that we may send out."""
         try:
-            return self._reader.details(reply, keyed(key), own_id=self._own(key))
-        except Temporary as error:
-            raise Temporary(self._sentence(operation, str(error))) from None
+            return self._reader.details(reply, keyed(key, self._secret), own_id=self._own(key))
+        except Unusable as error:
+            raise Unusable(self._sentence(operation, str(error))) from None
 
     def _require(self, operation: str, judgement: Judgement) -> None:
         if judgement.meaning is not Meaning.SUCCESS:
@@ -221,7 +223,7 @@ class Videomost:
 
     def _require_about(self, operation: str, reply: Reply, conference_id: str) -> None:
         if not self._reader.is_about(reply, conference_id):
-            raise Temporary(self._sentence(operation, "the answer is about another conference"))
+            raise Unusable(self._sentence(operation, "the answer is about another conference"))
 
     def _refusal(self, operation: str, judgement: Judgement) -> MailhookError:
         """The error for an answer that is no success."""

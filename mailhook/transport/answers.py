@@ -6,7 +6,7 @@ link that may be sent out.
 
 Not here: requests (`requests`), and what an error does (flight, sync).
 
-Errors: Temporary for an answer that cannot be true, with a sentence that holds nothing of what the server wrote.
+Errors: Unusable for an answer that cannot be true, with a sentence that holds nothing of what the server wrote.
 """
 
 import json
@@ -17,9 +17,9 @@ from enum import Enum
 from functools import cached_property
 from urllib.parse import urlsplit
 
-from mailhook.core.conference import JoinDetails
+from mailhook.core.conference import Found, JoinDetails
 from mailhook.core.templates import Leaf
-from mailhook.errors import Misconfigured, Temporary
+from mailhook.errors import Misconfigured, Unusable
 from mailhook.transport.shape import Answer, Operation, When
 
 AGAIN = (408, 425, 429)
@@ -191,10 +191,23 @@ class Reader:
         found = self._first(picks, reply, reply.document, {})
         return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
 
+    def secrets(self, reply: Reply) -> Iterator[str]:
+        """What the rules say to open a room, in an answer of any kind, whether it can be used or not."""
+        listed = at(reply.document, self._rules.items) if self._rules.items else reply.document
+        rules = self._rules
+        for item in (reply.document, *(listed if isinstance(listed, list) else ())):
+            for pick in (*rules.link, *rules.host_link, *rules.passcode, *rules.dial_in):
+                found = self._first((pick,), reply, item, {})
+                if isinstance(found, str | int) and not isinstance(found, bool):
+                    yield str(found)
+
     def is_about(self, reply: Reply, conference_id: str) -> bool:
         """Whether an answer that need not name a conference names no other one."""
-        named = self.value(self._rules.id, reply)
-        return named in {"", conference_id}
+        return self.named(reply) in {"", conference_id}
+
+    def named(self, reply: Reply) -> str:
+        """The id of the conference that an answer is about; "" where it names none."""
+        return self.value(self._rules.id, reply)
 
     def details(self, reply: Reply, known: Mapping[str, object], *, own_id: str) -> JoinDetails:
         """The room in an answer about one; `own_id`: the id that we have chosen, or ""."""
@@ -202,7 +215,7 @@ class Reader:
 
     def bearing(
         self, reply: Reply, known: Mapping[str, object], key: str, *, own_id: str
-    ) -> tuple[JoinDetails, ...]:
+    ) -> tuple[Found, ...]:
         """The rooms in an answer to find that bear `key`: what is found by likeness only is somebody else's."""
         items = self._items(reply)
         if own_id:
@@ -210,7 +223,15 @@ class Reader:
             items = mine if self._listed(reply) else items
         else:
             items = [item for item in items if self._bears(reply, item, known, key)]
-        return tuple(self._room(reply, item, known, own_id) for item in items)
+        return tuple(self._found_room(reply, item, known, own_id) for item in items)
+
+    def _found_room(self, reply: Reply, item: object, known: Mapping[str, object], own_id: str) -> Found:
+        """An id is enough to remove a room by, whatever the rest is like."""
+        name = self._id(reply, item, known, own_id)
+        try:
+            return Found(name, self._room(reply, item, known, own_id))
+        except Unusable as error:
+            return Found(name, why=str(error))
 
     def _listed(self, reply: Reply) -> bool:
         return bool(self._rules.items) or isinstance(reply.document, list)
@@ -220,23 +241,25 @@ class Reader:
             return [reply.document]
         items = at(reply.document, self._rules.items) if self._rules.items else reply.document
         if not isinstance(items, list):
-            raise Temporary("the answer holds no list of conferences")
+            raise Unusable("the answer holds no list of conferences")
         return items
 
     def _bears(self, reply: Reply, item: object, known: Mapping[str, object], key: str) -> bool:
         found = self._first(self._rules.key, reply, item, known)
         return isinstance(found, str) and key in found
 
-    def _room(self, reply: Reply, item: object, known: Mapping[str, object], own_id: str) -> JoinDetails:
+    def _id(self, reply: Reply, item: object, known: Mapping[str, object], own_id: str) -> str:
         name = self._first(self._rules.id, reply, item, known)
         name = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
         if own_id and name != own_id:
-            raise Temporary("the answer is about another conference")
-        if not isinstance(name, str) or not _ID.fullmatch(name):
-            raise Temporary("the answer holds no usable id of the conference")
+            raise Unusable("the answer is about another conference")
+        return checked_id(name)
+
+    def _room(self, reply: Reply, item: object, known: Mapping[str, object], own_id: str) -> JoinDetails:
+        name = self._id(reply, item, known, own_id)
         passcode = self._optional(self._rules.passcode, reply, item, {**known, "id": name})
         if not isinstance(passcode, str) or not _PASSCODE.fullmatch(passcode):
-            raise Temporary("the answer holds no usable passcode")
+            raise Unusable("the answer holds no usable passcode")
         known = {**known, "id": name, "passcode": passcode}
         link = checked_link(self._first(self._rules.link, reply, item, known), self._link_hosts)
         host_link = self._optional(self._rules.host_link, reply, item, known)
@@ -244,7 +267,7 @@ class Reader:
             host_link = checked_link(host_link, self._link_hosts, "host link")
         dial_in = self._optional(self._rules.dial_in, reply, item, known)
         if not isinstance(dial_in, str) or not _DIAL_IN.fullmatch(dial_in):
-            raise Temporary("the answer holds no usable dial-in")
+            raise Unusable("the answer holds no usable dial-in")
         return JoinDetails(name, link, passcode, str(host_link), dial_in)
 
     def _optional(
@@ -257,10 +280,10 @@ class Reader:
         self, picks: tuple[str, ...], reply: Reply, item: object, known: Mapping[str, object]
     ) -> object:
         return next(
-            (found for found in self._found(picks, reply, item, known) if found is not MISSING), MISSING
+            (found for found in self._candidates(picks, reply, item, known) if found is not MISSING), MISSING
         )
 
-    def _found(
+    def _candidates(
         self, picks: tuple[str, ...], reply: Reply, item: object, known: Mapping[str, object]
     ) -> Iterator[object]:
         for pick in picks:
@@ -285,25 +308,32 @@ def _is_template(pick: str) -> bool:
 
 
 def checked_details(details: JoinDetails, hosts: frozenset[str]) -> JoinDetails:
-    """What somebody else's code has made of an answer, looked at like our own; raises Temporary."""
+    """What somebody else's code has made of an answer, looked at like our own; raises Unusable."""
+    checked_id(details.conference_id)
     shapes = (
-        (details.conference_id, _ID, "id of the conference"),
         (details.passcode, _PASSCODE, "passcode"),
         (details.dial_in, _DIAL_IN, "dial-in"),
     )
     for value, shape, name in shapes:
         if not isinstance(value, str) or not shape.fullmatch(value):
-            raise Temporary(f"the answer holds no usable {name}")
+            raise Unusable(f"the answer holds no usable {name}")
     checked_link(details.link, hosts)
     if details.host_link:
         checked_link(details.host_link, hosts, "host link")
     return details
 
 
+def checked_id(name: object) -> str:
+    """`name`, if it can be the id of a conference. Raises Unusable."""
+    if not isinstance(name, str) or not _ID.fullmatch(name):
+        raise Unusable("the answer holds no usable id of the conference")
+    return name
+
+
 def checked_link(link: object, hosts: frozenset[str], what: str = "join link") -> str:
-    """`link`, if it may stand in a mail. Raises Temporary."""
+    """`link`, if it may stand in a mail. Raises Unusable."""
     if not isinstance(link, str) or not _LINK.fullmatch(link):
-        raise Temporary(f"the answer holds no usable {what}")
+        raise Unusable(f"the answer holds no usable {what}")
     try:
         parts = urlsplit(link)
         host = parts.hostname or ""
@@ -311,5 +341,5 @@ def checked_link(link: object, hosts: frozenset[str], what: str = "join link") -
         host, parts = "", urlsplit("")
     if host not in hosts or "@" in parts.netloc:
         named = host if _HOST.fullmatch(host) else "an unreadable host"
-        raise Temporary(f"the {what} names {named}, which is not in link_hosts")
+        raise Unusable(f"the {what} names {named}, which is not in link_hosts")
     return link

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from hmac import new as hmac
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -94,9 +95,9 @@ class Duration:
         return -(-self.seconds // 60)
 
 
-def passcode(key: str) -> str:
-    """Digits that follow from the key: a conference made anew has the same."""
-    digest = sha256(f"mailhook passcode {key}".encode()).digest()
+def passcode(key: str, secret: bytes) -> str:
+    """Digits that follow from the key and the store's secret: a conference made anew has the same."""
+    digest = hmac(secret, f"mailhook passcode {key}".encode(), sha256).digest()
     return f"{int.from_bytes(digest[:8]) % 10**PASSCODE_DIGITS:0{PASSCODE_DIGITS}d}"
 
 
@@ -133,9 +134,9 @@ def _someone(person: Person) -> Someone:
     return Someone(person.address, person.name)
 
 
-def keyed(key: str) -> dict[str, object]:
-    """The variables of a conference whose key is known."""
-    return {"key": key, "passcode": passcode(key)}
+def keyed(key: str, secret: bytes) -> dict[str, object]:
+    """The variables of a conference whose key is known; `secret` is the store's."""
+    return {"key": key, "passcode": passcode(key, secret)}
 
 
 class Form:

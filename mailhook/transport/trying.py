@@ -100,16 +100,16 @@ def _conditions(transport: Transport) -> Iterator[Fault]:
 
 def values_of(name: str, transport: Transport, spec: Spec) -> dict[str, object]:
     """What the templates of an operation may name, with sample values."""
-    known = {"id": KEY, **(keyed(KEY) if transport.capabilities.chooses_id else {})}
+    known = {"id": KEY, **(keyed(KEY, b"") if transport.capabilities.chooses_id else {})}
     match name:
         case "create":
-            return {**ALWAYS, **described(spec, Tree(transport.participant)), **keyed(KEY)}
+            return {**ALWAYS, **described(spec, Tree(transport.participant)), **keyed(KEY, b"")}
         case "update":
             return {**ALWAYS, **described(spec, Tree(transport.participant)), **known}
         case "delete":
             return {**ALWAYS, **known}
         case "find":
-            return {**ALWAYS, **keyed(KEY)}
+            return {**ALWAYS, **keyed(KEY, b"")}
         case _:
             return dict(ALWAYS)
 
@@ -173,13 +173,21 @@ def _as_a_whole(place: str, operation: Operation, samples: list[dict[str, object
 def _answers(transport: Transport) -> Iterator[Fault]:
     rules = transport.answer
     for name in ("id", "link", "passcode", "host_link", "dial_in", "key", "code"):
-        for pick in getattr(rules, name):
-            if pick.startswith(("/", "~")):
-                continue
-            try:
-                unknown = names(pick) - PICKED
-            except Misconfigured as error:
-                yield Fault(f"answer.{name}", pick, str(error))
-                continue
-            for variable in sorted(unknown):
-                yield Fault(f"answer.{name}", pick, f"there is no variable {variable}")
+        yield from _picks(f"answer.{name}", getattr(rules, name), PICKED)
+    if transport.auth.kind == "login":
+        yield from _picks("auth.session", transport.auth.session, frozenset({"answer"}))
+
+
+def _picks(place: str, picks: tuple[str, ...], known: frozenset[str]) -> Iterator[Fault]:
+    """Pointers and patterns were looked at when they were read; what a template finds depends on the answer."""
+    for pick in picks:
+        if pick.startswith(("/", "~")):
+            continue
+        try:
+            Leaf(pick)
+            unknown = names(pick) - known
+        except Misconfigured as error:
+            yield Fault(place, pick, str(error))
+            continue
+        for variable in sorted(unknown):
+            yield Fault(place, pick, f"there is no variable {variable}")

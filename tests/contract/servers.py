@@ -108,12 +108,16 @@ class Room:
 
 
 class Plain(Stub):
-    """POST /rooms, POST /rooms/N, POST /rooms/N/delete, GET /rooms?ref=, GET /alive; Basic authentication; text."""
+    """POST /rooms, POST /rooms/N, POST /rooms/N/delete, GET /rooms?ref=, GET /alive; Basic authentication; text.
+
+    `link_base`: where its links lead to, "" to itself.
+    """
 
     USER, PASSWORD = "mailhook", "pässword"
 
     def __init__(self) -> None:
         super().__init__()
+        self.link_base = ""
         self.rooms: dict[int, Room] = {}
         self._made = 0
 
@@ -159,7 +163,7 @@ class Plain(Stub):
         return Told(200, f"OK room={self._made} join={self._link(self._made)} pin=0042\n".encode())
 
     def _link(self, number: int) -> str:
-        return f"{self.url}/join/{number}"
+        return f"{self.link_base or self.url}/join/{number}"
 
 
 def _fields(asked: Asked) -> dict[str, list[str]]:

@@ -80,6 +80,11 @@ class Stub:
         if self._server is not None:
             await self._server.wait_closed()
 
+    async def quiet(self) -> None:
+        """Until all that was asked is carried out or refused, whether its client still waits or not."""
+        while self._visits:
+            await asyncio.wait(self._visits)
+
     async def _visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None

@@ -11,52 +11,59 @@ from tests.core.invitations import at
 
 NOW = at("2027-02-01 12:00")
 SECOND = timedelta(seconds=1)
+MANY = frozenset(str(number) for number in range(FAILURES))
+ALMOST = MANY - {"0"}
 
 
 @pytest.mark.parametrize(
-    ("breaker", "after", "admitted", "then"),
+    ("breaker", "after", "then", "period"),
     [
-        (Closed(), timedelta(0), True, Closed()),
-        (Closed(FAILURES - 1), timedelta(0), True, Closed(FAILURES - 1)),
-        (Open(NOW), timedelta(0), False, Open(NOW)),
-        (Open(NOW), REST - SECOND, False, Open(NOW)),
-        (Open(NOW), REST, True, Probing(NOW + REST)),
-        (Open(NOW), -SECOND, True, Probing(NOW - SECOND)),
-        (Probing(NOW), SECOND, False, Probing(NOW)),
-        (Probing(NOW), REST, True, Probing(NOW + REST)),
+        (Closed(), timedelta(0), Closed(), 0),
+        (Closed(4, ALMOST), timedelta(0), Closed(4, ALMOST), 4),
+        (Open(1, NOW), timedelta(0), Open(1, NOW), None),
+        (Open(1, NOW), REST - SECOND, Open(1, NOW), None),
+        (Open(1, NOW), REST, Probing(2, NOW + REST), 2),
+        (Open(1, NOW), -SECOND, Probing(2, NOW - SECOND), 2),
+        (Probing(2, NOW), SECOND, Probing(2, NOW), None),
+        (Probing(2, NOW), REST, Probing(3, NOW + REST), 3),
     ],
 )
-def test_admission(breaker: Breaker, after: timedelta, admitted: bool, then: Breaker) -> None:
-    assert admit(breaker, NOW + after) == (then, admitted)
+def test_admission(breaker: Breaker, after: timedelta, then: Breaker, period: int | None) -> None:
+    assert admit(breaker, NOW + after) == (then, period)
 
 
 @pytest.mark.parametrize(
     ("breaker", "then"),
     [
-        (Closed(), Closed(1)),
-        (Closed(FAILURES - 2), Closed(FAILURES - 1)),
-        (Closed(FAILURES - 1), Open(NOW)),
-        (Probing(NOW - SECOND), Open(NOW)),
-        (Open(NOW - SECOND), Open(NOW - SECOND)),
+        (Closed(1), Closed(1, frozenset({"0"}))),
+        (Closed(1, frozenset({"0"})), Closed(1, frozenset({"0"}))),
+        (Closed(1, ALMOST - {"1"}), Closed(1, MANY - {"1"})),
+        (Closed(1, ALMOST), Open(2, NOW)),
+        (Probing(1, NOW - SECOND), Open(2, NOW)),
     ],
 )
 def test_failure(breaker: Breaker, then: Breaker) -> None:
-    assert failed(breaker, NOW) == then
+    assert failed(breaker, 1, "0", NOW) == then
 
 
-@pytest.mark.parametrize("breaker", [Closed(3), Open(NOW), Probing(NOW)])
-def test_success(breaker: Breaker) -> None:
-    assert succeeded(breaker) == Closed()
+@pytest.mark.parametrize(("breaker", "then"), [(Closed(1, ALMOST), Closed(1)), (Probing(1, NOW), Closed(2))])
+def test_success(breaker: Breaker, then: Breaker) -> None:
+    assert succeeded(breaker, 1) == then
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(-100, 100)), max_size=60))
-def test_it_is_never_shut_for_ever(moves: list[tuple[bool, int]]) -> None:
+@pytest.mark.parametrize("breaker", [Closed(2, ALMOST), Open(2, NOW), Probing(2, NOW)])
+def test_what_comes_late_moves_nothing(breaker: Breaker) -> None:
+    assert succeeded(breaker, 1) == failed(breaker, 1, "0", NOW) == breaker
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(-100, 100), st.integers(0, 9)), max_size=60))
+def test_it_is_never_shut_for_ever(moves: list[tuple[bool, int, int]]) -> None:
     """Whatever happens, and whatever the clock does: within REST somebody may ask."""
     breaker: Breaker = Closed()
     now = NOW
-    for success, step in moves:
+    for success, step, conference in moves:
         now += timedelta(seconds=step)
-        breaker, admitted = admit(breaker, now)
-        if admitted:
-            breaker = succeeded(breaker) if success else failed(breaker, now)
-    assert admit(breaker, now + REST)[1]
+        breaker, period = admit(breaker, now)
+        if period is not None:
+            breaker = succeeded(breaker, period) if success else failed(breaker, period, str(conference), now)
+    assert admit(breaker, now + REST)[1] is not None

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mailhook.app import read_templates, shipped
 from mailhook.core.conference import JoinDetails, Person, Spec
 from mailhook.core.meeting import Cause
 from mailhook.core.notice import Notice
 from mailhook.core.notice_wording import NoticeWording
 from mailhook.errors import Misconfigured
+from mailhook.texts import read_templates, shipped
 
 LINK = "https://vm.corp.example/service/join/?confid=1&confpass=2"
 IVAN = Person("ivan@corp.example", "Ivan")

@@ -7,10 +7,12 @@ from email.utils import format_datetime
 import pytest
 
 from mailhook.app import utc_now
-from mailhook.config import Provider, SandboxSettings
+from mailhook.config import ExternalSettings, Provider, SandboxSettings
 from mailhook.doctor import Level, service
 from mailhook.provider.sandbox_faults import Fault
+from tests.contract.rigs import EXAMPLE
 from tests.doctor.rig import Site, server
+from tests.provider.test_session import AUTHORITY, CERTIFICATES, Guarded, server_side
 
 OK, WARNING, FAILURE = Level.OK, Level.WARNING, Level.FAILURE
 MOMENT = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -52,6 +54,29 @@ async def test_a_sandbox_starts_with_serve(site: Site, dead_port: int) -> None:
 def test_clocks(ahead: int, level: Level, said: str) -> None:
     found = service.compared(MOMENT, MOMENT + timedelta(seconds=ahead))
     assert (found.level, said in found.sentence) == (level, True), found
+
+
+async def test_the_clock_is_asked_for_on_the_way_that_calls_take(site: Site) -> None:
+    """Behind a certificate of the company's own authority, which wants to see ours."""
+    peer = Guarded("authorization", "Bearer right", server_side(asks_for_ours=True), date=utc_now())
+    await peer.start()
+    ours = {
+        "base_url": peer.url,
+        "ca_file": AUTHORITY,
+        "client_cert_file": str(CERTIFICATES / "client.pem"),
+        "client_key_file": str(CERTIFICATES / "client.key"),
+    }
+    vm = site.settings.provider.videomost.model_copy(update=ours)
+    found = await site.finding("clock", provider=Provider(kind="videomost", videomost=vm))
+    await peer.stop()
+    assert (found.level, "agrees" in found.sentence) == (OK, True), found
+
+
+async def test_a_python_file_tells_no_time(site: Site) -> None:
+    options = {"base_url": site.sandbox.url, "token": "right"}
+    external = ExternalSettings(file=str(EXAMPLE), link_hosts=("127.0.0.1",), options=options)
+    found = await site.finding("clock", provider=Provider(kind="external", external=external))
+    assert (found.level, "nothing is asked" in found.sentence) == (OK, True), found
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from mailhook.core.conference import JoinDetails
+from mailhook.core.conference import Found, JoinDetails
 from mailhook.errors import Gone, MailhookError, Misconfigured, Permanent, Temporary
 from mailhook.provider.external import External, load
 from tests.contract.rigs import KEY
 from tests.contract.test_provider import SPEC
 
 WHOLE = """
-from mailhook.core.conference import JoinDetails
+from mailhook.core.conference import Found, JoinDetails
 from mailhook.errors import *
 
 def identity(options): return "https://vm.example.com"
@@ -58,13 +58,61 @@ async def test_what_may_be_left_out(tmp_path: Path) -> None:
             "async def _update",
             r"async def update\(options, conference_id, spec\) is missing",
         ),
-        ("async def delete", "def delete", "it is not async, and would hold up all mail"),
+        (
+            "async def delete",
+            "def delete",
+            r"line 8: delete should be async def delete\(.*: it is not async, and would hold up all mail",
+        ),
+        (
+            "async def delete(options, conference_id): return None",
+            "delete = 5",
+            r"delete is int, and should be async def delete\(options, conference_id\)$",
+        ),
+        (
+            "async def find(options, key): return []",
+            "find = None",
+            r"find is NoneType, and should be async def find\(options, key\), or left out altogether",
+        ),
+        (
+            "async def ping(options): return None",
+            "class ping: pass",
+            r"ping is type, and should be async def ping\(options\)",
+        ),
+        ("def identity", "async def identity", "line 5: .*: it is async, and nobody waits for it"),
+        (
+            "def identity(options)",
+            "def identity()",
+            r"line 5: identity should be def identity\(options\): it takes \(\)",
+        ),
         ("create(options, spec, key)", "create(spec, key)", r"it takes \(spec, key\)"),
         ("def identity", "def _identity", r"def identity\(options\) is missing"),
-        ('return "https://vm.example.com"', "return 5", "identity should return a text"),
+        (
+            'return "https://vm.example.com"',
+            "return 5",
+            r"provider.py: line 5: identity should return a text .* not int",
+        ),
+        (
+            'return "https://vm.example.com"',
+            "raise OSError(5)",
+            r"provider.py: line 5: identity: OSError: 5: it should return a text",
+        ),
+        (
+            'return "https://vm.example.com"',
+            "raise SystemExit(3)",
+            r"provider.py: line 5: identity: SystemExit: 3: ",
+        ),
         ('return "https://vm.example.com"', 'return options["url"]', "identity: KeyError: 'url'"),
         ("async def ping(options): return None", "async def ping(options) return", "line 10: "),
-        ("def identity", "import no_such_module\ndef identity", "cannot be loaded: ModuleNotFoundError"),
+        (
+            "def identity",
+            "import no_such_module\ndef identity",
+            r"provider.py: line 5: cannot be loaded: ModuleNotFoundError",
+        ),
+        (
+            "def identity",
+            "import sys; sys.exit(3)\ndef identity",
+            r"provider.py: line 5: cannot be loaded: SystemExit: 3: it should only define",
+        ),
         ("def identity", "1 / 0\ndef identity", "cannot be loaded: ZeroDivisionError"),
     ],
 )
@@ -96,6 +144,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
         ('ValueError("https://vm.example.com/?confpass=1")', Temporary),
         ("KeyError('x')", Temporary),
         ("TimeoutError()", Temporary),
+        ("SystemExit(3)", Temporary),
     ],
 )
 async def test_what_it_raises(tmp_path: Path, raised: str, expected: type[MailhookError]) -> None:
@@ -124,6 +173,38 @@ async def test_what_it_returns_is_looked_at(tmp_path: Path, returned: str) -> No
 async def test_the_id_must_be_the_key_where_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(Temporary, match="another conference"):
         await loaded(tmp_path, f"CHOOSES_ID = True\n{WHOLE}").create(SPEC, KEY)
+
+
+def finding(folder: Path, items: str, *, chooses_id: bool = False) -> External:
+    source = WHOLE.replace("key): return []", f"key): return {items}")
+    return loaded(folder, f"CHOOSES_ID = {chooses_id}\n{source}")
+
+
+VM = "https://vm.example.com/1"
+ROOM = f'JoinDetails("1", "{VM}")'
+
+
+async def test_only_what_bears_the_key_is_found(tmp_path: Path) -> None:
+    """A search by likeness gives others' rooms too, and what is found may be removed."""
+    items = f'[("mailhook " + key, {ROOM}), ("another", JoinDetails("2", "{VM}"))]'
+    assert await finding(tmp_path, items).find(KEY) == (Found("1", JoinDetails("1", VM)),)
+    own = f'[JoinDetails(key, "{VM}"), {ROOM}]'
+    found = await finding(tmp_path, own, chooses_id=True).find(KEY)
+    assert found == (Found(KEY, JoinDetails(KEY, VM)),)
+
+
+async def test_what_is_found_can_be_removed_whatever_its_link_is_like(tmp_path: Path) -> None:
+    (room,) = await finding(tmp_path, '[(key, JoinDetails("1", "https://evil.example/"))]').find(KEY)
+    assert (room.conference_id, room.details, "evil.example" in room.why) == ("1", None, True)
+
+
+@pytest.mark.parametrize(
+    ("items", "chooses_id"),
+    [(f"[{ROOM}]", False), (f"[(None, {ROOM})]", False), (f"[(key, {ROOM})]", True), ("[key]", True)],
+)
+async def test_what_is_found_is_looked_at(tmp_path: Path, items: str, chooses_id: bool) -> None:
+    with pytest.raises(Misconfigured, match="find: it should return a list of"):
+        await finding(tmp_path, items, chooses_id=chooses_id).find(KEY)
 
 
 async def test_it_is_not_waited_for_for_ever(tmp_path: Path) -> None:

@@ -411,6 +411,33 @@ async def test_faults_over_http(browser: httpx.AsyncClient, sandbox: Sandbox) ->
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("delay", "1e9"),
+        ("delay", "NaN"),
+        ("delay", "Infinity"),
+        ("delay", "-1"),
+        ("trickle", "1e9"),
+        ("status", "99999999999999999999"),
+        ("status", "100"),
+        ("status", "-1"),
+        ("times", "-1"),
+        ("times", "1e99"),
+    ],
+)
+async def test_absurd_numbers_are_refused(
+    browser: httpx.AsyncClient, sandbox: Sandbox, name: str, value: str
+) -> None:
+    asked = f'{{"ping": {{"{name}": {value}}}}}'
+    answer = await browser.post(
+        "/sandbox/faults", content=asked, headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status_code, name in answer.json()["message"]) == (422, True), answer.text
+    assert sandbox.faults == {}
+    assert (await browser.get("/api/v1/ping")).status_code == 200
+
+
+@pytest.mark.parametrize(
     "asked",
     [{"made up": {}}, {"create": 1}, {"create": {"made up": 1}}, {"create": {"times": "2"}},
      {"create": {"times": True}}, {"create": {"fail_after": 1}}, {"create": {"wrong": "x"}}],

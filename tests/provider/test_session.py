@@ -3,6 +3,8 @@
 import asyncio
 import ssl
 from base64 import b64decode
+from datetime import datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,15 @@ class Guarded(Stub):
     """Answers a ping to whoever shows `shows` in the header `header`; /login gives it out anew each time."""
 
     def __init__(
-        self, header: str, shows: str, context: ssl.SSLContext | None = None, lifetime: int = 1000
+        self,
+        header: str,
+        shows: str,
+        context: ssl.SSLContext | None = None,
+        lifetime: int = 1000,
+        date: datetime | None = None,
     ) -> None:
         super().__init__(context)
+        self.told = {"Date": format_datetime(date, usegmt=True)} if date else {}
         self.header, self.shows, self.lifetime = header, shows, lifetime
         self.logins = self.left = 0
 
@@ -48,7 +56,7 @@ class Guarded(Stub):
         if asked.headers.get(self.header) != wanted or (self.logins and self.left <= 0):
             return as_json(401, {"code": "unauthorized"})
         self.left -= 1
-        return as_json(200, {"status": "ok"})
+        return as_json(200, {"status": "ok"}, **self.told)
 
 
 async def pinged(server: Stub, own: dict[str, Any], times: int = 1, **more: Any) -> None:

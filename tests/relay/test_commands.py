@@ -15,6 +15,7 @@ from mailhook.core.meeting import MeetingKey, Suspect
 from mailhook.provider.sandbox import Sandbox
 from mailhook.provider.sandbox_faults import Fault
 from mailhook.store.sqlite import SqliteStore
+from tests.contract.rigs import EXAMPLE
 from tests.relay.mails import ANNA, IVAN, PUBLIC, Event, invitation
 from tests.relay.processes import write_settings
 from tests.relay.rig import Client, Clock, world
@@ -163,16 +164,61 @@ def test_what_the_provider_cannot_find_is_forgotten_by_hand(office: Office, tmp_
     assert "no conference is known" in office.run("pending", "forget", "unheard-of", expect=1)
 
 
+def test_a_deferred_mail_is_tried_again_by_its_sender(office: Office) -> None:
+    """Not by the worker, which a day later only clears away what nobody has asked for again."""
+    store = office.settings.parent / "store.db"
+
+    async def defer() -> None:
+        now = utc_now()
+        async with world({"on_failure": "defer"}, store=str(store), clock=Clock(now)) as here:
+            here.sandbox.faults["create"] = Fault(status=503)
+            event = Event(uid="deferred", start=now + timedelta(days=7), stamp=now)
+            assert (await here.send(invitation(event))).code == 451
+
+    asyncio.run(defer())
+    rows = {row["uid"]: row for row in office.rows("pending", "list")}
+    assert rows["deferred"]["tried_again"] is None
+    assert rows["deferred"]["why"].endswith("503 (fault) (tried again when the deferred mail comes again)")
+    assert rows["failed"]["tried_again"]
+    assert "comes again" not in rows["failed"]["why"]
+
+
 def test_check_looks_at_an_external_provider(office: Office, tmp_path: Path) -> None:
     file = tmp_path / "provider.py"
     file.write_text("async def create(spec, key): ...\n")
     text = office.settings.read_text(encoding="utf-8").replace('kind = "videomost"', 'kind = "external"')
     with office.settings.open("w", encoding="utf-8") as settings:
-        settings.write(f'{text}\n[provider.external]\nfile = "{file}"\nlink_hosts = ["vm.example"]\n')
+        settings.write(f'{text}\n[provider.external]\nfile = "{file}"\nlink_hosts = []\n')
     wrong = office.run("check", expect=2)
     assert wrong.count("error: provider.external.file") == 5
-    assert "create should be async def create(options, spec, key): it takes (spec, key)" in wrong
+    assert wrong.count("error: provider.external.link_hosts = []: should name the hosts") == 1
+    assert "line 1: create should be async def create(options, spec, key): it takes (spec, key)" in wrong
     assert "no errors" not in wrong
+
+
+@pytest.mark.parametrize("command", ["check", "provider-test", "doctor", "serve"])
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("import json\n", "import sys; sys.exit(0)\n", "cannot be loaded: SystemExit: 0"),
+        ('return str(options["base_url"])', "raise RuntimeError(1)", "identity: RuntimeError: 1"),
+        ("async def delete(", "delete = 5\nasync def _delete(", "delete is int, and should be async def"),
+    ],
+)
+def test_an_external_file_that_cannot_be_used(
+    office: Office, tmp_path: Path, command: str, before: str, after: str, words: str
+) -> None:
+    source = EXAMPLE.read_text(encoding="utf-8")
+    assert before in source
+    file = tmp_path / "provider.py"
+    file.write_text(source.replace(before, after), encoding="utf-8")
+    text = office.settings.read_text(encoding="utf-8").replace('kind = "videomost"', 'kind = "external"')
+    with office.settings.open("w", encoding="utf-8") as settings:
+        settings.write(f'{text}\n[provider.external]\nfile = "{file}"\nlink_hosts = ["vm.example"]\n')
+    said = office.run(command, expect=1 if command == "doctor" else 2)
+    assert str(file) in said
+    assert words in said
+    assert "Traceback" not in said
 
 
 def test_check(office: Office) -> None:

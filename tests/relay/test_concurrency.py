@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mailhook.app import running
+from mailhook.flight import ATTEMPTS
 from mailhook.front.sink import Sink
-from mailhook.guard import ATTEMPTS
 from mailhook.provider.sandbox_faults import Fault
 from tests.relay.mails import IVAN, Event, copies, invitation, link_in
 from tests.relay.processes import Outside, creates, fresh, serving

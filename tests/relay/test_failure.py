@@ -13,6 +13,7 @@ import pytest
 from mailhook.core.breaker import FAILURES, REST
 from mailhook.core.conference import State
 from mailhook.core.unheard import GIVEN_UP
+from mailhook.flight import ATTEMPTS
 from mailhook.front.sink import Received, Sink
 from mailhook.journal import on_step
 from mailhook.provider.sandbox_faults import Fault
@@ -102,10 +103,9 @@ async def test_a_provider_that_is_down_keeps_nobody_waiting() -> None:
     """After some failures it is asked no more; the policy answers at once, and one mail tries it again later."""
     async with world() as here:
         here.sandbox.faults["create"] = DOWN
-        for number in range(3):
+        for number in range(FAILURES):
             assert (await here.send(invitation(replace(Event(), uid=f"first-{number}")))).code == 451
         asked = here.calls("create")
-        assert asked >= FAILURES
         for number in range(5):
             assert (await here.send(invitation(replace(Event(), uid=f"then-{number}")))).code == 451
         assert here.calls("create") == asked
@@ -114,6 +114,26 @@ async def test_a_provider_that_is_down_keeps_nobody_waiting() -> None:
         here.sandbox.faults.clear()
         assert link_in(await here.passes(invitation(replace(Event(), uid="then-1"))))
         assert link_in(await here.passes(invitation(replace(Event(), uid="then-2"))))
+
+
+async def test_a_meeting_of_which_the_answer_cannot_be_used_keeps_nobody_else_waiting() -> None:
+    """Its mail comes again and again, each time asked for three times and no more; others get their links."""
+    async with world() as here:
+        here.sandbox.faults["create"] = Fault(wrong={"join_url": "https://elsewhere.example/"})
+        for rounds in range(1, FAILURES + 1):
+            assert (await here.send(invitation(replace(Event(), uid="odd")))).code == 451
+            assert here.calls("create") == ATTEMPTS * rounds
+        here.sandbox.faults.clear()
+        assert link_in(await here.passes(invitation(replace(Event(), uid="even"))))
+
+
+async def test_a_meeting_that_the_server_fails_at_keeps_nobody_else_waiting() -> None:
+    async with world() as here:
+        here.sandbox.faults["create"] = DOWN
+        for _ in range(FAILURES):
+            assert (await here.send(invitation(replace(Event(), uid="odd")))).code == 451
+        here.sandbox.faults.clear()
+        assert link_in(await here.passes(invitation(replace(Event(), uid="even"))))
 
 
 # --- the store ----------------------------------------------------------------------------------------

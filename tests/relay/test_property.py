@@ -13,10 +13,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mailhook.app import make_wording, manner
 from mailhook.core.policy import Envelope
 from mailhook.journal import Story
 from mailhook.pipeline import Pipeline
+from mailhook.texts import make_wording, manner
 from mailhook.verdict import Defer, Pass
 from mailhook.writer import Carriage
 from tests.relay.mails import ANNA, IVAN, Event, invitation

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from mailhook.core.conference import JoinDetails
-from mailhook.errors import Temporary
+from mailhook.core.conference import Found, JoinDetails, usable
+from mailhook.errors import Temporary, Unusable
 from mailhook.transport.answers import MISSING, Meaning, Reader, Reply, at, checked_link, holds, judged
 from mailhook.transport.shape import Answer, Operation, When
 
@@ -151,6 +151,36 @@ def test_only_what_bears_the_key_is_found() -> None:
     assert [room.conference_id for room in found] == ["1"]
     with pytest.raises(Temporary, match="no list"):
         reader.bearing(reply({"list": {}}), {}, "KEY-1", own_id="")
+
+
+def test_what_is_found_can_be_removed_whatever_its_link_is_like() -> None:
+    reader = Reader(answer(id="/id", link="/url", key="/note", items="/list"), {}, HOSTS)
+    rooms = [
+        {"id": "1", "url": "https://evil.example/", "note": "KEY-1"},
+        {"id": "2", "note": "KEY-1"},
+        {"id": "3", "url": LINK, "note": "KEY-1"},
+    ]
+    found = reader.bearing(reply({"list": rooms}), {}, "KEY-1", own_id="")
+    why = "the join link names evil.example, which is not in link_hosts"
+    assert found == (
+        Found("1", why=why),
+        Found("2", why="the answer holds no usable join link"),
+        Found("3", JoinDetails("3", LINK)),
+    )
+    assert usable(found) == JoinDetails("3", LINK)
+    assert usable(()) is None
+    with pytest.raises(Unusable, match="names evil"):
+        usable(found[:2])
+
+
+def test_what_opens_a_room_is_known_in_any_answer() -> None:
+    """Whether it can be used or not, so that it can be masked."""
+    odd = {"id": 1, "url": "https://evil.example/", "pin": 4321}
+    assert list(READER.secrets(reply({"data": odd})))[:1] == ["https://evil.example/"]
+    assert "4321" in READER.secrets(reply({"data": odd}))
+    listed = Reader(answer(id="/id", link="/url", passcode="/pin", items="/list"), {}, HOSTS)
+    assert set(listed.secrets(reply({"list": [odd]}))) == {"https://evil.example/", "4321"}
+    assert list(listed.secrets(Reply(502, b"<p>"))) == []
 
 
 def test_our_own_id_in_a_list() -> None:

@@ -17,11 +17,17 @@ LINK = "https://vm.example.com/service/join/?confid=abc&confpass=9911"
         (b"user=anna&password=hunter2&x=1", "user=anna&password=***&x=1"),
         (b'{"note": "it is hunter2!"}', '{"note": "it is ***!"}'),
         (b'{"pass_through": true, "client_secret": "x"}', '{"pass_through": true, "client_secret": "***"}'),
+        (b'{"session": {"id": "abcdef"}, "tokens": ["a1", "b2", {"x": 7}], "x": [1, true]}',
+         '{"session": {"id": "***"}, "tokens": ["***", "***", {"x": "***"}], "x": [1, true]}'),
+        (b'{"n": 314159, "m": 314158}', '{"n": "***", "m": 314158}'),
+        (b"OK room=17 pin=1234, sessionId: abc; next", "OK room=17 pin=***, sessionId: ***; next"),
+        (b"<room><id>17</id><pin kind='x'>1234</pin></room>", "<room><id>17</id><pin kind='x'>***</pin></room>"),
+        (b'{"id": "17", "passcode": "1234", "jo', '{"id": "17", "passcode": "***", "jo'),
         (b"\xff\x1b[31m", "��[31m"),
     ],
 )  # fmt: skip
 def test_bodies(content: bytes, shown: str) -> None:
-    assert Mask(["hunter2"]).body(content) == shown
+    assert Mask(["hunter2", "314159"]).body(content) == shown
 
 
 def test_long_bodies_are_cut() -> None:
@@ -43,6 +49,14 @@ def test_a_secret_is_found_in_a_form_too() -> None:
     mask = Mask(["Pa55-word!x y"])
     for shown in (mask.body(b"u=robot&p=Pa55-word%21x+y"), mask.target("/login?p=Pa55-word%21x%20y")):
         assert "Pa55" not in shown
+
+
+def test_a_link_is_known_by_its_parts() -> None:
+    mask = Mask()
+    mask.learn_link("https://vm.example.com/r/opaque?c=conf_17&p=991177")
+    mask.learn_link("https://[broken")
+    mask.spare("conf_17")
+    assert mask.body(b'["opaque", "conf_17", "x 991177", 991177]') == '["***", "conf_17", "x ***", "***"]'
 
 
 def test_short_texts_are_not_taken_for_secrets() -> None:

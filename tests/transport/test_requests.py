@@ -27,7 +27,7 @@ PERSON = {"mail": "{{ person.email }}", "name": "{{ person.name or omit }}"}
 
 
 def sent(operation: dict[str, Any], spec: Spec = SPEC, participant: object = PERSON) -> Any:
-    values = {**described(spec, Tree(participant)), **keyed("k1"), "id": "i/1", "mode": "webinar"}
+    values = {**described(spec, Tree(participant)), **keyed("k1", b"s"), "id": "i/1", "mode": "webinar"}
     return Form("operations.create", Operation(method="POST", **operation)).request(values)
 
 
@@ -65,7 +65,8 @@ def test_variables(template: str, value: object) -> None:
 
 def test_the_passcode_follows_from_the_key() -> None:
     passcode = json.loads(sent({"body": {"x": "{{ passcode }}"}}).content)["x"]
-    assert passcode == keyed("k1")["passcode"] != keyed("k2")["passcode"]
+    assert passcode == keyed("k1", b"s")["passcode"] != keyed("k2", b"s")["passcode"]
+    assert passcode != keyed("k1", b"another store")["passcode"]
     assert len(passcode) == 6
     assert passcode.isdecimal()
 

@@ -106,6 +106,18 @@ def test_nothing_assumed_is_not_enough() -> None:
         ),
         ({"auth": {"kind": "basic"}}, ['auth.username: should be given with kind "basic"']),
         ({"auth": {"kind": "login"}}, ['auth.login.method: should be given with kind "login"']),
+        (
+            {"auth": {"kind": "login", "login": {"method": "POST"}, "session": "{{ anwser.sid }}"}},
+            ["auth.session: there is no variable anwser"],
+        ),
+        (
+            {"auth": {"kind": "login", "login": {"method": "POST"}, "session": "{{ answer.sid | hsah }}"}},
+            ["auth.session: is no template: No filter named 'hsah'."],
+        ),
+        (
+            {"auth": {"kind": "login", "login": {"method": "POST", "body": {"u": "{{ usr }}"}}}},
+            ["auth.login.body.u: there is no variable usr"],
+        ),
         ({"auth": {"kind": "header", "value": "{{ tokn }}"}}, ["auth.value: there is no variable tokn"]),
     ],
 )
