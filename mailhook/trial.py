@@ -144,7 +144,7 @@ class Trial:
         self._log = log
         self._spec = spec
         self._key = key
-        self._began = False
+        self._began = self._cut = False
 
     async def run(self) -> None:
         """Stops where nothing further can be tried; what was made is deleted all the same."""
@@ -175,7 +175,11 @@ class Trial:
 
     async def _created(self, made: list[str]) -> JoinDetails:
         self._began = True
-        details = await self._provider.create(self._spec, self._key)
+        try:
+            details = await self._provider.create(self._spec, self._key)
+        except asyncio.CancelledError:
+            self._cut = True
+            raise
         made.append(details.conference_id)
         self._log.learn(details)
         return details
@@ -206,6 +210,8 @@ class Trial:
             await self._step("delete what is not there any more", again, needed=False)
         if made:
             await self._find("find nothing", ())
+        if self._cut:
+            self._log.say(f"  LOOK BY HAND: create was under way, and may still make {self._key}")
 
     async def _left_over(self) -> list[str]:
         """What a create that seemed to fail may have made."""

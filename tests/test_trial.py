@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -180,7 +180,9 @@ def asked(sandbox: Sandbox, operation: str) -> bool:
     return any(counter[operation] for counter in sandbox.counts.values())
 
 
-async def interrupted(sandbox: Sandbox, folder: Path, *numbers: signal.Signals) -> tuple[int, str]:
+async def interrupted(
+    sandbox: Sandbox, folder: Path, *numbers: signal.Signals, at: Sequence[str] = ("update", "delete")
+) -> tuple[int, str]:
     """Exit status and words of the command, which is sent the signals one by one when it waits for an answer."""
     config = folder / "config.toml"
     config.write_text(
@@ -189,7 +191,7 @@ async def interrupted(sandbox: Sandbox, folder: Path, *numbers: signal.Signals) 
     )
     command = (sys.executable, "-c", COMMAND, "provider-test", "--config", str(config))
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    for number, operation in zip(numbers, ("update", "delete"), strict=False):
+    for number, operation in zip(numbers, at, strict=False):
         await until(partial(asked, sandbox, operation))
         process.send_signal(number)
     said, _ = await process.communicate()
@@ -211,6 +213,15 @@ async def test_what_is_left_is_said_when_it_is_stopped(sandbox: Sandbox, tmp_pat
     status, said = await interrupted(sandbox, tmp_path, signal.SIGTERM)
     (room,) = sandbox.conferences
     assert (status, f"DELETE BY HAND: the conference {room}" in said) == (130, True), said
+
+
+async def test_a_create_that_was_under_way_may_still_be_carried_out(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.faults["create"] = Fault(delay=600)
+    status, said = await interrupted(sandbox, tmp_path, signal.SIGTERM, at=["create"])
+    (key,) = sandbox.counts
+    assert (status, f"LOOK BY HAND: create was under way, and may still make {key}" in said) == (130, True), (
+        said
+    )
 
 
 async def test_what_is_left_is_said_when_it_may_not_even_delete(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -269,3 +280,27 @@ async def test_a_session_is_not_shown_by_whatever_name() -> None:
     assert "ok      ping" in said
     assert "  > x-sid: Sid ***" in said
     assert SESSION not in "\n".join(said)
+
+
+ROOM = {"n": "room-17", "w": "https://elsewhere.example/?x=abcdef", "o": 778899, "t": "say 778899, abcdef"}
+
+
+class Nameless(Stub):
+    """Its names tell nothing, and the host of its links is not ours: no answer can be used."""
+
+    def operation(self, asked: Asked) -> str:
+        return asked.path
+
+    def answer(self, asked: Asked) -> Told:
+        return as_json(200, {"d": ROOM} if asked.path == "/make" else {"status": "ok"})
+
+
+async def test_what_opens_a_room_is_not_shown_by_whatever_name() -> None:
+    server = Nameless()
+    await server.start()
+    operations = {"create": {"method": "POST", "path": "make"}}
+    answer = {"id": "/d/n", "link": "/d/w", "passcode": "/d/o"}
+    status, said = await run(videomost(server.url, preset="none", operations=operations, answer=answer))
+    await server.stop()
+    assert status == 1
+    assert '  <   {"d": {"n": "room-17", "w": "***", "o": "***", "t": "say ***, ***"}}' in said

@@ -22,18 +22,19 @@ Temporary, Permanent, Gone, Misconfigured as the file raises them, and Temporary
 it raises.
 """
 
+import ast
 import asyncio
 import importlib.util
 import inspect
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
 from mailhook.core.conference import Found, JoinDetails, Spec
 from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary, Unusable
-from mailhook.transport.answers import checked_details, checked_id
+from mailhook.transport.credible import checked, checked_details
 
 T = TypeVar("T")
 
@@ -74,9 +75,14 @@ def _run(file: Path) -> ModuleType:
     except SyntaxError as error:
         raise Misconfigured(f"{file}: line {error.lineno}: {error.msg}") from None
     except (Exception, SystemExit) as error:
-        why = f"cannot be loaded: {type(error).__name__}: {error}: it should only define its functions"
+        why = f"cannot be loaded: {_said(error)}: it should only define its functions"
         raise Misconfigured(f"{file}:{_line(error, str(file))} {why}") from error
     return module
+
+
+def _said(error: BaseException) -> str:
+    """On one line."""
+    return f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(": ")
 
 
 def _line(error: BaseException, file: str) -> str:
@@ -92,10 +98,10 @@ def _unusable(module: ModuleType, name: str, names: tuple[str, ...]) -> str:
     if not hasattr(module, name):
         return "" if name in OPTIONAL else f"{wanted} is missing{MEANING.get(name, '')}"
     function = getattr(module, name)
-    if not inspect.isfunction(function):
+    where = f"line {_bound(module, name)}: {name} should be {wanted}"
+    if not callable(function):
         left_out = ", or left out altogether" if name in OPTIONAL else ""
-        return f"{name} is {type(function).__name__}, and should be {wanted}{left_out}"
-    where = f"line {function.__code__.co_firstlineno}: {name} should be {wanted}"
+        return f"{where}{left_out}: it is {type(function).__name__}"
     if name not in PLAIN and not inspect.iscoroutinefunction(function):
         return f"{where}: it is not async, and would hold up all mail"
     if name in PLAIN and inspect.iscoroutinefunction(function):
@@ -107,14 +113,35 @@ def _unusable(module: ModuleType, name: str, names: tuple[str, ...]) -> str:
     return ""
 
 
+def _bound(module: ModuleType, name: str) -> int:
+    """The line of the file in which `name` gets its value for the last time; 0 if that is hidden."""
+    lines = [
+        node.lineno
+        for node in ast.parse(Path(str(module.__file__)).read_bytes()).body
+        if name == getattr(node, "name", "")
+        or any(isinstance(part, ast.Name) and part.id == name for part in _targets(node))
+    ]
+    return lines[-1] if lines else 0
+
+
+def _targets(node: ast.stmt) -> Iterator[ast.AST]:
+    match node:
+        case ast.Assign(targets=targets):
+            yield from targets
+        case ast.AnnAssign(target=target):
+            yield target
+        case _:
+            pass
+
+
 def _named(module: ModuleType, file: Path, options: Options) -> str:
     try:
         name = module.identity(options)
     except (Exception, SystemExit) as error:
-        why = f"identity: {type(error).__name__}: {error}: it should return a text that names the server"
+        why = f"identity: {_said(error)}: it should return a text that names the server"
         raise Misconfigured(f"{file}:{_line(error, str(file))} {why}") from error
     if not isinstance(name, str) or not name.strip():
-        line = module.identity.__code__.co_firstlineno
+        line = _bound(module, "identity")
         why = (
             f"identity should return a text that names the server, such as its URL, not {type(name).__name__}"
         )
@@ -186,7 +213,7 @@ class External:
         return borne == key if self.chooses_id else key in borne
 
     def _found(self, details: JoinDetails) -> Found:
-        name = checked_id(details.conference_id)
+        name = checked("id of the conference", details.conference_id)
         try:
             return Found(name, self._believed("find", details))
         except Unusable as error:

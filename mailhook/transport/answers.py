@@ -4,7 +4,7 @@ What: `Reply` is an HTTP answer; `judged` says what it means for an operation; `
 answer is not believed because its status says 200: it must be whole, be about the key that was asked for, and bear a
 link that may be sent out.
 
-Not here: requests (`requests`), and what an error does (flight, sync).
+Not here: requests (`requests`), what may stand in a mail (`credible`), and what an error does (flight, sync).
 
 Errors: Unusable for an answer that cannot be true, with a sentence that holds nothing of what the server wrote.
 """
@@ -15,23 +15,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from urllib.parse import urlsplit
 
 from mailhook.core.conference import Found, JoinDetails
 from mailhook.core.templates import Leaf
 from mailhook.errors import Misconfigured, Unusable
+from mailhook.transport.credible import checked, checked_link
 from mailhook.transport.shape import Answer, Operation, When
 
 AGAIN = (408, 425, 429)
 """Statuses of the class 4xx that say: later."""
 
-# What may be spliced into a mail as a link: printable ASCII, and nothing that ends a URL in text or HTML.
-_LINK = re.compile(r"https?://[!#-;=?-\[\]_a-z~]{1,2000}")
-_PASSCODE = re.compile(r"[!-~]{0,64}")
-_DIAL_IN = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029<>]{0,200}")
-_ID = re.compile(r"[!-~]{1,256}")
 _CODE = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
-_HOST = re.compile(r"[a-z0-9._:-]{1,253}")
 
 
 class _Missing:
@@ -253,21 +247,19 @@ class Reader:
         name = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
         if own_id and name != own_id:
             raise Unusable("the answer is about another conference")
-        return checked_id(name)
+        return checked("id of the conference", name)
 
     def _room(self, reply: Reply, item: object, known: Mapping[str, object], own_id: str) -> JoinDetails:
         name = self._id(reply, item, known, own_id)
-        passcode = self._optional(self._rules.passcode, reply, item, {**known, "id": name})
-        if not isinstance(passcode, str) or not _PASSCODE.fullmatch(passcode):
-            raise Unusable("the answer holds no usable passcode")
+        passcode = checked(
+            "passcode", self._optional(self._rules.passcode, reply, item, {**known, "id": name})
+        )
         known = {**known, "id": name, "passcode": passcode}
         link = checked_link(self._first(self._rules.link, reply, item, known), self._link_hosts)
         host_link = self._optional(self._rules.host_link, reply, item, known)
         if host_link:
             host_link = checked_link(host_link, self._link_hosts, "host link")
-        dial_in = self._optional(self._rules.dial_in, reply, item, known)
-        if not isinstance(dial_in, str) or not _DIAL_IN.fullmatch(dial_in):
-            raise Unusable("the answer holds no usable dial-in")
+        dial_in = checked("dial-in", self._optional(self._rules.dial_in, reply, item, known))
         return JoinDetails(name, link, passcode, str(host_link), dial_in)
 
     def _optional(
@@ -305,41 +297,3 @@ class Reader:
 
 def _is_template(pick: str) -> bool:
     return "{{" in pick and not pick.startswith(("/", "~"))
-
-
-def checked_details(details: JoinDetails, hosts: frozenset[str]) -> JoinDetails:
-    """What somebody else's code has made of an answer, looked at like our own; raises Unusable."""
-    checked_id(details.conference_id)
-    shapes = (
-        (details.passcode, _PASSCODE, "passcode"),
-        (details.dial_in, _DIAL_IN, "dial-in"),
-    )
-    for value, shape, name in shapes:
-        if not isinstance(value, str) or not shape.fullmatch(value):
-            raise Unusable(f"the answer holds no usable {name}")
-    checked_link(details.link, hosts)
-    if details.host_link:
-        checked_link(details.host_link, hosts, "host link")
-    return details
-
-
-def checked_id(name: object) -> str:
-    """`name`, if it can be the id of a conference. Raises Unusable."""
-    if not isinstance(name, str) or not _ID.fullmatch(name):
-        raise Unusable("the answer holds no usable id of the conference")
-    return name
-
-
-def checked_link(link: object, hosts: frozenset[str], what: str = "join link") -> str:
-    """`link`, if it may stand in a mail. Raises Unusable."""
-    if not isinstance(link, str) or not _LINK.fullmatch(link):
-        raise Unusable(f"the answer holds no usable {what}")
-    try:
-        parts = urlsplit(link)
-        host = parts.hostname or ""
-    except ValueError:
-        host, parts = "", urlsplit("")
-    if host not in hosts or "@" in parts.netloc:
-        named = host if _HOST.fullmatch(host) else "an unreadable host"
-        raise Unusable(f"the {what} names {named}, which is not in link_hosts")
-    return link

@@ -21,7 +21,8 @@ _NAME = re.compile(
     r"pass|pwd|token|secret|cookie|authorization|session|credential|api.?key|\bkey\b|pin$|confid", re.I
 )
 _URL = re.compile(r"(https?://[^\s\"'<>\\/?#]+)[/?#][^\s\"'<>\\]+", re.I)
-_WORD = re.compile(r"""([\w.-]+)(["']?\s*[=:]\s*["']?)([^\s&;,"'<>]+)""")
+# From the beginning of a name on only: else a long word would be looked at from each of its letters.
+_WORD = re.compile(r"""(?<![\w.-])([\w.-]{1,100})(["']?\s*[=:]\s*["']?)([^\s&;,"'<>]+)""")
 _ELEMENT = re.compile(r"(<([\w:.-]+)(?:\s[^<>]*)?>)([^<>]+)(?=</)")
 _PAIR = re.compile(r"([?&;]|^)([^=&;\s]+)=([^&;\s]*)")
 

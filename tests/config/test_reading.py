@@ -157,6 +157,7 @@ def test_a_token_file_that_holds_none(tmp_path: Path, content: bytes, message: s
     [
         ("a.token", "x", "***"),
         ("a.password", "x", "***"),
+        ("provider.videomost.answer.passcode", "/data/pin", '"/data/pin"'),
         ("a.client_secret", ["x"], "***"),
         ("a.tls_key", "x", "***"),
         ("a.token_file", "/x", '"/x"'),

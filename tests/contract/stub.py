@@ -53,6 +53,7 @@ class Stub:
         self._context = context
         self._server: asyncio.Server | None = None
         self._visits: set[asyncio.Task[None]] = set()
+        self._asked: set[asyncio.Task[None]] = set()
         self._port = 0
 
     def operation(self, asked: Asked) -> str:
@@ -81,9 +82,12 @@ class Stub:
             await self._server.wait_closed()
 
     async def quiet(self) -> None:
-        """Until all that was asked is carried out or refused, whether its client still waits or not."""
-        while self._visits:
-            await asyncio.wait(self._visits)
+        """Until all that was asked is carried out or refused, whether its client still waits or not.
+
+        A connection on which nothing was asked may stay open for long.
+        """
+        while self._asked:
+            await asyncio.wait(self._asked)
 
     async def _visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -91,12 +95,14 @@ class Stub:
         self._visits.add(task)
         try:
             asked = await _read(reader)
+            self._asked.add(task)
             self.heard.append(asked)
             await self._serve(asked, writer)
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError, asyncio.CancelledError):
             pass  # the client has gone, or `stop` ends what is delayed
         finally:
             self._visits.discard(task)
+            self._asked.discard(task)
             writer.close()
 
     async def _serve(self, asked: Asked, writer: asyncio.StreamWriter) -> None:

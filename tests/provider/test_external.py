@@ -66,17 +66,17 @@ async def test_what_may_be_left_out(tmp_path: Path) -> None:
         (
             "async def delete(options, conference_id): return None",
             "delete = 5",
-            r"delete is int, and should be async def delete\(options, conference_id\)$",
+            r"line 8: delete should be async def delete\(options, conference_id\): it is int$",
         ),
         (
             "async def find(options, key): return []",
             "find = None",
-            r"find is NoneType, and should be async def find\(options, key\), or left out altogether",
+            r"line 9: find should be async def find\(options, key\), or left out altogether: it is NoneType$",
         ),
         (
             "async def ping(options): return None",
             "class ping: pass",
-            r"ping is type, and should be async def ping\(options\)",
+            r"line 10: ping should be async def ping\(options\): it is not async",
         ),
         ("def identity", "async def identity", "line 5: .*: it is async, and nobody waits for it"),
         (

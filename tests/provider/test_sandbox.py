@@ -374,6 +374,7 @@ async def test_state_file_outlives_the_process(tmp_path: Path) -> None:
     assert after.deleted == before.deleted
     assert after.deleted.keys() == {"deleted"}
     assert os.listdir(tmp_path) == ["state.json"]
+    assert state.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(

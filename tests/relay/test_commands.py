@@ -202,7 +202,11 @@ def test_check_looks_at_an_external_provider(office: Office, tmp_path: Path) -> 
     [
         ("import json\n", "import sys; sys.exit(0)\n", "cannot be loaded: SystemExit: 0"),
         ('return str(options["base_url"])', "raise RuntimeError(1)", "identity: RuntimeError: 1"),
-        ("async def delete(", "delete = 5\nasync def _delete(", "delete is int, and should be async def"),
+        (
+            "async def delete(",
+            "delete = 5\nasync def _delete(",
+            "delete should be async def delete(options, conference_id): it is int",
+        ),
     ],
 )
 def test_an_external_file_that_cannot_be_used(

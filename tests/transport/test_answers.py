@@ -7,7 +7,8 @@ import pytest
 
 from mailhook.core.conference import Found, JoinDetails, usable
 from mailhook.errors import Temporary, Unusable
-from mailhook.transport.answers import MISSING, Meaning, Reader, Reply, at, checked_link, holds, judged
+from mailhook.transport.answers import MISSING, Meaning, Reader, Reply, at, holds, judged
+from mailhook.transport.credible import checked_link
 from mailhook.transport.shape import Answer, Operation, When
 
 HOSTS = frozenset({"vm.example.com"})

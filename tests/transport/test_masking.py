@@ -31,7 +31,7 @@ def test_bodies(content: bytes, shown: str) -> None:
 
 
 def test_long_bodies_are_cut() -> None:
-    assert len(Mask().body(b"x" * 100_000)) < LONGEST + 40
+    assert len(Mask().body(b"x" * 1_000_000)) < LONGEST + 40
 
 
 @pytest.mark.parametrize("name", ["Authorization", "cookie", "Set-Cookie", "X-Api-Key", "X-Auth-Token"])
