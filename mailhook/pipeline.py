@@ -19,9 +19,9 @@ from functools import partial
 from typing import TypeVar, assert_never
 
 from mailhook.core import itip, message, trace
-from mailhook.core.bearing import bare_links
+from mailhook.core.copied import copied, spellings
 from mailhook.core.itip import Invitation, NotOurs
-from mailhook.core.meeting import Meeting
+from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.message import Message
 from mailhook.core.policy import Envelope, Policy, defaults, may_act, wish
 from mailhook.core.reservation import of_provider
@@ -36,7 +36,7 @@ from mailhook.writer import Carriage, Manner, Writer
 
 T = TypeVar("T")
 
-LARGE = 64 * 1024
+LARGE = 16 * 1024
 """Octets of a message from which reading or rewriting may take longer than other mail should wait."""
 
 
@@ -61,6 +61,7 @@ class Pipeline:
         self._identity = identity
         self._link_hosts = manner.link_hosts
         self._defaults = defaults(policy)
+        self._one_large = asyncio.Lock()
 
     async def examine(self, envelope: Envelope, raw: bytes, carriage: Carriage, story: Story) -> Verdict:
         """The verdict on one message; `raw` is its content without dot-stuffing."""
@@ -68,7 +69,7 @@ class Pipeline:
         received: datetime | None = None
         try:
             story.step("read")
-            parsed, invitation = await _beside(len(raw), lambda: self._read(raw))
+            parsed, invitation = await self._beside(len(raw), lambda: self._read(raw))
             if isinstance(invitation, NotOurs):
                 return Pass(invitation.reason)
             key = invitation.key
@@ -91,12 +92,12 @@ class Pipeline:
         self, parsed: Message, invitation: Invitation, envelope: Envelope, carriage: Carriage, story: Story
     ) -> Verdict:
         story.step("decide")
-        links = await self._own_links(invitation)
+        known = await self._known_links(invitation)
 
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, tuple[Invitation, Plan]]:
             seen = of_provider(meeting, self._identity)
-            ours = {seen.link.link} if seen.link else set()
-            read = replace(invitation, copied=links - ours)
+            ours = (seen.link.link,) if seen.link else ()
+            read = replace(invitation, copied=copied(seen, invitation, known))
             wanted = wish(self._policy, read, self._link_hosts, ours)
             after, plan = look(seen, read, wanted, self._policy, c.now, envelope.recipients)
             # Another provider's room is forgotten only for one that is really made here.
@@ -112,7 +113,7 @@ class Pipeline:
                 return Pass(reason)
             case Condemn():
                 removed = partial(self._writer.removed, parsed, invitation, plan, carriage, story)
-                return await _beside(len(parsed.raw), removed)
+                return await self._beside(len(parsed.raw), removed)
             case Insert(details):
                 pass
             case Create(spec):
@@ -124,24 +125,28 @@ class Pipeline:
             case _:
                 assert_never(plan)
         written = partial(self._writer.rewritten, parsed, invitation, details, envelope, carriage, story)
-        return await _beside(len(parsed.raw), written)
+        return await self._beside(len(parsed.raw), written)
+
+    async def _beside(self, size: int, work: Callable[[], T]) -> T:
+        """What `work` on a message of `size` octets answers; of a large one in a thread, so that other mail goes on.
+
+        One at a time: with each more, ordinary mail would have a smaller share of the processor.
+        """
+        if size < LARGE:
+            return work()
+        async with self._one_large:
+            return await asyncio.to_thread(work)
 
     def _read(self, raw: bytes) -> tuple[Message, Invitation | NotOurs]:
         parsed = message.read(raw)
         return parsed, itip.read(parsed, self._defaults)
 
-    async def _own_links(self, invitation: Invitation) -> frozenset[str]:
-        """Those of its bare links that are of a meeting of the same organizer, or of the same UID.
-
-        Somebody else's room, to which he invites, is left alone.
-        """
-        links = bare_links(invitation, self._link_hosts)
-        makers = await self._store.makers(links) if links else {}
-        key = invitation.key
-        own = (
-            link for link, maker in makers.items() if maker.organizer == key.organizer or maker.uid == key.uid
-        )
-        return frozenset(own)
+    async def _known_links(self, invitation: Invitation) -> dict[str, frozenset[MeetingKey]]:
+        """The links of ours that it shows, each with the meetings it stands for."""
+        spelled = spellings(invitation, self._link_hosts)
+        makers = await self._store.makers({each for place in spelled for each in place}) if spelled else {}
+        links = (next((each for each in place if each in makers), None) for place in spelled)
+        return {link: makers[link] for link in links if link is not None}
 
     async def _without_link(
         self, invitation: Invitation | None, received: datetime | None, error: Exception, story: Story
@@ -174,11 +179,6 @@ class Pipeline:
         if now - since < self._policy.defer_for:
             return Defer("provider-unavailable")
         return late
-
-
-async def _beside(size: int, work: Callable[[], T]) -> T:
-    """What `work` on a message of `size` octets answers; of a large one in a thread, so that other mail goes on."""
-    return await asyncio.to_thread(work) if size >= LARGE else work()
 
 
 def _dated(verdict: Verdict, received: datetime | None) -> Verdict:

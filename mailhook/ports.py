@@ -104,8 +104,11 @@ class Store(Protocol):
     async def purge(self, before: datetime) -> int:
         """Forget meetings that need nothing any more and have not changed since `before`; how many."""
 
-    async def makers(self, links: Collection[str]) -> dict[str, MeetingKey]:
-        """Those of `links` that lead to a conference of ours, or led to one before, each with its meeting."""
+    async def makers(self, links: Collection[str]) -> dict[str, frozenset[MeetingKey]]:
+        """Those of `links` that lead to a conference of ours, or led to one before, each with its meeting.
+
+        And with the meetings into which it was copied (`Meeting.copied`).
+        """
 
     async def note(self, sighting: Sighting) -> None:
         """Remember that this was seen now; only the last time is kept."""

@@ -1,7 +1,8 @@
 """Where an invitation, as its organizer sent it, bears a join link.
 
 What: `bears` says whether the organizer's own copy of the event holds a link, `shows` whether it stands in any place
-at all; `block_links` and `bare_links` find links in blocks of ours and links to our host that stand outside of them.
+at all; `block_links` and `bare_links` find links in blocks of ours and links to our host that stand outside of them;
+`forms` is all that an event says.
 
 Not here: whether a text was cut off (`truncation`), what a missing link means (`removal`), writing (`rewrite`).
 
@@ -29,10 +30,11 @@ def bears(invitation: Invitation, link: str) -> bool:
     CONFERENCE and X- properties do not count, because many clients drop them.
     """
     return any(
-        link in text
+        link in form
         for event in invitation.events
         if event.component.key == MASTER
         for text in (event.description, event.location, event.url)
+        for form in _readings(text)
     )
 
 
@@ -52,14 +54,21 @@ def shows(invitation: Invitation, details: JoinDetails) -> bool:
     return any(
         details.link in text or (len(details.conference_id) >= _TELLING and details.conference_id in text)
         for event in invitation.events
-        for text in _texts(event)
+        for text in forms(event)
     ) or any(splice_text.is_cut_off(event.description) for event in invitation.events)
 
 
-def _texts(event: Event) -> Iterator[str]:
+def forms(event: Event) -> Iterator[str]:
     """Everything that is written about the event; markup and encoded markup in a readable form too."""
     for text in (event.description, event.location, *event.links, *event.properties.values(), *event.twins):
-        yield text
+        yield from _readings(text)
+
+
+def _readings(text: str) -> Iterator[str]:
+    """As it stands, and without the ways of markup and URLs to write a character."""
+    yield text
+    if "&" in text or "%" in text:
+        yield html.unescape(text)
         yield html.unescape(unquote(text))
 
 
@@ -79,11 +88,11 @@ def _block_links(event: Event) -> Iterator[str]:
 
 def bare_links(invitation: Invitation, hosts: Iterable[str]) -> frozenset[str]:
     """Links to a conference at one of `hosts` that stand in no block of ours."""
-    wanted = {host.lower() for host in hosts}
     texts = (
         text for event in invitation.events for text in (event.location, event.description, *event.links)
     )
     found = {url.rstrip(".,;:!?)'") for text in texts for url in _URL.findall(text)}
+    wanted = {host.lower() for host in hosts}
     return frozenset(url for url in found if _names_conference(url, wanted)) - block_links(invitation)
 
 

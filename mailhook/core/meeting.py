@@ -93,18 +93,21 @@ class Will:
 
 @dataclass(frozen=True)
 class Passage:
-    """Where a DESCRIPTION bore the link, alone or in a block of ours; lengths in characters, without trailing blanks.
+    """Where a DESCRIPTION bore the link, counted in words that a reader sees.
 
-    length    of the text before it
-    ends      of the text above the passage, where the text may well end once the link is taken out
-    more      whether there is other text than the passage
-    readable  digest of the words that a reader sees, without markup
+    digests   of the first words, four hex digits each; `count`: how many words come before `heading`
+    heading   the words right before the link, and the link; none where the link stood in markup only
+    ends      after how many words the text may well end once the link is taken out
+    below     whether there is text after it
+    more      whether there is any text that does not go with it
     """
 
-    length: int
-    ends: tuple[int, ...]
-    more: bool
-    readable: str
+    digests: str
+    count: int
+    heading: tuple[str, ...] = ()
+    ends: tuple[int, ...] = ()
+    below: bool = False
+    more: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,12 +182,14 @@ class Meeting:
     ever_told     everyone who was ever told by mail
     left          who was un-invited → by what; no participant, whatever an ATTENDEE list says, until he is told of
                   something newer
+    unlisted      who left because a mail to one person alone lists him no more: perhaps that one's own view
     unheard       who may not have heard of the newest mail, because the next hop did not take it → since when that is
                   doubtful
     wanted        a conference is wanted: later REQUESTs need no marker, not even after a deletion by CANCEL
     markers       how the newest revision of the master asks for a conference
     borne         the newest revision of the master in which the organizer's own copy is known to bear the link,
                   and `passage` its place in DESCRIPTION (None: it stood elsewhere too)
+    copied        links of ours from another meeting, or an earlier conference, that his copy was seen to bear
     will          what the organizer has last said about it: once renounced, only a new wish brings a conference again
     elsewhere     rooms of other providers: neither used nor changed here, and found again when one of them is back
     unlinked      an invitation has passed without the link of this generation
@@ -204,11 +209,13 @@ class Meeting:
     told: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
     ever_told: frozenset[str] = frozenset()
     left: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
+    unlisted: frozenset[str] = frozenset()
     unheard: Mapping[str, datetime] = field(default_factory=dict)
     wanted: bool = False
     markers: frozenset[str] = frozenset()
     borne: Stamp | None = None
     passage: Passage | None = None
+    copied: frozenset[str] = frozenset()
     will: Will | None = None
     conference: Conference = UNSCHEDULED
     elsewhere: tuple[Conference, ...] = ()

@@ -42,7 +42,7 @@ def revise(meeting: Meeting, invitation: Invitation) -> Meeting:
     components = {component.key: component for component in meeting.components}
     for event in invitation.events:
         new = event.component
-        components[new.key] = _revised(components.get(new.key), new)
+        components[new.key] = _revised(components.get(new.key), new, meeting.key.organizer)
     for key in _orphans(meeting, invitation, components):
         del components[key]
     stale, sender = is_stale(meeting, invitation), invitation.organizer
@@ -78,19 +78,26 @@ def _precedes(component: Component, master: Component) -> bool:
     return not component.added and not same and is_before(component.stamp, master.stamp)
 
 
-def _revised(known: Component | None, new: Component) -> Component:
+def _revised(known: Component | None, new: Component, organizer: str) -> Component:
     """The newer component; copies of one change that list different people are joined.
 
-    One copy's view never shortens a list: some servers show each attendee only his own part.
+    One copy's view never shortens a list: some servers show each attendee only his own part. So a list of one person
+    is joined too, of whatever change: who left is known otherwise.
     """
     if known is None:
         return new
     same = (known.schedule, known.summary, known.cancelled) == (new.schedule, new.summary, new.cancelled)
     if same and is_copy(new.stamp, known.stamp):
-        people = sorted((*known.attendees, *new.attendees), key=_order)
-        joined = {attendee.person.address: attendee for attendee in people}
-        return replace(new, attendees=tuple(joined.values()), stamp=newest(new.stamp, known.stamp))
-    return known if is_older(new.stamp, known.stamp) else new
+        return replace(new, attendees=_joined(known, new), stamp=newest(new.stamp, known.stamp))
+    if is_older(new.stamp, known.stamp):
+        return known
+    people = {a.person.address for a in new.attendees if a.individual} - {organizer}
+    return replace(new, attendees=_joined(known, new)) if len(people) == 1 else new
+
+
+def _joined(known: Component, new: Component) -> tuple[Attendee, ...]:
+    people = sorted((*known.attendees, *new.attendees), key=_order)
+    return tuple({attendee.person.address: attendee for attendee in people}.values())
 
 
 def _order(attendee: Attendee) -> tuple[str, str, str]:

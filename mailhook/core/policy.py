@@ -14,6 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Literal
 
 from mailhook.core.bearing import bare_links, has_block
+from mailhook.core.copied import means
 from mailhook.core.itip import Defaults, Event, Invitation, canonical
 from mailhook.core.meeting import MASTER
 
@@ -175,7 +176,8 @@ def wish(
     found = tuple(dict.fromkeys(_all_markers(policy, invitation, invitation.events)))
     if any(_has_foreign_link(event, policy.foreign_hosts) for event in invitation.events):
         return Unwanted("foreign-link")
-    if bare_links(invitation, link_hosts) - {*ours, *invitation.copied}:
+    known = (*ours, *invitation.copied)
+    if any(not means(link, known) for link in bare_links(invitation, link_hosts)):
         return Unwanted("bare-link")
     if found:
         return Wanted(found[0], frozenset(found))

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from mailhook.core import truncation
 from mailhook.core.bearing import bears, description, is_located, shows
+from mailhook.core.conference import JoinDetails
 from mailhook.core.holders import is_taken
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import MASTER, Component, Meeting, Passage, Will
@@ -35,7 +36,7 @@ def taken_away(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Pol
     known = meeting.component(MASTER)
     if new is None or known is None or not is_later(new.stamp, known.stamp):
         return ""
-    if _bore(meeting, new) and meeting.link is not None and not shows(invitation, meeting.link):
+    if _bore(meeting, new) and meeting.link is not None and not _shown(meeting.link, invitation):
         return "" if _is_cut(meeting, invitation, meeting.link.link) else LINK_REMOVED
     # A list of one may be no more than one attendee's own view.
     others = {a.person.address for a in new.attendees} - {invitation.key.organizer}
@@ -103,10 +104,16 @@ def _bore(meeting: Meeting, new: Component) -> bool:
     return meeting.borne is not None and is_later(new.stamp, meeting.borne)
 
 
+def _shown(details: JoinDetails, invitation: Invitation) -> bool:
+    """Whether the link stands anywhere, or one in whose place it will be put."""
+    return shows(invitation, details) or bool(invitation.copied)
+
+
 def _is_cut(meeting: Meeting, invitation: Invitation, link: str) -> bool:
     """Whether a client may have lost the link with the end of the text, or with the whole of it."""
-    passage = meeting.passage
-    return passage is not None and truncation.is_cut(description(invitation), link, passage)
+    if any(truncation.breaks_off(event.location, link) for event in invitation.events):
+        return True
+    return meeting.passage is not None and truncation.is_cut(description(invitation), meeting.passage)
 
 
 def noted(meeting: Meeting, before: Meeting, invitation: Invitation, policy: Policy) -> Meeting:
@@ -115,8 +122,10 @@ def noted(meeting: Meeting, before: Meeting, invitation: Invitation, policy: Pol
     if new is None or (known is not None and is_older(new.stamp, known.stamp)):
         return meeting
     borne, passage = meeting.borne, meeting.passage
-    if meeting.link is not None and bears(invitation, meeting.link.link):
-        borne, passage = new.stamp, _passage(invitation, meeting.link.link)
+    own = {meeting.link.link} if meeting.link else set()
+    link = next((each for each in (*own, *sorted(invitation.copied)) if bears(invitation, each)), None)
+    if meeting.link is not None and link is not None:
+        borne, passage = new.stamp, _passage(invitation, link)
     elif borne is not None and is_older(borne, new.stamp):
         borne = None
     return replace(meeting, markers=markers(policy, invitation), borne=borne, passage=passage)

@@ -190,6 +190,8 @@ def announce(
         told={**meeting.told, **holding},
         ever_told=meeting.ever_told | people,
         left={address: by for address, by in meeting.left.items() if address not in holding},
+        copied=meeting.copied | invitation.copied,
+        unlisted=meeting.unlisted.difference(holding),
         unheard={address: since for address, since in meeting.unheard.items() if address not in holding},
     )
     changed = without_instances(changed, lost_by_all(changed.told))

@@ -24,8 +24,9 @@ from mailhook.core import (
 )
 from mailhook.core.contentlines import Component
 from mailhook.core.message import Message, Part
+from mailhook.core.relinking import exchanged
 from mailhook.core.splice_calendar import Additions, LocationRule
-from mailhook.core.splices import Position, Splice, apply, exchanged
+from mailhook.core.splices import Position, Splice, apply
 from mailhook.core.wording import Block
 from mailhook.errors import Unreadable
 
@@ -234,8 +235,7 @@ def _plain(
     eol = mime_bodies.line_end(prepared.data, mime_bodies.line_end(whole.raw[: part.body_start]))
     written = text.encode(prepared.charset).replace(b"\n", eol)
     edits = splice_text.place(prepared.data, written, options.position, eol)
-    old = {each.encode(prepared.charset, "replace") for each in copied}
-    edits = exchanged(prepared.data, old, link.encode(prepared.charset, "replace"), edits)
+    edits = exchanged(prepared.data, copied, link, prepared.charset, edits)
     return part_edit.splices(whole, prepared, edits, eight_bit=options.eight_bit)
 
 
@@ -249,7 +249,7 @@ def _html(
     html = _marked_html(block.html).encode(prepared.charset, "xmlcharrefreplace")
     written = html.replace(b"\r\n", b"\n").replace(b"\n", eol)
     edits = splice_html.place(prepared.data, written, options.position, eol)
-    edits = splice_html.exchanged(prepared.data, copied, link, prepared.charset, edits)
+    edits = exchanged(prepared.data, copied, link, prepared.charset, edits)
     return part_edit.splices(whole, prepared, edits, eight_bit=options.eight_bit)
 
 

@@ -17,7 +17,8 @@ from urllib.parse import quote_from_bytes
 
 from mailhook.core import contentlines, header_values, mime_bodies, splice_html, splice_text
 from mailhook.core.contentlines import Component, ContentLine, escape_text, unescape_text
-from mailhook.core.splices import Position, Splice, apply, decoded, effective, exchanged
+from mailhook.core.relinking import exchanged, relinked
+from mailhook.core.splices import Position, Splice, apply, decoded, effective
 
 LocationRule = Literal["if-empty", "append", "never"]
 
@@ -81,6 +82,11 @@ class _Event:
         splice = Splice(contentlines.value_start(layer.content), len(layer.content), new)
         return tuple(contentlines.fold_in(self.data, layer, [splice], self.line_end))
 
+    def relinked(self, line: ContentLine) -> str | None:
+        """The line's value with our link in place of stale ones; None where it has none."""
+        new = relinked(line.value, (*self.stale, *map(escape_text, self.stale)), self.additions.link)
+        return None if new == line.value else new
+
     def removed(self, lines: list[ContentLine]) -> tuple[Splice, ...]:
         return tuple(Splice(line.start, line.end, b"") for line in lines)
 
@@ -104,6 +110,7 @@ def changes(data: bytes, event: Component, additions: Additions, charset: str) -
         _location,
         _url,
         _conference,
+        _extensions,
         _own_property,
     )
     if additions.removing:
@@ -153,10 +160,10 @@ def _description(event: _Event) -> Iterator[Change]:
 
 
 def _exchanged(event: _Event, text: bytes, edits: list[Splice]) -> list[Splice]:
+    """With the link in place of stale ones outside of blocks."""
     if event.additions.removing:
         return edits
-    old = {link.encode(event.charset, "replace") for link in event.stale}
-    return exchanged(text, old, event.additions.link.encode(event.charset, "replace"), edits)
+    return exchanged(text, event.stale, event.additions.link, event.charset, edits)
 
 
 def _altrep(event: _Event, head: bytes) -> list[Splice] | None:
@@ -192,10 +199,7 @@ def _html_twins(event: _Event) -> Iterator[Change]:
 
 def _html(event: _Event, html: bytes, charset: str) -> list[Splice]:
     block = event.additions.description_html.encode(charset, "xmlcharrefreplace")
-    edits = splice_html.place(html, block, event.additions.position, b"\n")
-    if event.additions.removing:
-        return edits
-    return splice_html.exchanged(html, event.stale, event.additions.link, charset, edits)
+    return _exchanged(event, html, splice_html.place(html, block, event.additions.position, b"\n"))
 
 
 def _unescaped(token: bytes) -> bytes:
@@ -213,21 +217,21 @@ def _escaped(text: bytes) -> bytes:
 
 def _location(event: _Event) -> Iterator[Change]:
     rule, text = event.additions.location_rule, event.additions.location
+    line = event.component.first("LOCATION")
+    anew = event.relinked(line) if line else None
+    if line is not None and anew is not None:
+        yield Change("LOCATION", event.replaced(line, anew))
+        return
     if rule == "never" or not text:
         return
-    line = event.component.first("LOCATION")
     if line is None:
         yield Change("LOCATION", added=event.line("LOCATION", (), escape_text(text)))
         return
     present = unescape_text(line.value).strip()
-    old = next((link for link in event.stale if link in present), None)
     if event.additions.link in present or present == text or present.endswith(f"; {text}"):
         yield Change("LOCATION")
     elif not present or present.casefold() in event.additions.keywords:
         yield Change("LOCATION", event.replaced(line, escape_text(text)))
-    elif old is not None:
-        new = present.replace(old, event.additions.link)
-        yield Change("LOCATION", event.replaced(line, escape_text(new)))
     elif rule == "append":
         yield Change("LOCATION", event.replaced(line, f"{line.value.rstrip()}\\; {escape_text(text)}"))
 
@@ -239,8 +243,10 @@ def _url(event: _Event) -> Iterator[Change]:
         yield Change("URL", added=event.line("URL", (), link))
     elif line.value.strip() == link:
         yield Change("URL")
-    elif not line.value.strip() or line.value.strip() in event.stale:
+    elif not line.value.strip():
         yield Change("URL", event.replaced(line, link))
+    elif (anew := event.relinked(line)) is not None:
+        yield Change("URL", event.replaced(line, anew))
 
 
 def _conference(event: _Event) -> Iterator[Change]:
@@ -248,7 +254,7 @@ def _conference(event: _Event) -> Iterator[Change]:
     link = event.additions.link
     lines = event.all("CONFERENCE")
     mine = [line for line in lines if line.value.strip() == link]
-    old = [line for line in lines if line.value.strip() in event.stale]
+    old = [line for line in lines if event.relinked(line) is not None]
     if mine:
         yield Change("CONFERENCE", event.removed([*mine[1:], *old]))
     elif old:
@@ -262,6 +268,14 @@ def _conference(event: _Event) -> Iterator[Change]:
         )
         kept = params if event.additions.label else params[:-1]
         yield Change("CONFERENCE", added=event.line("CONFERENCE", kept, link))
+
+
+def _extensions(event: _Event) -> Iterator[Change]:
+    """What other products have made of a link that is ours."""
+    for line in event.component.lines:
+        if line.name.startswith("X-") and line.name not in {"X-ALT-DESC", OWN_PROPERTY}:
+            anew = event.relinked(line)
+            yield from () if anew is None else (Change(line.name, event.replaced(line, anew)),)
 
 
 def _own_property(event: _Event) -> Iterator[Change]:

@@ -11,12 +11,11 @@ Errors: none; in markup that breaks off (an open comment, an open quote) the sca
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from html import escape
 from typing import NamedTuple
 
-from mailhook.core import splice_text, splices
+from mailhook.core import splice_text
 from mailhook.core.splices import Position, Splice, settled
 
 BEGIN = "<!-- videomost:begin -->"
@@ -88,12 +87,6 @@ def place(data: bytes, block: bytes, position: Position, line_end: bytes) -> lis
         return settled(data, lambda html: _replaced(html, block))
     at = _top(data, marks) if position == "top" else _bottom(marks)
     return [Splice(at, at, block + line_end)]
-
-
-def exchanged(data: bytes, old: Iterable[str], new: str, charset: str, edits: list[Splice]) -> list[Splice]:
-    """`edits`, and the link `new` in place of each of `old` outside of them, as markup writes it or as it stands."""
-    written = {form.encode(charset, "replace") for url in old for form in (url, escape(url))}
-    return splices.exchanged(data, written, escape(new).encode(charset, "xmlcharrefreplace"), edits)
 
 
 def _replaced(data: bytes, block: bytes) -> list[Splice]:

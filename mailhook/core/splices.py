@@ -47,19 +47,6 @@ def effective(data: bytes, splices: Iterable[Splice]) -> list[Splice]:
     return [each for each in splices if data[each.start : each.end] != each.data]
 
 
-def exchanged(data: bytes, old: Iterable[bytes], new: bytes, edits: list[Splice]) -> list[Splice]:
-    """`edits`, and `new` for each URL in `old` that stands outside of what they replace."""
-    urls = b"|".join(re.escape(url) for url in sorted(old, reverse=True))
-    if not urls:
-        return edits
-    spans = [
-        match.span()
-        for match in re.finditer(rb"(?:%b)(?![\w%%=/?#-])" % urls, data)
-        if not any(each.start < match.end() and match.start() < each.end for each in edits)
-    ]
-    return [*edits, *(Splice(*span, new) for span in spans)]
-
-
 def settled(data: bytes, place: Callable[[bytes], list[Splice]]) -> list[Splice]:
     """`place(data)`, so that placing again would change nothing.
 

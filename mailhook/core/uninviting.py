@@ -51,7 +51,8 @@ def cancel(
         else:
             left[address] = taken((*left.get(address, ()), *rest), invitation)
     unheard = {address: since for address, since in meeting.unheard.items() if address in told}
-    changed = replace(meeting, told=told, left=left, unheard=unheard)
+    unlisted = meeting.unlisted - guests(policy, invitation, recipients)
+    changed = replace(meeting, told=told, left=left, unheard=unheard, unlisted=unlisted)
     changed = _thinned(changed, meeting, invitation, recipients, policy, now)
     books = any(address in policy.resource and address in left for address in recipients)
     if books and _cancels_series(invitation) and not is_outdated(meeting, invitation):
@@ -115,7 +116,7 @@ def _doubted(meeting: Meeting, before: Meeting, invitation: Invitation, people: 
     listed = _addresses_of(meeting.components)
     if people and people.isdisjoint(before.ever_told | before.left.keys() | listed):
         return replace(meeting, doubtful=f"perhaps lists of which members were un-invited: {holders}")
-    if people & before.told.keys() and listed.isdisjoint(meeting.told):
+    if listed.isdisjoint(meeting.told):
         return replace(meeting, doubtful=f"listed no more: {holders}")
     return meeting
 
@@ -125,6 +126,9 @@ def _abandoned(meeting: Meeting, invitation: Invitation, policy: Policy, now: da
     untold = _untold(meeting, policy, invitation)
     if meeting.wanted and untold:
         return replace(meeting, doubtful=f"never told by mail: {', '.join(untold)}")
+    if meeting.wanted and meeting.unlisted:
+        people = ", ".join(sorted(meeting.unlisted))
+        return replace(meeting, doubtful=f"listed no more, but never cancelled: {people}")
     keys = (event.component.key for event in invitation.events)
     buried = entomb(meeting, invitation, keys)
     return replace(buried, delete_at=now + policy.delete_grace, doubtful="") if meeting.wanted else buried
@@ -166,7 +170,7 @@ def unlist(
 
     Only who was listed by address can be un-listed: a mailing list, or somebody behind an alias, is told all the same.
     """
-    told, left = dict(meeting.told), dict(meeting.left)
+    told, left, out = dict(meeting.told), dict(meeting.left), set()
     for new, gone in _unlisted(before, invitation, set(recipients)):
         for address in gone & told.keys():
             rest = without(told[address], new)
@@ -175,7 +179,11 @@ def unlist(
             elif len(told) > 1:
                 del told[address]
                 left[address] = taken((*left.get(address, ()), *rest), invitation)
-    changed = without_instances(replace(meeting, told=told, left=left), lost_by_all(told))
+                out.add(address)
+    # In a mail to several the list is nobody's own view.
+    unlisted = meeting.unlisted | (out if len(set(recipients)) <= 1 else set())
+    changed = replace(meeting, told=told, left=left, unlisted=unlisted)
+    changed = without_instances(changed, lost_by_all(told))
     return awake(changed, now, policy.roll_after)
 
 
@@ -194,7 +202,8 @@ def _unlisted(
     for event in invitation.events:
         new, known = event.component, before.component(event.component.key)
         listed = _addresses(new)
-        own_view = len(recipients) <= 1 and listed <= recipients | {invitation.key.organizer}
+        people = _individuals((new,))
+        own_view = len(recipients) <= 1 and people <= recipients | {invitation.key.organizer}
         partial = own_view or not listed or len(new.attendees) >= MAX_ATTENDEES
         if known is not None and not partial and is_later(new.stamp, known.stamp):
             yield new, _addresses(known) - listed - recipients

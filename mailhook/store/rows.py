@@ -60,6 +60,12 @@ def notice_at(meeting: Meeting) -> float | None:
     return (seconds(meeting.notices.next_at) or 0.0) if news(meeting) else None
 
 
+def links(meeting: Meeting) -> frozenset[str]:
+    """Join links that stand for the meeting: its conference's, and those that were copied into it."""
+    details = meeting.conference.details
+    return meeting.copied | ({details.link} if details else set())
+
+
 def counted(before: Meeting, after: Meeting) -> Literal["create", "delete"] | None:
     """Which limit per hour the change counts against."""
     old, new = before.conference, after.conference

@@ -46,7 +46,7 @@ _DUE = "SELECT organizer, uid FROM meeting WHERE wake_at <= ? ORDER BY wake_at L
 _NEWS = "SELECT organizer, uid FROM meeting WHERE notice_at <= ? ORDER BY notice_at LIMIT ?"
 _WRITE = "INSERT OR REPLACE INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _LINK = "INSERT OR REPLACE INTO link VALUES (?, ?, ?)"
-_MAKER = "SELECT organizer, uid FROM link WHERE link = ?"
+_MAKERS = "SELECT organizer, uid FROM link WHERE link = ?"
 _PURGE_LINKS = (
     "DELETE FROM link WHERE NOT EXISTS"
     " (SELECT * FROM meeting WHERE meeting.organizer = link.organizer AND meeting.uid = link.uid)"
@@ -124,10 +124,10 @@ class SqliteStore:
 
         return await self._run(work)
 
-    async def makers(self, links: Collection[str]) -> dict[str, MeetingKey]:
-        def work(connection: sqlite3.Connection) -> dict[str, MeetingKey]:
-            found = {link: connection.execute(_MAKER, (link,)).fetchone() for link in links}
-            return {link: MeetingKey(*row) for link, row in found.items() if row}
+    async def makers(self, links: Collection[str]) -> dict[str, frozenset[MeetingKey]]:
+        def work(connection: sqlite3.Connection) -> dict[str, frozenset[MeetingKey]]:
+            found = {link: connection.execute(_MAKERS, (link,)).fetchall() for link in links}
+            return {link: frozenset(MeetingKey(*row) for row in rows) for link, rows in found.items() if rows}
 
         return await self._run(work)
 
@@ -185,8 +185,7 @@ def _readable(document: str, organizer: str, uid: str) -> Meeting | None:
 
 def _write(connection: sqlite3.Connection, before: Meeting, after: Meeting, now: datetime) -> None:
     key, conference = before.key, after.conference
-    details = conference.details
-    room = details.conference_id if details else None
+    room = conference.details.conference_id if conference.details else None
     moments = (rows.seconds(after.wake_at), now.timestamp())
     connection.execute(
         _WRITE,
@@ -195,8 +194,8 @@ def _write(connection: sqlite3.Connection, before: Meeting, after: Meeting, now:
             rows.notice_at(after),
         ),
     )
-    if details and details != before.conference.details:
-        connection.execute(_LINK, (details.link, *rows.columns(key)))
+    for link in rows.links(after) - rows.links(before):
+        connection.execute(_LINK, (link, *rows.columns(key)))
     if kind := rows.counted(before, after):
         connection.execute(_COUNT, (kind, *rows.columns(key), conference.generation, now.timestamp()))
 

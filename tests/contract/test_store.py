@@ -311,7 +311,10 @@ async def test_whose_a_link_is(store: Store, clock: Clock) -> None:
     for details in (first, second):
         await turn(store, KEY, partial(replace, conference=Conference(State.READY, details=details)))
     links = ("https://vm.corp.example/1", "https://vm.corp.example/2", "https://vm.corp.example/3")
-    assert await store.makers(links) == dict.fromkeys(links[:2], KEY)
+    assert await store.makers(links) == {link: {KEY} for link in links[:2]}
+    other = MeetingKey(KEY.organizer, "uid-2@example.org")
+    await turn(store, other, partial(replace, copied=frozenset(links[1:])))
+    assert await store.makers(links) == {links[0]: {KEY}, links[1]: {KEY, other}, links[2]: {other}}
     assert await store.makers(()) == {}
     await store.purge(clock() + timedelta(days=1))
     assert await store.makers(links) == {}

@@ -113,8 +113,11 @@ def test_whoever_is_listed_in_whichever_copy_takes_part(order: list[int], lists:
 
 
 def test_a_newer_revision_replaces_the_list_of_people(held: Meeting) -> None:
-    after = told(held, request(2, rest=f"ATTENDEE:mailto:{ANNA}"), ANNA)
-    assert [person.address for person in participants(after)] == [ANNA]
+    """A list of one is perhaps no more than that one's own view."""
+    after = told(held, request(2, rest=f"ATTENDEE:mailto:{ANNA}\nATTENDEE:mailto:{BORIS}"), ANNA)
+    assert [person.address for person in participants(after)] == [ANNA, BORIS]
+    alone = told(after, request(3, rest=f"ATTENDEE:mailto:{ANNA}"), ANNA)
+    assert [person.address for person in participants(alone)] == [ANNA, BORIS]
 
 
 def test_an_older_revision_changes_nothing_but_holders(fresh: Meeting) -> None:

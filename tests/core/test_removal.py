@@ -122,9 +122,29 @@ TEXT = "Agenda of the board\\n\\nand what else there is"
         ),
         (
             f'<p>Agenda</p><a href="{URL}">Join the meeting of the board</a>',
-            "Agenda and other things, at length, without a link",
-            True,
+            "Agenda\\nJoin the meeting of the board\\nSent from my phone",
+            False,
         ),
+        (f'<p>Agenda</p><a href="{URL}">Join in</a><p>Notes of it</p>', "Agenda\\nJoin in\\nNotes o…", False),
+        (f'<p>Agenda</p><a href="{URL}">Join in</a><p>Notes of it</p>', "Agenda\\nNotes of it", True),
+        (f'<p>Agenda</p><a href="{URL}">{URL}</a><p>Notes</p>', "Agenda\\nNotes", True),
+        (f'<p>Agenda</p><a href="{URL}">{URL}</a><p>Notes</p>', "Agen", False),
+        # In the first characters of the link or of our mark, and with an ellipsis.
+        (f"{TEXT}\\nJoin here:\\n{URL}", f"{TEXT}\\nJoin here:\\nh", False),
+        (f"{TEXT}\\nJoin here:\\n{URL}", f"{TEXT}\\nJoin here:\\nhttps://", False),
+        (f"{TEXT}\\nJoin here:\\n{URL}", f"{TEXT}\\nJoin here:\\nhttps://videomost.corp.ex...", False),
+        (f"{TEXT}\\n\\n{BLOCK}", f"{TEXT}\\n\\n_", False),
+        (f"{BLOCK}\\n\\n{TEXT}", "__", False),
+        (f"Budget {URL}", "Budget http", False),
+        (f"Budget {URL}", f"Budget {URL[:-2]}…", False),
+        # One line, dropped; what was only a label goes with the link.
+        (f"Budget {URL}", "", False),
+        (f"{URL} Budget", "", False),
+        (f"Join: {URL}", "", True),
+        # What stood below the link is gone too: so much no one takes out.
+        (f"{TEXT}\\nJoin here:\\n{URL}\\nNotes of it", TEXT, False),
+        (f"{TEXT}\\nJoin here:\\n{URL}\\nNotes of it", f"{TEXT}\\nNotes of it", True),
+        (f"{TEXT}\\nJoin here:\\n{URL}\\nNotes of it", f"{TEXT}\\nJoin here:\\nNotes of it", True),
     ],
 )
 def test_a_text_that_a_phone_may_have_cut_off(living: Meeting, before: str, now: str, removed: bool) -> None:
@@ -134,7 +154,33 @@ def test_a_text_that_a_phone_may_have_cut_off(living: Meeting, before: str, now:
     assert seen == (Condemn(LINK_REMOVED) if removed else Insert(LINK))
 
 
-def test_no_phone_cuts_off_a_location(living: Meeting) -> None:
+@pytest.mark.parametrize(
+    "before", [f"{TEXT}\\n\\n{BLOCK}\\n\\nNotes", f"{TEXT}\\nJoin here:\\n{URL}\\nmore", f"a {URL} b"]
+)
+def test_wherever_a_text_is_cut_off_with_more_below_the_link(living: Meeting, before: str) -> None:
+    bore = told(living, revision(2, f"DESCRIPTION:{before}", "LOCATION:Videomost"), ANNA)
+    for end in range(1, before.index(URL) + len(URL)):
+        if before[end - 1] != "\\":
+            seen = plan(bore, revision(3, f"DESCRIPTION:{before[:end]}", "LOCATION:Videomost"))
+            assert seen == Insert(LINK), before[:end]
+
+
+def test_a_location_that_ends_amid_the_link_was_cut_off(living: Meeting) -> None:
+    bore = told(living, revision(2, PLAIN, f"LOCATION:A very long name of a room\\, {URL}"), ANNA)
+    assert plan(bore, revision(3, PLAIN, f"LOCATION:A very long name of a room\\, {URL[:25]}")) == Insert(
+        LINK
+    )
+
+
+def test_a_link_in_markup_is_borne_and_taken_out(living: Meeting) -> None:
+    details = replace(LINK, link=f"{URL}?confid=a&confpass=b")
+    meeting = replace(living, conference=replace(living.conference, details=details))
+    markup = f'DESCRIPTION:<a href="{URL}?confid=a&amp\\;confpass=b">Join in</a> and be there'
+    bore = told(meeting, revision(2, markup), ANNA)
+    assert plan(bore, revision(3, "DESCRIPTION:and be there")) == Condemn(LINK_REMOVED)
+
+
+def test_no_client_cuts_off_a_location_altogether(living: Meeting) -> None:
     bore = told(living, revision(2, f"DESCRIPTION:{TEXT}\\n\\n{BLOCK}", f"LOCATION:{URL}"), ANNA)
     assert plan(bore, revision(3, "DESCRIPTION:Agenda")) == Condemn(LINK_REMOVED)
 

@@ -6,12 +6,13 @@ from datetime import timedelta
 from email import message_from_bytes
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from mailhook.core.conference import State
 from mailhook.core.splice_html import marked
-from tests.relay.mails import ANNA, BORIS, IVAN, NOW, Event, invitation, link_in
+from tests.relay.mails import ANNA, BORIS, IVAN, NOW, PUBLIC, Event, invitation, link_in
 from tests.relay.rig import World, world
 
 SOGO = Path(__file__).parents[1] / "golden" / "sogo" / "with-link"
@@ -83,8 +84,12 @@ async def test_from_each_place(place: str, removed: bool) -> None:
 EVENT = Event(attendees=(ANNA, BORIS))
 
 
+def revised_as(event: Event, number: int, **changes: str) -> Event:
+    return replace(event, sequence=number, stamp=NOW + timedelta(minutes=number), **changes)  # type: ignore[arg-type]
+
+
 def revision(number: int, **changes: str) -> Event:
-    return replace(EVENT, sequence=number, stamp=NOW + timedelta(minutes=number), **changes)  # type: ignore[arg-type]
+    return revised_as(EVENT, number, **changes)
 
 
 async def test_what_is_left_in_the_html_is_cut() -> None:
@@ -170,6 +175,90 @@ async def test_our_own_bare_link_in_another_event(
         await here.passes(invitation(replace(SOLE, method="CANCEL", sequence=1)))
         await after(here, GRACE)
         assert here.link() == second
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "[{link}]",
+        "«{link}»",
+        "*{link}*",
+        "{link}—здесь",
+        "{link}|x",
+        "{link}#anchor",
+        "{link}/",
+        "{link}&lang=ru",
+        '<a href="{escaped}">join</a>',
+        "HTTPS://VIDEOMOST.corp.example{rest}",
+        "http://videomost.corp.example{rest}",
+        "https://safelinks.example/?url={quoted}&data=1",
+    ],
+)
+async def test_our_own_link_however_it_is_written(written: str) -> None:
+    async with world() as here:
+        await here.passes(invitation(SOLE))
+        first = here.link()
+        rest = first.removeprefix(PUBLIC)
+        text = written.format(link=first, escaped=escape(first), rest=rest, quoted=quote(first, safe=""))
+        value = text.replace(",", "\\,").replace(";", "\\;")
+        arrived = await here.passes(invitation(replace(SOLE, uid=REST, location="", description=value)))
+        second = link_in(arrived)
+        assert second not in {"", first}
+        old = first.partition("confid=")[2].partition("&")[0]
+        assert old not in arrived.decode().replace("\r\n ", "")
+        await here.passes(invitation(replace(SOLE, method="CANCEL", sequence=1)))
+        await after(here, GRACE)
+        assert here.link() == second
+
+
+async def test_what_other_products_made_of_our_link_follows() -> None:
+    async with world() as here:
+        await here.passes(invitation(SOLE))
+        first = here.link()
+        rows = (f"X-GOOGLE-CONFERENCE:{first}", f"X-MICROSOFT-SKYPETEAMSMEETINGURL:{first}")
+        arrived = await here.passes(invitation(replace(SOLE, uid=REST, location=first, extra=rows)))
+        assert first not in arrived.decode().replace("\r\n ", "")
+
+
+async def test_links_of_the_organizers_other_meetings_are_left_alone() -> None:
+    """Where the event has a conference itself, or names several."""
+    async with world() as here:
+        await here.passes(invitation(SOLE))
+        first = here.link()
+        other = replace(SOLE, uid=REST)
+        second = link_in(await here.passes(invitation(other)))
+        again = revised_as(other, 1, description=f"Next week: {first}")
+        arrived = await here.passes(invitation(again))
+        assert (link_in(arrived), first in arrived.decode().replace("\r\n ", "")) == (second, True)
+        overview = replace(SOLE, uid="overview", location="", description=f"One: {first}\\nTwo: {second}")
+        sent = invitation(overview)
+        assert await here.passes(sent) == sent
+        assert here.calls("create") == 2
+
+
+async def test_a_copied_link_is_known_when_its_own_meeting_is_forgotten() -> None:
+    async with world() as here:
+        await here.passes(invitation(SOLE))
+        first = here.link()
+        rest = replace(SOLE, uid=REST, location=first)
+        second = link_in(await here.passes(invitation(rest)))
+        await here.passes(invitation(replace(SOLE, method="CANCEL", sequence=1)))
+        await after(here, GRACE)
+        await here.app.store.purge(here.clock.now + timedelta(days=1))
+        assert await here.meeting(SOLE.uid) is None
+        arrived = await here.passes(invitation(revised_as(rest, 1, summary="Later")))
+        assert (link_in(arrived), first in arrived.decode()) == (second, False)
+        third = link_in(await here.passes(invitation(replace(rest, uid="third@corp.example"))))
+        assert third not in {"", first, second}
+
+
+async def test_a_copied_link_that_is_taken_out_ends_the_conference() -> None:
+    async with world() as here:
+        await here.passes(invitation(SOLE))
+        rest = replace(SOLE, uid=REST, location=here.link())
+        await here.passes(invitation(rest))
+        await here.passes(invitation(revised_as(rest, 1, location="Room 5")))
+        assert here.stories[-1]["reason"] == "link-removed"
 
 
 async def test_somebody_elses_room_to_which_he_invites_is_left_alone() -> None:
