@@ -27,7 +27,7 @@ from mailhook.preview import differences, envelope_of, preview, read
 from mailhook.provider.sandbox import Sandbox
 from mailhook.trial import trial
 
-OK, NOT_IN_ORDER, WRONG_CALL = 0, 1, 2
+OK, NOT_IN_ORDER, WRONG_CALL, INTERRUPTED = 0, 1, 2, 130
 
 SWITCH_INTERVAL = 0.001
 """Seconds after which a thread that reads a large invitation lets ordinary mail have its turn; by default 0.005."""
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(options)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has seen enough; what is left of it must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -188,9 +188,14 @@ def _provider_test(options: argparse.Namespace) -> int:
 
 
 async def _interruptible(work: Coroutine[object, object, int]) -> int:
-    """SIGTERM ends it as SIGINT does: what it has made is deleted."""
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
-    return await work
+    """A signal ends it, and what it has made is deleted; SIGINT too, which who starts us may have ignored."""
+    task = asyncio.create_task(work)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return INTERRUPTED
 
 
 def _doctor(options: argparse.Namespace) -> int:
