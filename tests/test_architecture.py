@@ -40,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 
 HOMES: dict[str, set[str]] = {
+    "aioimaplib": {"organizer/imap/connection.py"},
     "aiosmtpd": {"front/smtp.py"},
     "httpx": {"provider/session.py", "provider/clock.py"},
     "jinja2": {"core/templates.py"},
