@@ -83,7 +83,8 @@ plugin {{
 }}
 namespace inbox {{
   inbox = yes
-  separator = /
+  separator = {separator}
+  prefix = {prefix}
   mailbox Sent {{
     auto = create
     special_use = \\Sent
@@ -102,21 +103,21 @@ def missing() -> str:
 
 
 class Dovecot:
-    """`ca`: its authority's certificate (PEM). Passwords of users are their address and "-pw"."""
+    """`ca`: its authority's certificate (PEM). Passwords of users are their address and "-pw".
 
-    def __init__(self) -> None:
+    `prefix`: of the names of a user's own mailboxes, which `separator` divides.
+    """
+
+    def __init__(self, prefix: str = "", separator: str = "/") -> None:
         self.home = Path(tempfile.mkdtemp(prefix="mailhook-dovecot-"))
         self.ca = self.home / "ca.pem"
         self.plain, self.tls = unused_ports(2)
+        self._namespace = {"prefix": prefix, "separator": separator}
         self._user = "nobody" if os.geteuid() == 0 else None
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        self._write()
-        await asyncio.to_thread(self._certificates)
-        if self._user:
-            for path in (self.home, *self.home.rglob("*")):
-                shutil.chown(path, self._user, "nogroup")
+        await asyncio.to_thread(self._write)
         with (self.home / "output").open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 *(PROGRAM, "-F", "-c", str(self.home / "dovecot.conf")),
@@ -133,25 +134,28 @@ class Dovecot:
     def _write(self) -> None:
         user = self._user or subprocess.check_output(["id", "-un"], text=True).strip()
         group = "nogroup" if self._user else subprocess.check_output(["id", "-gn"], text=True).strip()
-        text = CONF.format(home=self.home, user=user, group=group, plain=self.plain, tls=self.tls)
+        ports = {"plain": self.plain, "tls": self.tls}
+        text = CONF.format(home=self.home, user=user, group=group, **ports, **self._namespace)
         (self.home / "dovecot.conf").write_text(text)
-        users = [f"{name}:{name}-pw:::::" for name in USERS]
-        (self.home / "users").write_text("\n".join(users) + "\n")
+        (self.home / "users").write_text("".join(f"{name}:{name}-pw:::::\n" for name in USERS))
         (self.home / "masters").write_text(f"{MASTER}:{MASTER_PASSWORD}\n")
         for name in ("run", "state", "mail"):
             (self.home / name).mkdir()
+        self._certify()
+        if self._user:
+            for path in (self.home, *self.home.rglob("*")):
+                shutil.chown(path, self._user, "nogroup")
 
-    def _certificates(self) -> None:
+    def _certify(self) -> None:
+        """A test CA, and a certificate of it for this address."""
+
         def openssl(*arguments: str) -> None:
             subprocess.run(["openssl", *arguments], cwd=self.home, check=True, capture_output=True)
 
-        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-        names = "subjectAltName=IP:127.0.0.1,DNS:localhost"
-        openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test CA")
-        openssl(
-            "req", *key[:4], "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost"
-        )
-        (self.home / "names").write_text(names)
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+        (self.home / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost")
+        openssl("req", "-x509", *key, "-days", "2", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=CA")
+        openssl("req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
         sign = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
         openssl("x509", "-req", "-in", "server.csr", *sign, "-out", "server.pem")
 
@@ -172,13 +176,10 @@ class Dovecot:
             await self._process.wait()
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def log(self) -> str:
-        return (self.home / "log").read_text(errors="replace")
-
 
 @asynccontextmanager
-async def dovecot() -> AsyncIterator[Dovecot]:
-    server = Dovecot()
+async def dovecot(prefix: str = "", separator: str = "/") -> AsyncIterator[Dovecot]:
+    server = Dovecot(prefix, separator)
     try:
         await server.start()
         yield server
