@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "app": {"config", "core", "errors", "journal", "ports", *MIDDLE, *ADAPTERS},
     "trial": {"app", "config", "core", "errors", "ports", "provider", "transport"},
     "demo": {"app", "web", "config", "errors", "ports", "relay", "samples", "smtp", "front", "nexthop"},
-    "doctor": {"app", "config", "core", "errors", "journal", "provider", "smtp", "store"},
+    "doctor": {"app", "config", "core", "errors", "journal", "organizer", "provider", "smtp", "store"},
     "listing": {"admin", "app", "config", "core", "flight", "journal", "ports", "sync"},
     "cli": {
         *("app", "config", "core", "demo", "doctor", "errors", "journal"),

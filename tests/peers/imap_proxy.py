@@ -148,7 +148,12 @@ class _Pair:
 async def proxy(upstream: int, plan: Plan = lambda _: Pass()) -> AsyncIterator[Proxy]:
     made = Proxy()
 
-    async def serve(client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+    talks: list[asyncio.Task[None]] = []
+
+    def serve(client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        talks.append(asyncio.create_task(served(client, to_client)))
+
+    async def served(client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         server, to_server = await asyncio.open_connection("127.0.0.1", upstream, limit=2**20)
         with suppress(CutError, ConnectionError, asyncio.IncompleteReadError):
             await _Pair(client, to_client, server, to_server).run(plan, made.seen)
@@ -161,4 +166,4 @@ async def proxy(upstream: int, plan: Plan = lambda _: Pass()) -> AsyncIterator[P
         yield made
     finally:
         listener.close()
-        await listener.wait_closed()
+        await asyncio.gather(*talks)

@@ -8,7 +8,16 @@ import pytest
 import pytest_asyncio
 
 from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary
-from mailhook.organizer.imap import Account, LeftAlone, NotFound, Replaced, SentCopies, Server, Unchanged
+from mailhook.organizer.imap import (
+    Account,
+    Inspection,
+    LeftAlone,
+    NotFound,
+    Replaced,
+    SentCopies,
+    Server,
+    Unchanged,
+)
 from mailhook.organizer.imap.names import encoded
 from tests.peers.dovecot import MASTER, MASTER_PASSWORD, USERS, Dovecot, dovecot
 from tests.peers.imap_proxy import (
@@ -521,8 +530,14 @@ async def test_answers_that_nobody_asked_for(server: Dovecot, sent: Mailbox) -> 
 
 
 async def test_inspection(server: Dovecot, sent: Mailbox) -> None:
-    found = await through(server.plain).inspect(IVAN)
-    assert found.folders is not None
-    assert "Sent" in found.folders
-    assert found.uidplus
-    assert (await through(server.plain).inspect()).folders is None
+    assert await through(server.plain).inspect(IVAN) == Inspection(("Sent",), True)
+    assert await through(server.plain).inspect() == Inspection(None, None)
+    assert await through(server.plain, PROXIED).inspect(IVAN) == Inspection(("Sent",), True)
+
+
+async def test_inspection_of_a_service_account(server: Dovecot, sent: Mailbox) -> None:
+    """Here one that has a mailbox of its own; Dovecot's master user has none."""
+    account = Account("{address}", "authzid", OLGA, f"{OLGA}-pw")
+    assert await through(server.plain, account).inspect() == Inspection(None, True)
+    with pytest.raises((Permanent, Misconfigured), match=r"on behalf of ivan@example\.org"):
+        await through(server.plain, account).inspect(IVAN)

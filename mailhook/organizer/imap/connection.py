@@ -52,6 +52,9 @@ Line = bytes | bytearray
 PIECE = 4096
 """Octets that are handed to aioimaplib at once: fewer lines than Python allows recursions."""
 
+FAREWELL = 5.0
+"""Seconds that the answer to LOGOUT is waited for."""
+
 LONGEST = 200
 """Characters of a server's own text in a message of ours."""
 
@@ -152,10 +155,11 @@ class Connection:
             async with asyncio.timeout(self.server.timeout):
                 greeting = await self._protocol.greeting
         word = greeting[2:].split(b" ", 1)[0].upper()
+        self._sound = word == b"OK"
         if word == b"PREAUTH":
             why = "wants no login (PREAUTH): nobody would know whose mailboxes these are"
             raise Misconfigured(f"{self.server} {why}")
-        if word != b"OK":
+        if not self._sound:
             said = f": {_printable(greeting)}" if greeting else ""
             raise Temporary(f"{self.server} does not greet as an IMAP server{said}")
 
@@ -239,8 +243,9 @@ class Connection:
     async def end(self) -> None:
         """LOGOUT where the connection is still good for it; then it is closed."""
         if self._sound and not self._protocol.transport.is_closing():
-            with suppress(MailhookError, Refused):
-                await self.command("LOGOUT")
+            with suppress(MailhookError, Refused, TimeoutError):
+                async with asyncio.timeout(FAREWELL):
+                    await self.command("LOGOUT")
         self._protocol.transport.abort()
 
 

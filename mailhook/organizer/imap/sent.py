@@ -104,10 +104,12 @@ Outcome = Replaced | Unchanged | NotFound | LeftAlone
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a look without any message told. `folders`: None where nobody was logged in for."""
+    """What a look without any message told. `folders`: None where nobody's mailboxes were opened; `uidplus`: None
+    where nobody logged in, since servers tell it only then.
+    """
 
     folders: tuple[str, ...] | None
-    uidplus: bool
+    uidplus: bool | None
 
 
 class SentCopies:
@@ -139,8 +141,8 @@ class SentCopies:
             login = Login(self._account.username, self._account.password)
             async with logged_in(self._server, login) as session:
                 return Inspection(None, session.offers("UIDPLUS"))
-        async with connected(self._server) as connection:
-            return Inspection(None, "UIDPLUS" in connection.capabilities)
+        async with connected(self._server):
+            return Inspection(None, None)
 
 
 @dataclass(frozen=True)
