@@ -1,6 +1,7 @@
 """Servers that greet strangely, fall silent or talk nonsense: an error in time, and nothing is waited for twice."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -157,3 +158,13 @@ async def test_a_cancelled_run_leaves_at_once() -> None:
             with pytest.raises(asyncio.CancelledError):
                 await run
     assert len(heard) == 1
+
+
+async def test_nothing_of_it_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    said = b"* OK https://vm.example.org/join\r\n%t NO [AUTHENTICATIONFAILED] no\r\n"
+    async with speaking(OK, CAPABILITY.replace(b" AUTH=PLAIN", b""), said) as (port, heard):
+        await tried(port)
+    assert any(b"hunter2" in line for line in heard)
+    assert "hunter2" not in caplog.text
+    assert "/join" not in caplog.text

@@ -39,8 +39,18 @@ class Mailbox:
         await self._told(lambda client: client.create(self._name))
 
     async def delete(self) -> None:
-        """Also where there is none."""
         await self._told(lambda client: client.delete(self._name))
+
+    async def hold(self, *messages: tuple[bytes, str]) -> None:
+        """These, each with its flags, and nothing else."""
+
+        def held(client: imaplib.IMAP4) -> None:
+            client.uid("STORE", "1:*", "+FLAGS", "(\\Deleted)")
+            client.expunge()
+            for content, flags in messages:
+                client.append(self._name, flags, DATE, content)
+
+        await self._selected(held)
 
     async def flag(self, uid: int, flags: str) -> None:
         await self._selected(lambda client: client.uid("STORE", str(uid), "+FLAGS", flags))
@@ -54,13 +64,6 @@ class Mailbox:
 
     async def messages(self) -> list[Stored]:
         return await self._selected(_messages)
-
-    async def empty(self) -> None:
-        def gone(client: imaplib.IMAP4) -> object:
-            client.uid("STORE", "1:*", "+FLAGS", "(\\Deleted)")
-            return client.expunge()
-
-        await self._selected(gone)
 
     @property
     def _name(self) -> str:

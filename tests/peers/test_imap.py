@@ -1,5 +1,6 @@
 """The organizer's sent copy in a real Dovecot."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -66,13 +67,9 @@ async def _server() -> AsyncIterator[Dovecot]:
 @pytest_asyncio.fixture(loop_scope="module", name="sent")
 async def _sent(server: Dovecot) -> Mailbox:
     """Ivan's: a copy among other messages."""
-    await Mailbox(server.plain, IVAN, f"{IVAN}-pw", "Sent Messages").delete()
     sent = Mailbox(server.plain, IVAN, f"{IVAN}-pw")
-    await sent.empty()
-    await sent.fill(OTHERS[0])
-    await sent.fill(OTHERS[1], "()")
-    await sent.fill(OLD, "(\\Seen \\Answered $Forwarded)")
-    await sent.fill(OTHERS[2])
+    copy = (OLD, "(\\Seen \\Answered $Forwarded)")
+    await sent.hold((OTHERS[0], "(\\Seen)"), (OTHERS[1], "()"), copy, (OTHERS[2], "(\\Seen)"))
     return sent
 
 
@@ -108,13 +105,13 @@ async def test_flags_and_date_stay(server: Dovecot, sent: Mailbox) -> None:
 
 async def test_a_message_of_megabytes(server: Dovecot, sent: Mailbox) -> None:
     box = Mailbox(server.plain, OLGA, f"{OLGA}-pw")
-    await box.empty()
+    await box.hold()
     large = OLD + b"x" * 76 + b"\r\n" + (b"(){5}\r\n* 1 FETCH (\r\nA1 OK\r\n" * 12000)
     await box.fill(large)
     assert await through(server.plain).replace(OLGA, ID, rewrite) == Replaced("Sent")
     (new,) = await box.messages()
     assert new.content == rewrite(large)
-    await box.empty()
+    await box.hold()
 
 
 async def test_what_is_not_there(server: Dovecot, sent: Mailbox) -> None:
@@ -134,7 +131,7 @@ async def test_the_second_folder_that_is_marked(server: Dovecot, sent: Mailbox) 
     )
     (only,) = await second.messages()
     assert only.content == NEW.replace(b"0.1.2", b"second")
-    await second.empty()
+    await second.delete()
 
 
 @pytest.mark.parametrize("name", ['Отправленные & "старые"', "back\\slash", "a*%b", "Письма/Отправленные"])
@@ -366,7 +363,7 @@ async def test_removing_is_refused(server: Dovecot, sent: Mailbox, name: bytes) 
 
 async def test_a_real_quota(server: Dovecot, sent: Mailbox) -> None:
     box = Mailbox(server.plain, OLGA, f"{OLGA}-pw")
-    await box.empty()
+    await box.hold()
     large = OLD + b"x" * 400_000 + b"\r\n"
     await box.fill(large)
     await box.fill(OTHERS[0] + b"x" * 400_000 + b"\r\n")
@@ -374,7 +371,7 @@ async def test_a_real_quota(server: Dovecot, sent: Mailbox) -> None:
     with pytest.raises(Temporary, match=r"OVERQUOTA.*the copy in Sent is as it was"):
         await through(server.plain).replace(OLGA, ID, rewrite)
     assert await box.messages() == before
-    await box.empty()
+    await box.hold()
 
 
 async def test_what_is_larger_than_the_server_takes(server: Dovecot, sent: Mailbox) -> None:
@@ -504,6 +501,26 @@ async def test_two_copies_of_the_users_own(server: Dovecot, sent: Mailbox) -> No
     await sent.fill(OLD)
     before = await sent.messages()
     assert isinstance(await through(server.plain).replace(IVAN, ID, rewrite), LeftAlone)
+    assert await sent.messages() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "instead"),
+    [
+        (b"UID FETCH", rb"RFC822.SIZE \d+", b"RFC822.SIZE 52428801"),
+        (b"UID SEARCH", rb"SEARCH [\d ]+", b"SEARCH " + b" ".join(b"%d" % uid for uid in range(1, 22))),
+    ],
+    ids=["too large", "too many"],
+)
+async def test_what_is_too_much(
+    server: Dovecot, sent: Mailbox, name: bytes, told: bytes, instead: bytes
+) -> None:
+    async def use(copies: SentCopies) -> None:
+        assert isinstance(await copies.replace(IVAN, ID, rewrite), LeftAlone)
+
+    before = await sent.messages()
+    between = await disturbed(server, at(name, Pass(answer=lambda said: re.sub(told, instead, said))), use)
+    assert b"BODY.PEEK[])" not in b"".join(between.seen)
     assert await sent.messages() == before
 
 
