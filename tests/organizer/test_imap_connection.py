@@ -9,7 +9,7 @@ import pytest
 
 from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary
 from mailhook.organizer.imap import Account, SentCopies, Server
-from mailhook.organizer.imap.connection import Tls
+from mailhook.organizer.imap.server import Tls
 
 PATIENCE = 60.0
 """Seconds for an answer that comes."""

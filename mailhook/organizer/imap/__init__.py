@@ -7,7 +7,6 @@ Not here: when and why (the worker).
 Errors: Temporary, Permanent, Misconfigured.
 """
 
-from mailhook.organizer.imap.connection import Server
 from mailhook.organizer.imap.sent import (
     Account,
     Inspection,
@@ -18,6 +17,7 @@ from mailhook.organizer.imap.sent import (
     SentCopies,
     Unchanged,
 )
+from mailhook.organizer.imap.server import Server
 
 __all__ = [
     "Account",

@@ -28,8 +28,6 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import Literal
 
 from aioimaplib.aioimaplib import (
     AUTH,
@@ -44,8 +42,8 @@ from aioimaplib.aioimaplib import (
 
 from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary
 from mailhook.organizer.imap.answers import code
+from mailhook.organizer.imap.server import Server, no_connection, trust
 
-Tls = Literal["starttls", "implicit", "off"]
 Line = bytes | bytearray
 """A line without its end; a bytearray is a literal."""
 
@@ -62,20 +60,6 @@ FOR_GOOD = frozenset(("TOOBIG", "NOPERM", "AUTHORIZATIONFAILED", "CANNOT", "NONE
 """Response codes (RFC 5530, RFC 7889) of a refusal that will be repeated."""
 
 _STATES = {"LOGIN": AUTH, "AUTHENTICATE": AUTH, "SELECT": SELECTED, "EXAMINE": SELECTED}
-
-
-@dataclass(frozen=True)
-class Server:
-    """`ca_file`: PEM, "" for none beside those that the system trusts; `timeout` in seconds, of each step."""
-
-    host: str
-    port: int
-    tls: Tls = "starttls"
-    ca_file: str = ""
-    timeout: float = 30.0
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 class Refused(Exception):  # noqa: N818 - named as RFC 3501 speaks of NO
@@ -254,7 +238,7 @@ async def connected(server: Server) -> AsyncIterator[Connection]:
     """Before login; the capabilities are those that count then."""
     # It would tell of all that is sent and received.
     logging.getLogger("aioimaplib").setLevel(logging.WARNING)
-    context = None if server.tls == "off" else _trust(server.ca_file)
+    context = None if server.tls == "off" else trust(server.ca_file)
     connection = await _opened(server, context if server.tls == "implicit" else None)
     try:
         await connection.greeted()
@@ -266,17 +250,6 @@ async def connected(server: Server) -> AsyncIterator[Connection]:
         await connection.end()
 
 
-def _trust(ca_file: str) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    try:
-        if ca_file:
-            context.load_verify_locations(ca_file)
-    except (OSError, ssl.SSLError) as error:
-        why = error.strerror or type(error).__name__
-        raise Misconfigured(f"organizer.imap.ca_file {ca_file} cannot be used: {why}") from None
-    return context
-
-
 async def _opened(server: Server, context: ssl.SSLContext | None) -> Connection:
     loop = asyncio.get_running_loop()
     try:
@@ -285,7 +258,7 @@ async def _opened(server: Server, context: ssl.SSLContext | None) -> Connection:
                 lambda: _Protocol(loop), server.host, server.port, ssl=context
             )
     except (OSError, TimeoutError) as error:
-        raise _no_connection(server, error) from None
+        raise no_connection(server, error) from None
     return Connection(server, protocol)
 
 
@@ -294,25 +267,7 @@ async def _secured(connection: Connection, context: ssl.SSLContext) -> None:
         async with asyncio.timeout(connection.server.timeout):
             await connection.start_tls(context)
     except (OSError, TimeoutError) as error:
-        raise _no_connection(connection.server, error) from None
-
-
-def _no_connection(server: Server, error: OSError | TimeoutError) -> MailhookError:
-    """A certificate that is not trusted is for the administrator; a failing handshake may be a passing one."""
-    match error:
-        case ssl.SSLCertVerificationError():
-            why = (
-                f"shows a certificate that is not trusted: {error.verify_message}; see organizer.imap.ca_file"
-            )
-            return Misconfigured(f"{server} {why}")
-        case ssl.SSLError():
-            return Temporary(
-                f"{server}: no TLS comes about ({error.reason or 'closed'}); see organizer.imap.tls"
-            )
-        case TimeoutError():
-            return Temporary(f"{server}: no connection within {server.timeout:g} s")
-        case _:
-            return Temporary(f"{server}: no connection: {error.strerror or type(error).__name__}")
+        raise no_connection(connection.server, error) from None
 
 
 def _printable(line: Line) -> str:

@@ -13,7 +13,6 @@ message; Misconfigured when nobody can be served.
 
 import asyncio
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from pathlib import Path
@@ -22,9 +21,10 @@ from typing import Literal, assert_never
 from mailhook.core import logins
 from mailhook.errors import Misconfigured, Permanent, Temporary, Unreadable
 from mailhook.organizer.imap.choice import Absent, Append, Choice, Done, Remove, Rewrite, Unclear, choose
-from mailhook.organizer.imap.connection import Refused, Server, connected
+from mailhook.organizer.imap.connection import Refused, connected
 from mailhook.organizer.imap.folders import sent_mailboxes
 from mailhook.organizer.imap.names import quoted, readable
+from mailhook.organizer.imap.server import Server
 from mailhook.organizer.imap.session import Login, Message, Selected, Session, logged_in
 
 LARGEST = 50 * 1024 * 1024
@@ -62,7 +62,7 @@ class Account:
         return Login(name, password, shared=False)
 
 
-def _passwords(file: str) -> "dict[str, str]":
+def _passwords(file: str) -> dict[str, str]:
     try:
         return dict(logins.passwords(Path(file).read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, Unreadable) as error:
@@ -161,7 +161,7 @@ class _Place:
         self._name = name
         self._folder = readable(name)
         self._message_id = message_id
-        self._rewrite: Callable[[bytes], bytes | None] = rewrite
+        self._rewrite = rewrite
 
     async def settled(self) -> Outcome:
         view = await self._looked()

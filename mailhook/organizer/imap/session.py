@@ -18,8 +18,9 @@ from typing import TypeVar
 
 from mailhook.errors import Misconfigured, Permanent, Temporary
 from mailhook.organizer.imap.answers import Value, code, values
-from mailhook.organizer.imap.connection import Connection, Line, Refused, Server, connected
+from mailhook.organizer.imap.connection import Connection, Line, Refused, connected
 from mailhook.organizer.imap.names import quoted
+from mailhook.organizer.imap.server import Server
 
 T = TypeVar("T")
 
