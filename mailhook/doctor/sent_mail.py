@@ -39,7 +39,7 @@ def judged(found: Inspection, settings: Settings) -> Finding:
     own = settings.organizer.imap
     where = f"{own.host}:{own.actual_port}"
     if found.folders is None:
-        what = "lets the service account in" if own.auth == "authzid" else "answers"
+        what = "answers" if found.uidplus is None else "lets the service account in"
         advice = "name an organizer in organizer.imap.probe, in whose mailbox the doctor may look"
         return warning(SENT_MAIL, f"{where} {what}; nobody's mailbox was opened", advice)
     if not found.folders:

@@ -553,7 +553,8 @@ async def test_inspection(server: Dovecot, sent: Mailbox) -> None:
 
 
 async def test_inspection_of_a_service_account(server: Dovecot, sent: Mailbox) -> None:
-    """Here one that has a mailbox of its own; Dovecot's master user has none."""
+    """One that is a user itself, as in Cyrus. The master user of Dovecot is none, which does not make it wrong."""
+    assert await through(server.plain, PROXIED).inspect() == Inspection(None, None)
     account = Account("{address}", "authzid", OLGA, f"{OLGA}-pw")
     assert await through(server.plain, account).inspect() == Inspection(None, True)
     with pytest.raises((Permanent, Misconfigured), match=r"on behalf of ivan@example\.org"):

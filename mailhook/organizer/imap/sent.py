@@ -13,6 +13,7 @@ message; Misconfigured when nobody can be served.
 
 import asyncio
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from pathlib import Path
@@ -132,16 +133,17 @@ class SentCopies:
         return NotFound()
 
     async def inspect(self, organizer: str = "") -> Inspection:
-        """Log in for `organizer`; without one, only the service account's login can be tried, where it is its own."""
+        """Log in for `organizer`; without one only as the service account, which need not be a user itself."""
         if organizer:
             async with logged_in(self._server, await self._account.of(organizer)) as session:
                 folders = await sent_mailboxes(session, self._folder)
                 return Inspection(tuple(map(readable, folders)), session.offers("UIDPLUS"))
-        if self._account.auth == "authzid":
-            login = Login(self._account.username, self._account.password)
-            async with logged_in(self._server, login) as session:
-                return Inspection(None, session.offers("UIDPLUS"))
-        async with connected(self._server):
+        async with connected(self._server) as connection:
+            session = Session(connection)
+            if self._account.auth == "authzid" and session.offers("AUTH=PLAIN"):
+                with suppress(Misconfigured, Permanent):
+                    await session.authenticate(Login(self._account.username, self._account.password))
+                    return Inspection(None, session.offers("UIDPLUS"))
             return Inspection(None, None)
 
 
