@@ -28,6 +28,7 @@ from mailhook.front.dialogue import Terms
 from mailhook.front.smtp import Listener
 from mailhook.guard import Guard
 from mailhook.nexthop.pool import Pool
+from mailhook.organizer.imap import Account, SentCopies, Server
 from mailhook.organizer.notice import MailNotifier
 from mailhook.pipeline import Pipeline
 from mailhook.ports import NextHop, Provider, Reception, Store
@@ -229,6 +230,16 @@ def make_courier(settings: Settings, store: Store, hop: NextHop, clock: Clock) -
         hop, texts.make_notice_wording(settings), own.sender, own.sender_name, own_name(settings), clock
     )
     return Courier(store, notifier, own.when, settings.policy)
+
+
+def make_sent_copies(settings: Settings) -> SentCopies | None:
+    """What writes into sent mail, if there is a server for it."""
+    own = settings.organizer.imap
+    if not own.host:
+        return None
+    server = Server(own.host, own.actual_port, own.tls, own.ca_file, own.timeout.total_seconds())
+    account = Account(own.login, own.auth, own.username, own.password, own.passwords_file)
+    return SentCopies(server, account, own.folder)
 
 
 @asynccontextmanager

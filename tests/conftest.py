@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.peers import chromium, cyrus, postfix, sogo
+from tests.peers import chromium, cyrus, dovecot, postfix, sogo
 
 MISSING = {
     "postfix": postfix.missing,
     "cyrus": cyrus.missing,
     "sogo": sogo.missing,
     "chromium": chromium.missing,
+    "dovecot": dovecot.missing,
 }
-REQUIRED = {"postfix", "cyrus", "chromium"}
+REQUIRED = {"postfix", "cyrus", "chromium", "dovecot"}
 """The peers that .ci/run installs."""
 
 

@@ -44,7 +44,18 @@ ALLOWED: dict[str, set[str]] = {
         "front",
         "nexthop",
     },
-    "doctor": {"app", "texts", "config", "core", "errors", "journal", "provider", "smtp", "store"},
+    "doctor": {
+        "app",
+        "texts",
+        "config",
+        "core",
+        "errors",
+        "journal",
+        "organizer",
+        "provider",
+        "smtp",
+        "store",
+    },
     "listing": {"admin", "app", "config", "core", "flight", "journal", "ports", "sync"},
     "cli": {
         *("app", "config", "core", "demo", "doctor", "errors", "journal"),
@@ -53,6 +64,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 
 HOMES: dict[str, set[str]] = {
+    "aioimaplib": {"organizer/imap/connection.py"},
     "aiosmtpd": {"front/smtp.py"},
     "httpx": {"provider/session.py"},
     "jinja2": {"core/templates.py"},

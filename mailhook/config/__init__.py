@@ -11,6 +11,7 @@ from mailhook.config.problem import Problem
 from mailhook.config.reading import load, problems
 from mailhook.config.settings import (
     ExternalSettings,
+    ImapSettings,
     Listen,
     Log,
     NextHop,
@@ -28,6 +29,7 @@ from mailhook.config.settings import (
 
 __all__ = [
     "ExternalSettings",
+    "ImapSettings",
     "Listen",
     "Log",
     "NextHop",

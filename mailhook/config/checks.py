@@ -73,7 +73,7 @@ def _open_relay(settings: Settings) -> Iterator[Problem]:
         yield Problem(key, value, "should name who may hand in mail; nobody could")
     if _everything(networks):
         yield Problem(key, value, "lets everybody hand in mail: an open relay; name your own mail servers")
-    elif not _loopback(settings.listen.host):
+    elif not loopback(settings.listen.host):
         for network in networks:
             yield from _wide(network, settings.listen.host)
 
@@ -106,7 +106,7 @@ def _wide(written: IPv4Network | IPv6Network, host: str) -> Iterator[Problem]:
         yield Problem("listen.allow", value, why, warning=True)
 
 
-def _loopback(host: str) -> bool:
+def loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -117,7 +117,7 @@ def _loop(settings: Settings) -> Iterator[Problem]:
     listen, hop = settings.listen, settings.nexthop
     wildcard = listen.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
     same = listen.host.lower() == hop.host.lower() or (
-        _loopback(hop.host) and (wildcard or _loopback(listen.host))
+        loopback(hop.host) and (wildcard or loopback(listen.host))
     )
     if listen.port == hop.port and same:
         yield Problem(
@@ -156,7 +156,7 @@ def _videomost(videomost: VideomostSettings) -> Iterator[Problem]:
     parts = urlsplit(base_url)
     if not base_url:
         yield Problem(key, '""', "should be the URL of your Videomost, such as https://videomost.example.org")
-    elif parts.scheme != "https" and not _loopback(parts.hostname or ""):
+    elif parts.scheme != "https" and not loopback(parts.hostname or ""):
         why = "should begin with https: the token and the join links can be read on the way"
         yield Problem(key, shown(key, base_url), why, warning=True)
     if videomost.client_key_file and not videomost.client_cert_file:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from mailhook.config.checks import crosswise, on_this_machine
 from mailhook.config.problem import Problem, shown
+from mailhook.config.sent_copies import sent_copies
 from mailhook.config.settings import Settings
 from mailhook.errors import Misconfigured
 
@@ -28,11 +29,15 @@ Table = dict[str, object]
 Place = tuple[str | int, ...]
 Trying = Callable[[Settings, Sequence[Problem]], list[Problem]]
 
-SECRETS = (("provider", "videomost", "token"), ("provider", "videomost", "auth", "password"))
+SECRETS = (
+    ("provider", "videomost", "token"),
+    ("provider", "videomost", "auth", "password"),
+    ("organizer", "imap", "password"),
+)
 LATER = {
     *("listen.workers", "listen.tls_cert", "listen.tls_key", "listen.starttls", "listen.bare_newline"),
     *("nexthop.tls", "nexthop.ca_file", "nexthop.username", "nexthop.password", "nexthop.password_file"),
-    *("organizer.caldav", "organizer.imap", "http"),
+    *("organizer.caldav", "http"),
 }
 EXPECTED = {
     "string_type": "should be text in quotes",
@@ -89,7 +94,8 @@ def _read(path: Path) -> _Reading:
     _fill_secrets(raw, path, reading)
     _validate(raw, reading)
     if reading.settings is not None:
-        reading.problems += _new(crosswise(reading.settings), reading.broken)
+        found = [*crosswise(reading.settings), *sent_copies(reading.settings)]
+        reading.problems += _new(found, reading.broken)
     return reading
 
 

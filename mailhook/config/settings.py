@@ -28,6 +28,7 @@ from mailhook.config.values import (
     Host,
     HostOrNone,
     Language,
+    Line,
     ListenPort,
     Network,
     Port,
@@ -197,10 +198,36 @@ class NoticeSettings(Section):
     sender_name: Word = "Videomost"
 
 
+class ImapSettings(Section):
+    """The organizer's sent copy. `host` "": it is left alone; `port` 0: 993 with implicit TLS, else 143.
+
+    `password` holds what `password_file` contains, once loaded; `passwords_file` is read at each login.
+    """
+
+    host: HostOrNone = ""
+    port: ListenPort = 0
+    tls: Literal["starttls", "implicit", "off"] = "starttls"
+    ca_file: File = ""
+    auth: Literal["password", "authzid"] = "password"
+    login: Word = "{address}"
+    username: Line = ""
+    password: Line = Field(default="", repr=False)
+    password_file: File = ""
+    passwords_file: File = ""
+    folder: Line = ""
+    timeout: PositiveDuration = timedelta(seconds=30)
+    probe: AddressOrNone = ""
+
+    @property
+    def actual_port(self) -> int:
+        return self.port or (993 if self.tls == "implicit" else 143)
+
+
 class Organizer(Section):
     """What the organizer gets, whom no mail to the attendees reaches."""
 
     notice: NoticeSettings = NoticeSettings()
+    imap: ImapSettings = ImapSettings()
 
 
 class Log(Section):

@@ -94,6 +94,12 @@ def _token(value: str) -> str:
     return value
 
 
+def _line(value: str) -> str:
+    if any(ord(char) < 32 or ord(char) == 127 for char in value):
+        raise ValueError("should be one line, without control characters")
+    return value
+
+
 def _file(value: str) -> str:
     if not value.isprintable():
         raise ValueError("should be a path, without control characters")
@@ -162,6 +168,7 @@ Domain = Annotated[str, AfterValidator(_domain)]
 Address = Annotated[str, AfterValidator(_address)]
 AddressOrNone = Annotated[str, AfterValidator(_address_or_none)]
 Token = Annotated[str, AfterValidator(_token)]
+Line = Annotated[str, AfterValidator(_line)]
 File = Annotated[str, AfterValidator(_file)]
 Url = Annotated[str, AfterValidator(_url)]
 ProxyUrl = Annotated[str, AfterValidator(_proxy)]

@@ -3,7 +3,7 @@
 What: `examine` runs the probes at once, each with a time-out of its own, and gives their findings in a fixed order.
 Nothing is changed by it: no mail is sent, no conference made, no store made or migrated.
 
-Not here: the probes (`listener`, `hop`, `service`, `storage`, `content`), printing (`cli`).
+Not here: the probes (`listener`, `hop`, `service`, `sent_mail`, `storage`, `content`), printing (`cli`).
 
 Errors: none; what goes wrong is a finding.
 """

@@ -223,3 +223,54 @@ def test_every_file_is_either_used_or_told_what_is_wrong(tmp_path: Path, tree: d
     assert any(not problem.warning for problem in problems(path))  # no organizer's domain can come about
     with pytest.raises(Misconfigured):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "said"),
+    [
+        ("ivan@example.org:hunter2\n", 0o600, []),
+        (
+            "ivan@example.org:hunter2\n",
+            0o604,
+            ["warning: … the file can be read by everybody on this machine: chmod o-r"],
+        ),
+        (
+            "# none\nhunter2\n",
+            0o600,
+            ["error: … cannot be used: line 2 should be an address, a colon and a password"],
+        ),
+    ],
+)
+def test_a_file_of_passwords(tmp_path: Path, text: str, mode: int, said: list[str]) -> None:
+    file = tmp_path / "passwords"
+    file.write_text(text)
+    file.chmod(mode)
+    section = f'[organizer.imap]\nhost = "imap.example.org"\npasswords_file = "{file}"'
+    path = written(tmp_path, policy=section)
+    assert [
+        line.replace(f"organizer.imap.passwords_file = {shown('', str(file))}:", "…")
+        for line in told(problems(path), path)
+    ] == said
+
+
+def test_the_password_of_a_service_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("hunter2\n")
+    (tmp_path / "password").chmod(0o600)
+    section = f"""[organizer.imap]
+host = "imap.example.org"
+login = "{{address}}*mailhook"
+tls = "implicit"
+password_file = "{tmp_path}/password"
+"""
+    path = written(tmp_path, policy=section)
+    assert problems(path) == []
+    own = load(path).organizer.imap
+    assert (own.password, own.actual_port) == ("hunter2", 993)
+    assert "hunter2" not in repr(own)
+
+
+def test_one_password_for_all_users_is_warned_of(tmp_path: Path) -> None:
+    path = written(tmp_path, policy='[organizer.imap]\nhost = "imap.example.org"\npassword = "hunter2"\n')
+    (found,) = problems(path)
+    assert (found.key, found.warning) == ("organizer.imap.login", True)
+    assert load(path).organizer.imap.actual_port == 143
