@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
 from mailhook.core.conference import JoinDetails, Spec
-from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.copies import CopyTask, Stands
+from mailhook.core.meeting import CopyKind, Meeting, MeetingKey
 from mailhook.core.notice import Notice
 from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.ehlo import Capabilities
@@ -100,6 +101,9 @@ class Store(Protocol):
 
     async def news(self, limit: int) -> list[MeetingKey]:
         """Meetings of which the organizer may have to be told something now (`core.notice.news`)."""
+
+    async def copies(self, kind: CopyKind, limit: int) -> list[MeetingKey]:
+        """Meetings of which this copy of the organizer has to be looked at now (`core.copies.due_at`)."""
 
     async def purge(self, before: datetime) -> int:
         """Forget meetings that need nothing any more and have not changed since `before`; how many."""
@@ -191,6 +195,22 @@ class Notifier(Protocol):
 
     async def send(self, notice: Notice) -> None:
         """Temporary: it has not gone, or nobody knows whether it has."""
+
+
+class CopyWriter(Protocol):
+    """Writes the link into one kind of the organizer's own copies, or takes it out.
+
+    Errors: Temporary: not written, or nobody knows; the next try may succeed. Permanent, Misconfigured: only somebody
+    who changes rights or settings can help.
+    """
+
+    @property
+    def kind(self) -> CopyKind: ...
+
+    async def write(self, task: CopyTask) -> Stands:
+        """Bring the copy to what `task` asks, if it is not so already; repeating it does no harm."""
+
+    async def close(self) -> None: ...
 
 
 class Submission(Protocol):

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "mailhook"
 MODULES = sorted(ROOT.rglob("*.py"))
 
-MIDDLE = {"relay", "records", "pipeline", "verdict", "writer", "flight", "sync", "courier", "guard"}
+MIDDLE = {"relay", "records", "pipeline", "verdict", "writer", "flight", "sync", "courier", "scribe", "guard"}
 ADAPTERS = {"front", "nexthop", "provider", "store", "organizer"}
 PURE = {"core", "smtp", "transport"}
 

@@ -161,7 +161,7 @@ def _invitation(
     message: Message, method: str, calendar: Block, blocks: list[Block], defaults: Defaults
 ) -> Invitation | NotOurs:
     uids = {first_value(block, "UID") for block in blocks}
-    organizers = {_address(line) for block in blocks for line in lines(block, "ORGANIZER")}
+    organizers = {address(line) for block in blocks for line in lines(block, "ORGANIZER")}
     if len(uids) != 1 or "" in uids:
         return NotOurs("not-one-uid")
     if len(organizers) != 1 or "" in organizers:
@@ -205,7 +205,7 @@ def _forwarded(message: Message, sent_by: str) -> bool:
 def _languages(blocks: list[Block]) -> dict[str, str]:
     """LANGUAGE parameters (RFC 5545 §3.2.10) by the address of the calendar user."""
     people = (line for block in blocks for name in ("ATTENDEE", "ORGANIZER") for line in lines(block, name))
-    return {_address(line): param(line, "LANGUAGE") for line in people if param(line, "LANGUAGE")}
+    return {address(line): param(line, "LANGUAGE") for line in people if param(line, "LANGUAGE")}
 
 
 def _text(block: Block, name: str) -> str:
@@ -217,7 +217,7 @@ def _mailto(value: str) -> str:
     return (value[7:] if value.lower().startswith("mailto:") else value).strip().lower()
 
 
-def _address(line: ContentLine) -> str:
+def address(line: ContentLine) -> str:
     """The calendar user's mail address; EMAIL (RFC 7986 §6.2) where the URI is not a mailto."""
     value = line.value.strip()
     if value.lower().startswith("mailto:") or "@" in value:
@@ -226,11 +226,11 @@ def _address(line: ContentLine) -> str:
 
 
 def _person(line: ContentLine) -> Person:
-    return Person(_address(line), param(line, "CN").strip())
+    return Person(address(line), param(line, "CN").strip())
 
 
 def _attendees(block: Block, resources: Iterable[str]) -> tuple[Attendee, ...]:
-    found = {_address(line): line for line in islice(lines(block, "ATTENDEE"), MAX_ATTENDEES)}
+    found = {address(line): line for line in islice(lines(block, "ATTENDEE"), MAX_ATTENDEES)}
     return tuple(
         Attendee(_person(line), "RESOURCE" if address in resources else _kind(line))
         for address, line in found.items()

@@ -154,6 +154,40 @@ class Notices:
     error: str = ""
 
 
+class CopyKind(StrEnum):
+    """The organizer's own copies of an event: in his calendar, in his folder of sent mail."""
+
+    CALDAV = "caldav"
+    IMAP = "imap"
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What is known of one of the organizer's copies.
+
+    standing    fingerprint of what was found to stand there as desired ("": nothing ever was), and since `at`
+    link        the link that we have written there ("": none), with `conference_id`
+    bears       that stands where programs keep it: DESCRIPTION, LOCATION or URL; `lead`: characters of DESCRIPTION
+                before it
+    rounds      how often it was written for one fingerprint and not yet found standing
+    stir        fingerprint of the mails of the meeting that there had been when it was last looked at
+    next_at     not looked at before, whatever else is so while `busy`: somebody works on it
+    """
+
+    standing: str = ""
+    at: datetime | None = None
+    link: str = ""
+    conference_id: str = ""
+    bears: bool = False
+    lead: int = 0
+    rounds: int = 0
+    stir: str = ""
+    next_at: datetime | None = None
+    busy: bool = False
+    attempts: int = 0
+    error: str = ""
+
+
 @dataclass(frozen=True)
 class Meeting:
     """All that is known of one (organizer, UID).
@@ -172,6 +206,7 @@ class Meeting:
     unlinked      an invitation has passed without the link of this generation
     superseded    a link that mails bore and that leads nowhere any more ("": none)
     notices       what the organizer was told of by mails of our own
+    copies        what is known of his own copies of the event
     delete_at     when the conference goes, unless a REQUEST is seen meanwhile; once past, there shall be none
     doubtful      why nobody can tell whether the meeting lives ("" when there is no doubt)
     first_seen    revision fingerprint → when a REQUEST of it was first deferred
@@ -198,6 +233,7 @@ class Meeting:
     unlinked: bool = False
     superseded: str = ""
     notices: Notices = field(default_factory=Notices)
+    copies: Mapping[CopyKind, Copy] = field(default_factory=dict)
     delete_at: datetime | None = None
     doubtful: str = ""
     first_seen: Mapping[str, datetime] = field(default_factory=dict)

@@ -10,6 +10,8 @@ Not here: what follows from it (`revision`), where a link stands (`bearing`).
 from dataclasses import replace
 
 from mailhook.core.bearing import bears, is_shorter, lead, shows
+from mailhook.core.copies import known_to_bear
+from mailhook.core.copies import lead as lead_of_copies
 from mailhook.core.holders import is_taken
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import MASTER, Component, Meeting, Will
@@ -36,7 +38,7 @@ def taken_away(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Pol
         return ""
     if _bore(meeting, new) and meeting.link is not None and not shows(invitation, meeting.link):
         # Some phones truncate: a text that ends before the place of the link tells nothing about it.
-        return "" if is_shorter(invitation, meeting.borne_after) else LINK_REMOVED
+        return "" if is_shorter(invitation, lead_of_copies(meeting)) else LINK_REMOVED
     # A list of one may be no more than one attendee's own view.
     others = {a.person.address for a in new.attendees} - {
         invitation.organizer.address,
@@ -99,7 +101,8 @@ def _master(invitation: Invitation) -> Component | None:
 
 def _bore(meeting: Meeting, new: Component) -> bool:
     """Whether the copy is known to bear the link in a revision before `new`."""
-    return meeting.borne is not None and is_later(new.stamp, meeting.borne)
+    told = meeting.borne is not None and is_later(new.stamp, meeting.borne)
+    return told or known_to_bear(meeting, new.stamp.date)
 
 
 def noted(meeting: Meeting, before: Meeting, invitation: Invitation, policy: Policy) -> Meeting:

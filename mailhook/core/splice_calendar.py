@@ -43,6 +43,10 @@ class Additions:
     """Case-folded; a LOCATION that is just one of them counts as empty."""
     removing: bool = False
     """Whatever bears `link` or is a block of ours goes; nothing is added."""
+    former: frozenset[str] = frozenset()
+    """Links that we have put into this event before: they are replaced, or go, as those of older blocks."""
+    hidden: bool = False
+    """Only CONFERENCE and our own property, which no program counts as a change of the event."""
 
     @property
     def words(self) -> str:
@@ -94,7 +98,7 @@ def events(calendar: Component, uid: str) -> list[Component]:
 def changes(data: bytes, event: Component, additions: Additions, charset: str) -> list[Change]:
     """All edits of one event; those of several changes never overlap."""
     line_end = mime_bodies.line_end(data[event.start : event.end])
-    stale = frozenset(_older_links(event, additions))
+    stale = frozenset(_older_links(event, additions)) | additions.former
     context = _Event(data, event, additions, charset, line_end, stale)
     rules: tuple[Callable[[_Event], Iterator[Change]], ...] = (
         _description,
@@ -104,6 +108,8 @@ def changes(data: bytes, event: Component, additions: Additions, charset: str) -
         _conference,
         _own_property,
     )
+    if additions.hidden:
+        rules = (_conference, _own_property)
     if additions.removing:
         rules = (_description, _html_twins, _bare_link, _references)
     return [change for rule in rules for change in rule(context)]

@@ -1,0 +1,239 @@
+"""The organizer's own copies of an event: what must stand in them, and when they are looked at.
+
+What: `desired` is what must stand in a copy, as a fingerprint; `claim` picks the next `CopyTask` of one kind and takes
+the time for it; `stood` and `unwritten` write the result. A copy counts as written when it was *found* as desired
+without having to be changed: what some servers accept while they still send their invitations is overwritten by
+them. `known_to_bear` tells `removal` what follows from that. All pure, carried out inside `store.change`.
+
+Not here: editing a copy (`stored_event`), I/O (`scribe`, `organizer`), notices.
+
+Errors: none.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import assert_never
+
+from mailhook.core import aim
+from mailhook.core.conference import JoinDetails, Person, State
+from mailhook.core.meeting import MASTER, Component, Copy, CopyKind, Meeting, MeetingKey
+from mailhook.core.policy import Policy, domain
+
+SETTLE = timedelta(seconds=30)
+"""How long a copy is left alone after a mail of its meeting: the server may still be at work on the event."""
+
+LEASE = timedelta(minutes=15)
+"""How long one attempt may take before another worker takes it up."""
+
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=6)
+
+MOST_ROUNDS = 3
+"""A copy that is never found as it was written (a server that drops a property) counts as written after so many."""
+
+MOST_ATTEMPTS = 30
+"""A link is not taken out of a copy that cannot be written for so long: a week."""
+
+OPEN = timedelta(minutes=5)
+"""A program that had the event open when the link was written may save it as it was."""
+
+HOPEFUL = 3
+"""So many attempts in vain, and a notice brings the link, which may still be written later."""
+
+EMPTY = "nothing"
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_NONE = Copy()
+
+
+@dataclass(frozen=True)
+class CopyTask:
+    """Bring one copy to what is desired. `details`: whose link must stand there; None: no link of ours.
+
+    `former`: the link and the id that an earlier write has put there, "" for none.
+    """
+
+    key: MeetingKey
+    organizer: Person
+    language: str
+    topic: str
+    details: JoinDetails | None
+    former: tuple[str, str]
+    standing: str
+
+
+@dataclass(frozen=True)
+class Stands:
+    """A copy is as its task asks; `changed`: it was not before. `bears`, `lead`: see `meeting.Copy`."""
+
+    changed: bool
+    bears: bool
+    lead: int = 0
+
+
+def desired(meeting: Meeting, kind: CopyKind) -> str:
+    """A fingerprint of what must stand in the copy; "": whatever is there.
+
+    It changes with every revision: the organizer's program may have put an older state of the event back.
+    """
+    details = _details(meeting)
+    if details is not None:
+        stamps = [f"{c.key} {_revision(c)}" for c in meeting.components]
+        text = "\n".join((str(meeting.conference.generation), details.link, *stamps))
+        return sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+    if _copy(meeting, kind).link and _is_unwanted(meeting):
+        return EMPTY
+    return ""
+
+
+def _details(meeting: Meeting) -> JoinDetails | None:
+    if not meeting.wanted or not meeting.ever_told or meeting.conference.state is State.READY:
+        return None
+    return meeting.link
+
+
+def _is_unwanted(meeting: Meeting) -> bool:
+    """Whether a link of ours leads nowhere, or is to: not while the next room is being made."""
+    state = meeting.conference.state
+    match state:
+        case State.ENDING | State.GONE:
+            return not meeting.wanted or meeting.delete_at is not None
+        case State.ABSENT | State.READY | State.ANNOUNCED | State.FINISHED | State.RESERVED:
+            return not meeting.wanted
+        case _:
+            assert_never(state)
+
+
+def _revision(component: Component) -> str:
+    stamp = component.stamp
+    return f"{stamp.sequence} {stamp.dtstamp} {stamp.last_modified}"
+
+
+def _copy(meeting: Meeting, kind: CopyKind) -> Copy:
+    return meeting.copies.get(kind, _NONE)
+
+
+def _stir(meeting: Meeting, wish: str) -> str:
+    mails = sum(entry.copies for entries in meeting.told.values() for entry in entries)
+    return f"{wish} {mails}"
+
+
+def due_at(meeting: Meeting, kind: CopyKind) -> datetime | None:
+    """When the copy has to be looked at, long ago for at once; None: never, as things are."""
+    copy = _copy(meeting, kind)
+    if copy.busy:
+        return copy.next_at
+    wish = desired(meeting, kind)
+    if wish in ("", copy.standing):
+        return None
+    return copy.next_at if copy.next_at is not None and copy.stir == _stir(meeting, wish) else LONG_AGO
+
+
+def claim(meeting: Meeting, kind: CopyKind, policy: Policy, now: datetime) -> tuple[Meeting, CopyTask | None]:
+    """The next task, with the meeting as it has to be before it is done. What matters no more is settled."""
+    copy, wish = _copy(meeting, kind), desired(meeting, kind)
+    stir = _stir(meeting, wish)
+    if copy.busy and copy.next_at is not None and copy.next_at > now:
+        return meeting, None
+    if wish in ("", copy.standing):
+        return _with(meeting, kind, replace(copy, busy=False, next_at=None)), None
+    if not _matters(meeting, wish, copy, policy, now):
+        return _with(meeting, kind, _rested(replace(copy, standing=wish, bears=False, stir=stir))), None
+    if copy.stir != stir:
+        return _with(meeting, kind, replace(copy, busy=False, stir=stir, next_at=now + SETTLE)), None
+    if copy.next_at is not None and copy.next_at > now:
+        return meeting, None
+    taken = replace(copy, busy=True, next_at=now + LEASE, attempts=copy.attempts + 1)
+    return _with(meeting, kind, taken), _task(meeting, copy, wish)
+
+
+def _matters(meeting: Meeting, wish: str, copy: Copy, policy: Policy, now: datetime) -> bool:
+    """Whether the organizer is one of ours and the event is still to come, or a link can still be taken out."""
+    if domain(meeting.key.organizer) not in policy.organizer_domains:
+        return False
+    if wish == EMPTY:
+        return copy.attempts < MOST_ATTEMPTS
+    place = aim.desired(meeting, now, policy.roll_after)
+    return isinstance(place, aim.Room) and place.spec.end > now
+
+
+def _task(meeting: Meeting, copy: Copy, wish: str) -> CopyTask:
+    master = meeting.component(MASTER) or next(iter(meeting.components), None)
+    return CopyTask(
+        meeting.key,
+        Person(meeting.organizer.address or meeting.key.organizer, meeting.organizer.name),
+        meeting.language,
+        master.summary if master else "",
+        None if wish == EMPTY else meeting.link,
+        (copy.link, copy.conference_id),
+        wish,
+    )
+
+
+def stood(meeting: Meeting, kind: CopyKind, task: CopyTask, found: Stands, now: datetime) -> Meeting:
+    """The meeting after the copy was brought to what `task` asks; one that was changed is looked at again."""
+    copy = _copy(meeting, kind)
+    details = task.details
+    link, name = (details.link, details.conference_id) if details else task.former
+    copy = replace(copy, link=link, conference_id=name, busy=False, attempts=0, error="")
+    if found.changed and copy.rounds + 1 < MOST_ROUNDS:
+        return _with(meeting, kind, replace(copy, rounds=copy.rounds + 1, next_at=now + SETTLE))
+    if details is None:
+        copy = replace(copy, link="", conference_id="")
+    bears = found.bears and details is not None
+    copy = replace(copy, standing=task.standing, at=now, bears=bears, lead=found.lead)
+    return _with(meeting, kind, _rested(copy))
+
+
+def unwritten(
+    meeting: Meeting, kind: CopyKind, error: str, now: datetime, *, hopeless: bool = False
+) -> Meeting:
+    """The meeting after the copy could not be brought there: tried again after a pause that grows.
+
+    `hopeless`: only somebody who changes rights or settings can help; the longest pause at once.
+    """
+    copy = _copy(meeting, kind)
+    grown = min(FIRST_PAUSE * 2 ** min(copy.attempts - 1, 12), LONGEST_PAUSE)
+    pause, attempts = (LONGEST_PAUSE, max(copy.attempts, HOPEFUL)) if hopeless else (grown, copy.attempts)
+    after = replace(copy, busy=False, next_at=now + pause, attempts=attempts, error=error)
+    return _with(meeting, kind, after)
+
+
+def _rested(copy: Copy) -> Copy:
+    return replace(copy, rounds=0, next_at=None, busy=False, attempts=0, error="")
+
+
+def _with(meeting: Meeting, kind: CopyKind, copy: Copy) -> Meeting:
+    return replace(meeting, copies={**meeting.copies, kind: copy})
+
+
+# --- what follows from it ------------------------------------------------------------------------------
+
+
+def known_to_bear(meeting: Meeting, sent: datetime | None) -> bool:
+    """Whether a REQUEST that was sent at `sent` is of a copy that bore the link before, by a write of ours."""
+    return sent is not None and any(
+        copy.at is not None and copy.at + OPEN < sent for copy in _bearing(meeting)
+    )
+
+
+def lead(meeting: Meeting) -> int:
+    """How long DESCRIPTION is before the link in the copies that bear it, or in his own REQUESTs."""
+    return max(meeting.borne_after, *(copy.lead for copy in _bearing(meeting)), 0)
+
+
+def _bearing(meeting: Meeting) -> list[Copy]:
+    """Copies in which the present link was found, in the present revision."""
+    return [c for kind, c in meeting.copies.items() if c.bears and c.standing == desired(meeting, kind)]
+
+
+def is_written(meeting: Meeting) -> bool:
+    """Whether some copy was found to hold the link, in whatever place, since this generation was announced."""
+    link = meeting.link.link if meeting.link else ""
+    return bool(link) and any(copy.link == link and copy.standing for copy in meeting.copies.values())
+
+
+def is_hoped_for(meeting: Meeting, kinds: Collection[CopyKind]) -> bool:
+    """Whether one of `kinds` may soon hold the link."""
+    waiting = (kind for kind in kinds if due_at(meeting, kind) is not None)
+    return any(_copy(meeting, kind).attempts < HOPEFUL for kind in waiting)

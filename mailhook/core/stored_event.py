@@ -1,0 +1,122 @@
+"""The organizer's event as his calendar server stores it: the link goes in, or comes out.
+
+What: `EventEditor.edit` makes of a calendar object (RFC 4791 §4.1) what a `CopyTask` asks for, by the same splices as
+those of an invitation: every byte outside of them is the byte that was stored. Twice is once.
+
+Not here: SEQUENCE, DTSTAMP, ATTENDEE, SCHEDULE-AGENT and all else that a server may take for a change of the meeting;
+fetching and storing (`organizer`).
+
+Errors: Unreadable for what is no calendar, or is not the organizer's event.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from mailhook.core import contentlines, splice_calendar, splice_text
+from mailhook.core.contentlines import Component, unescape_text
+from mailhook.core.copies import CopyTask, Stands
+from mailhook.core.itip import address, canonical
+from mailhook.core.policy import domain
+from mailhook.core.rewrite import NO_BLOCK, Options, additions
+from mailhook.core.splice_calendar import Additions
+from mailhook.core.splices import Splice, apply
+from mailhook.core.wording import Variables, Wording
+from mailhook.errors import Unreadable
+
+Extent = Literal["full", "conference"]
+"""Everything that a program may show, or only what none takes for a change: CONFERENCE and our own property."""
+
+_VISIBLE = ("DESCRIPTION", "LOCATION", "URL")
+
+
+@dataclass(frozen=True)
+class Edited:
+    """`content` differs from what was stored if `found.changed`."""
+
+    content: bytes
+    found: Stands
+
+
+@dataclass(frozen=True)
+class Fashion:
+    """How the link is written. `languages`: by the organizer's domain, else `language`; `test`: it is a sandbox's."""
+
+    options: Options = field(default_factory=Options)
+    extent: Extent = "full"
+    language: str = "ru"
+    languages: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    test: bool = False
+
+
+class EventEditor:
+    """One for the process."""
+
+    def __init__(self, wording: Wording, fashion: Fashion) -> None:
+        self._wording = wording
+        self._fashion = fashion
+
+    def edit(self, stored: bytes, task: CopyTask) -> Edited:
+        root = contentlines.read(stored, "utf-8")
+        events = splice_calendar.events(root, task.key.uid)
+        if not events:
+            raise Unreadable("it holds no event with that UID")
+        if any(not self._is_his(event, task) for event in events):
+            raise Unreadable("the event has another organizer")
+        content = apply(stored, self._splices(stored, events, self._additions(task)))
+        link = task.details.link if task.details else ""
+        return Edited(content, _found(content, task.key.uid, link, changed=content != stored))
+
+    def _is_his(self, event: Component, task: CopyTask) -> bool:
+        line = event.first("ORGANIZER")
+        organizer = canonical(address(line), self._fashion.aliases) if line else ""
+        return organizer in {task.key.organizer, canonical(task.organizer.address, self._fashion.aliases)}
+
+    def _additions(self, task: CopyTask) -> Additions:
+        options, (link, name) = self._fashion.options, task.former
+        if task.details is None:
+            return replace(additions(NO_BLOCK, link, name, options), removing=True)
+        details = task.details
+        variables = Variables(
+            link=details.link,
+            topic=task.topic,
+            organizer_name=task.organizer.name,
+            organizer_address=task.organizer.address,
+            passcode=details.passcode,
+            conference_id=details.conference_id,
+            dial_in=details.dial_in,
+            test=self._fashion.test,
+        )
+        block = self._wording.render(self._language(task), variables)
+        return replace(
+            additions(block, details.link, details.conference_id, options),
+            former=frozenset({link} - {"", details.link}),
+            hidden=self._fashion.extent == "conference",
+        )
+
+    def _language(self, task: CopyTask) -> str:
+        own = self._fashion.languages.get(domain(task.organizer.address), "")
+        return task.language.partition("-")[0].lower() or own or self._fashion.language
+
+    def _splices(self, stored: bytes, events: list[Component], added: Additions) -> list[Splice]:
+        found: list[Splice] = []
+        for event in events:
+            changes = splice_calendar.changes(stored, event, added, "utf-8")
+            found += (splice for change in changes for splice in change.splices)
+            found.append(splice_calendar.insertion(event, changes))
+        return found
+
+
+def _found(content: bytes, uid: str, link: str, *, changed: bool) -> Stands:
+    """Whether every event bears `link` where programs keep it, and after how much of the first DESCRIPTION."""
+    events = splice_calendar.events(contentlines.read(content, "utf-8"), uid)
+    texts = [[_text(event, name) for name in _VISIBLE] for event in events]
+    bears = bool(link) and all(any(link in text for text in each) for each in texts)
+    before = texts[0][0].partition(splice_text.BEGIN)
+    return Stands(changed, bears, len(before[0].rstrip()) if bears and before[1] else 0)
+
+
+def _text(event: Component, name: str) -> str:
+    line = event.first(name)
+    return unescape_text(line.value) if line else ""

@@ -1,0 +1,150 @@
+"""The organizer's event as a calendar server stores it: the link goes in and comes out, and nothing else changes."""
+
+from dataclasses import replace
+
+import pytest
+from icalendar import Calendar
+
+from mailhook.app import read_templates, shipped
+from mailhook.core.conference import Person
+from mailhook.core.copies import EMPTY, CopyTask, Stands
+from mailhook.core.rewrite import Options
+from mailhook.core.stored_event import Edited, EventEditor, Extent, Fashion
+from mailhook.core.wording import Wording
+from mailhook.errors import Unreadable
+from tests.core.meetings import KEY, LINK
+
+WORDING = Wording(read_templates(shipped("templates")), "ru")
+OTHER = replace(LINK, conference_id="room-0", link="https://videomost.corp.example/0")
+TASK = CopyTask(KEY, Person(KEY.organizer), "", "Бюджет", LINK, ("", ""), "f")
+UNTASK = replace(TASK, details=None, former=(LINK.link, LINK.conference_id), standing=EMPTY)
+UNTOUCHED = ("SEQUENCE", "DTSTAMP", "LAST-MODIFIED", "ATTENDEE", "ORGANIZER", "DTSTART", "SUMMARY", "X-SOGO")
+
+
+def editor(extent: Extent = "full", options: Options | None = None) -> EventEditor:
+    keywords = options or Options(keywords=("videomost",))
+    return EventEditor(WORDING, Fashion(keywords, extent, aliases={"old.example": "corp.example"}))
+
+
+def stored(*events: str, eol: str = "\r\n") -> bytes:
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0"]
+    for extra in events or ("",):
+        lines += [
+            "BEGIN:VEVENT",
+            "UID:uid-1",
+            "SEQUENCE:0",
+            "DTSTAMP:20270201T100000Z",
+            "DTSTART:20270301T070000Z",
+            "SUMMARY;X-ODD = 1:Бюджет",
+            "ORGANIZER;CN=Иван:MAILTO:Ivan@corp.example",
+            "ATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:anna@partner.example",
+            *extra.splitlines(),
+            "BEGIN:VALARM",
+            "TRIGGER:-PT15M",
+            "ACTION:DISPLAY",
+            "DESCRIPTION:Скоро",
+            "END:VALARM",
+            "END:VEVENT",
+        ]
+    return eol.join([*lines, "END:VCALENDAR", ""]).encode()
+
+
+DESCRIBED = stored("LOCATION:Videomost\nDESCRIPTION:Повестка: бюд\n жет")
+
+
+def edit(content: bytes, task: CopyTask = TASK, extent: Extent = "full") -> Edited:
+    return editor(extent).edit(content, task)
+
+
+def lines(content: bytes) -> list[bytes]:
+    return content.replace(b"\r\n ", b"").splitlines()
+
+
+@pytest.mark.parametrize("content", [DESCRIBED, stored(), stored("DESCRIPTION:a", "DESCRIPTION:b", "")])
+@pytest.mark.parametrize("extent", ["full", "conference"])
+def test_once_is_twice_and_out_is_as_before(content: bytes, extent: Extent) -> None:
+    once = edit(content, extent=extent)
+    assert once.found == Stands(changed=True, bears=extent == "full")
+    assert edit(once.content, extent=extent) == Edited(
+        once.content, Stands(changed=False, bears=extent == "full")
+    )
+    out = edit(once.content, UNTASK, extent)
+    kept = [
+        line for line in lines(out.content) if line != b"DESCRIPTION:" and not line.startswith(b"LOCATION:")
+    ]
+    assert kept == [line for line in lines(content) if not line.startswith(b"LOCATION:")]
+    assert edit(out.content, UNTASK, extent).found == Stands(changed=False, bears=False)
+
+
+def test_every_place_that_programs_show_bears_it() -> None:
+    (event,) = Calendar.from_ical(edit(DESCRIBED).content.decode()).walk("VEVENT")
+    assert LINK.link in str(event["DESCRIPTION"]).splitlines()
+    assert (event["LOCATION"], event["URL"], event["CONFERENCE"]) == (LINK.link,) * 3
+    assert "Повестка: бюджет" in str(event["DESCRIPTION"])
+    assert event["X-VIDEOMOST-CONFERENCE"] == LINK.conference_id
+
+
+def test_what_no_program_takes_for_a_change() -> None:
+    before, after = lines(DESCRIBED), lines(edit(DESCRIBED, extent="conference").content)
+    added = [line for line in after if line not in before]
+    assert [line.partition(b";")[0].partition(b":")[0] for line in added] == [
+        b"CONFERENCE",
+        b"X-VIDEOMOST-CONFERENCE",
+    ]
+    assert [line for line in after if line in before] == before
+
+
+@pytest.mark.parametrize("eol", ["\r\n", "\n"])
+def test_other_bytes_stay(eol: str) -> None:
+    before = stored('X-SOGO:\\odd\nATTENDEE;CN="A,B":mailto:b@c', eol=eol)
+    after = edit(before).content
+    old, new = before.split(eol.encode()), after.split(eol.encode())
+    assert [line for line in new if line in old] == old
+    assert b"SCHEDULE-AGENT" not in after
+    for name in UNTOUCHED:
+        ours = [line for line in new if line.startswith(name.encode())]
+        assert ours == [line for line in old if line.startswith(name.encode())]
+
+
+def test_the_location_can_be_left_alone() -> None:
+    silent = editor(options=Options(location="never")).edit(DESCRIBED, TASK)
+    assert b"\r\nLOCATION:Videomost\r\n" in silent.content
+    assert silent.found.bears
+
+
+def test_a_newer_link_takes_the_place_of_the_older() -> None:
+    for extent in ("full", "conference"):
+        old = edit(DESCRIBED, replace(TASK, details=OTHER), extent).content
+        new = edit(old, replace(TASK, former=(OTHER.link, OTHER.conference_id)), extent).content
+        assert OTHER.link.encode() not in b"".join(lines(new))
+        assert new == edit(DESCRIBED, TASK, extent).content
+
+
+def test_how_far_into_the_description_it_stands() -> None:
+    below = editor(options=Options(position="bottom"))
+    assert below.edit(stored("DESCRIPTION:Повестка"), TASK).found.lead == len("Повестка")
+    assert edit(stored("DESCRIPTION:Повестка")).found.lead == 0
+
+
+def test_the_organizers_language() -> None:
+    english = edit(DESCRIBED, replace(TASK, language="en-GB")).content
+    assert english != edit(DESCRIBED).content
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "no calendar"),
+        (b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\n", "not closed"),
+        (DESCRIBED.replace(b"UID:uid-1", b"UID:uid-12"), "UID"),
+        (DESCRIBED.replace(b"Ivan@corp", b"petr@corp"), "organizer"),
+        (DESCRIBED.replace(b"ORGANIZER", b"X-ORGANIZER"), "organizer"),
+    ],
+)
+def test_what_is_not_his_event_is_left_alone(content: bytes, why: str) -> None:
+    with pytest.raises(Unreadable, match=why):
+        edit(content)
+
+
+def test_an_alias_of_his_domain_is_his() -> None:
+    assert edit(DESCRIBED.replace(b"corp.example", b"old.example")).found.bears
