@@ -22,7 +22,11 @@ from urllib.parse import urlsplit
 from mailhook import journal
 from mailhook.config import Problem, Settings, VideomostSettings
 from mailhook.config.problem import is_secret
+from mailhook.core.calendar_servers import SERVERS, reach
+from mailhook.core.meeting import CopyKind
 from mailhook.core.notice_wording import NoticeWording
+from mailhook.core.rewrite import Options
+from mailhook.core.stored_event import EventEditor, Fashion
 from mailhook.core.wording import Wording
 from mailhook.courier import Courier
 from mailhook.errors import Misconfigured
@@ -31,14 +35,18 @@ from mailhook.front.dialogue import Terms
 from mailhook.front.smtp import Listener
 from mailhook.guard import Guard
 from mailhook.nexthop.pool import Pool
+from mailhook.organizer.accounts import Accounts
+from mailhook.organizer.caldav import CalDavWriter
+from mailhook.organizer.dav import Dav
 from mailhook.organizer.notice import MailNotifier
 from mailhook.pipeline import Pipeline
-from mailhook.ports import NextHop, Provider, Reception, Store
+from mailhook.ports import CopyWriter, NextHop, Provider, Reception, Store
 from mailhook.provider import external
 from mailhook.provider.sandbox import Sandbox
 from mailhook.provider.session import Route, Witness
 from mailhook.provider.videomost import Videomost
 from mailhook.relay import Relay
+from mailhook.scribe import Scribe
 from mailhook.store.sqlite import SqliteStore
 from mailhook.sync import Sync
 from mailhook.writer import Manner, Writer
@@ -60,6 +68,7 @@ class App:
     flight: Flight
     sync: Sync
     courier: Courier | None
+    scribes: tuple[Scribe, ...]
     listener: Listener
     sandbox: Sandbox | None
 
@@ -88,6 +97,9 @@ async def running(
         courier = make_courier(settings, store, hop, clock)
         if courier is not None:
             await stack.enter_async_context(background(courier.run()))
+        scribes = tuple(Scribe(store, writer, policy) for writer in make_copy_writers(settings, stack))
+        for scribe in scribes:
+            await stack.enter_async_context(background(scribe.run()))
         pipeline = Pipeline(
             store, flight, policy, make_wording(settings), manner(settings), provider.identity, clock
         )
@@ -95,7 +107,7 @@ async def running(
         await listener.start(settings.listen.host, settings.listen.port)
         stack.push_async_callback(listener.drain, longest_transaction(settings))
         journal.event("listening", host=settings.listen.host, port=listener.port)
-        yield App(settings, store, provider, flight, sync, courier, listener, sandbox)
+        yield App(settings, store, provider, flight, sync, courier, scribes, listener, sandbox)
 
 
 async def open_store(settings: Settings, clock: Clock, stack: AsyncExitStack) -> SqliteStore:
@@ -275,7 +287,44 @@ def make_courier(settings: Settings, store: Store, hop: NextHop, clock: Clock) -
     notifier = MailNotifier(
         hop, make_notice_wording(settings), own.sender, own.sender_name, own_name(settings), clock
     )
-    return Courier(store, notifier, own.when, settings.policy)
+    return Courier(store, notifier, own.when, settings.policy, copy_kinds(settings))
+
+
+def make_copy_writers(settings: Settings, stack: AsyncExitStack) -> tuple[CopyWriter, ...]:
+    caldav = make_caldav(settings)
+    writers: tuple[CopyWriter, ...] = (caldav,) if caldav is not None else ()
+    for writer in writers:
+        stack.push_async_callback(writer.close)
+    return writers
+
+
+def make_caldav(settings: Settings) -> CalDavWriter | None:
+    """Misconfigured when its certificate authority cannot be used."""
+    own = settings.organizer.caldav
+    if not own.url:
+        return None
+    silence, way = SERVERS[own.profile], manner(settings)
+    fashion = Fashion(
+        Options(way.location if silence.location else "never", way.position, settings.policy.keywords),
+        reach(own.profile, own.write),
+        way.language,
+        dict(way.languages),
+        settings.policy.domain_aliases,
+        way.test,
+    )
+    base = "/".join(own.url.split("/", 3)[:3])
+    return CalDavWriter(
+        Dav(base, own.timeout.total_seconds(), own.ca_file),
+        Accounts(own.username, own.password, own.token, own.users_file, own.authorize_as),
+        own.url,
+        EventEditor(make_wording(settings), fashion),
+        silence.headers,
+    )
+
+
+def copy_kinds(settings: Settings) -> tuple[CopyKind, ...]:
+    """The copies of organizers' events that are written."""
+    return (CopyKind.CALDAV,) if settings.organizer.caldav.url else ()
 
 
 def _templates(settings: Settings) -> dict[str, str]:

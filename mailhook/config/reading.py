@@ -27,11 +27,14 @@ from mailhook.errors import Misconfigured
 Table = dict[str, object]
 Place = tuple[str | int, ...]
 
-SECRETS = (("provider", "videomost", "token"), ("provider", "videomost", "auth", "password"))
+SECRETS = (
+    *(("provider", "videomost", "token"), ("provider", "videomost", "auth", "password")),
+    *(("organizer", "caldav", "password"), ("organizer", "caldav", "token")),
+)
 LATER = {
     *("listen.workers", "listen.tls_cert", "listen.tls_key", "listen.starttls", "listen.bare_newline"),
     *("nexthop.tls", "nexthop.ca_file", "nexthop.username", "nexthop.password", "nexthop.password_file"),
-    *("organizer.caldav", "organizer.imap", "http"),
+    *("organizer.imap", "http"),
 }
 EXPECTED = {
     "string_type": "should be text in quotes",

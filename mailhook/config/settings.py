@@ -28,6 +28,7 @@ from mailhook.config.values import (
     HostOrNone,
     Language,
     ListenPort,
+    NameTemplate,
     Network,
     Port,
     PositiveDuration,
@@ -36,9 +37,11 @@ from mailhook.config.values import (
     Size,
     Token,
     Url,
+    UrlTemplate,
     Word,
     Zone,
 )
+from mailhook.core.calendar_servers import Extent, ServerKind
 from mailhook.core.notice import When
 from mailhook.core.policy import Policy
 from mailhook.transport.presets import Preset, transport
@@ -195,9 +198,30 @@ class NoticeSettings(Section):
     sender_name: Word = "Videomost"
 
 
+class CalDavSettings(Section):
+    """The organizers' events on a calendar server; off without `url`, which is a template.
+
+    `password`, `token`: what `password_file` and `token_file` contain, once loaded.
+    """
+
+    url: UrlTemplate = ""
+    profile: ServerKind = "generic"
+    write: Extent = "full"
+    username: NameTemplate = ""
+    password: str = Field(default="", repr=False)
+    password_file: File = ""
+    token: Token = Field(default="", repr=False)
+    token_file: File = ""
+    users_file: File = ""
+    authorize_as: NameTemplate = ""
+    ca_file: File = ""
+    timeout: PositiveDuration = timedelta(seconds=30)
+
+
 class Organizer(Section):
     """What the organizer gets, whom no mail to the attendees reaches."""
 
+    caldav: CalDavSettings = CalDavSettings()
     notice: NoticeSettings = NoticeSettings()
 
 

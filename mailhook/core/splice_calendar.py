@@ -20,6 +20,8 @@ from mailhook.core.contentlines import Component, ContentLine, escape_text, unes
 from mailhook.core.splices import Position, Splice, apply, decoded, effective
 
 LocationRule = Literal["if-empty", "append", "never"]
+Reach = Literal["everywhere", "links", "hidden"]
+"""Every place; URL, CONFERENCE and our own property; or only those two, which programs do not take for a change."""
 
 OWN_PROPERTY = "X-VIDEOMOST-CONFERENCE"
 _TEXT_ESCAPE = re.compile(rb"\\[\\;,nN]")
@@ -45,8 +47,7 @@ class Additions:
     """Whatever bears `link` or is a block of ours goes; nothing is added."""
     former: frozenset[str] = frozenset()
     """Links that we have put into this event before: they are replaced, or go, as those of older blocks."""
-    hidden: bool = False
-    """Only CONFERENCE and our own property, which no program counts as a change of the event."""
+    reach: Reach = "everywhere"
 
     @property
     def words(self) -> str:
@@ -100,18 +101,7 @@ def changes(data: bytes, event: Component, additions: Additions, charset: str) -
     line_end = mime_bodies.line_end(data[event.start : event.end])
     stale = frozenset(_older_links(event, additions)) | additions.former
     context = _Event(data, event, additions, charset, line_end, stale)
-    rules: tuple[Callable[[_Event], Iterator[Change]], ...] = (
-        _description,
-        _html_twins,
-        _location,
-        _url,
-        _conference,
-        _own_property,
-    )
-    if additions.hidden:
-        rules = (_conference, _own_property)
-    if additions.removing:
-        rules = (_description, _html_twins, _bare_link, _references)
+    rules = _REMOVING if additions.removing else _RULES[additions.reach]
     return [change for rule in rules for change in rule(context)]
 
 
@@ -288,3 +278,13 @@ def _references(event: _Event) -> Iterator[Change]:
     for name in ("URL", "CONFERENCE"):
         yield Change(name, event.removed([x for x in event.all(name) if x.value.strip() in _dead(event)]))
     yield Change(OWN_PROPERTY, event.removed(event.all(OWN_PROPERTY)))
+
+
+_Rules = tuple[Callable[[_Event], Iterator[Change]], ...]
+_HIDDEN: _Rules = (_conference, _own_property)
+_RULES: dict[Reach, _Rules] = {
+    "everywhere": (_description, _html_twins, _location, _url, *_HIDDEN),
+    "links": (_url, *_HIDDEN),
+    "hidden": _HIDDEN,
+}
+_REMOVING: _Rules = (_description, _html_twins, _bare_link, _references)

@@ -11,7 +11,6 @@ Errors: Unreadable for what is no calendar, or is not the organizer's event.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from mailhook.core import contentlines, splice_calendar, splice_text
 from mailhook.core.contentlines import Component, unescape_text
@@ -19,13 +18,10 @@ from mailhook.core.copies import CopyTask, Stands
 from mailhook.core.itip import address, canonical
 from mailhook.core.policy import domain
 from mailhook.core.rewrite import NO_BLOCK, Options, additions
-from mailhook.core.splice_calendar import Additions
+from mailhook.core.splice_calendar import Additions, Reach
 from mailhook.core.splices import Splice, apply
 from mailhook.core.wording import Variables, Wording
 from mailhook.errors import Unreadable
-
-Extent = Literal["full", "conference"]
-"""Everything that a program may show, or only what none takes for a change: CONFERENCE and our own property."""
 
 _VISIBLE = ("DESCRIPTION", "LOCATION", "URL")
 
@@ -43,7 +39,7 @@ class Fashion:
     """How the link is written. `languages`: by the organizer's domain, else `language`; `test`: it is a sandbox's."""
 
     options: Options = field(default_factory=Options)
-    extent: Extent = "full"
+    reach: Reach = "everywhere"
     language: str = "ru"
     languages: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
@@ -92,7 +88,7 @@ class EventEditor:
         return replace(
             additions(block, details.link, details.conference_id, options),
             former=frozenset({link} - {"", details.link}),
-            hidden=self._fashion.extent == "conference",
+            reach=self._fashion.reach,
         )
 
     def _language(self, task: CopyTask) -> str:

@@ -9,7 +9,8 @@ from mailhook.app import read_templates, shipped
 from mailhook.core.conference import Person
 from mailhook.core.copies import EMPTY, CopyTask, Stands
 from mailhook.core.rewrite import Options
-from mailhook.core.stored_event import Edited, EventEditor, Extent, Fashion
+from mailhook.core.splice_calendar import Reach
+from mailhook.core.stored_event import Edited, EventEditor, Fashion
 from mailhook.core.wording import Wording
 from mailhook.errors import Unreadable
 from tests.core.meetings import KEY, LINK
@@ -21,9 +22,9 @@ UNTASK = replace(TASK, details=None, former=(LINK.link, LINK.conference_id), sta
 UNTOUCHED = ("SEQUENCE", "DTSTAMP", "LAST-MODIFIED", "ATTENDEE", "ORGANIZER", "DTSTART", "SUMMARY", "X-SOGO")
 
 
-def editor(extent: Extent = "full", options: Options | None = None) -> EventEditor:
+def editor(reach: Reach = "everywhere", options: Options | None = None) -> EventEditor:
     keywords = options or Options(keywords=("videomost",))
-    return EventEditor(WORDING, Fashion(keywords, extent, aliases={"old.example": "corp.example"}))
+    return EventEditor(WORDING, Fashion(keywords, reach, aliases={"old.example": "corp.example"}))
 
 
 def stored(*events: str, eol: str = "\r\n") -> bytes:
@@ -52,8 +53,8 @@ def stored(*events: str, eol: str = "\r\n") -> bytes:
 DESCRIBED = stored("LOCATION:Videomost\nDESCRIPTION:Повестка: бюд\n жет")
 
 
-def edit(content: bytes, task: CopyTask = TASK, extent: Extent = "full") -> Edited:
-    return editor(extent).edit(content, task)
+def edit(content: bytes, task: CopyTask = TASK, reach: Reach = "everywhere") -> Edited:
+    return editor(reach).edit(content, task)
 
 
 def lines(content: bytes) -> list[bytes]:
@@ -61,19 +62,19 @@ def lines(content: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("content", [DESCRIBED, stored(), stored("DESCRIPTION:a", "DESCRIPTION:b", "")])
-@pytest.mark.parametrize("extent", ["full", "conference"])
-def test_once_is_twice_and_out_is_as_before(content: bytes, extent: Extent) -> None:
-    once = edit(content, extent=extent)
-    assert once.found == Stands(changed=True, bears=extent == "full")
-    assert edit(once.content, extent=extent) == Edited(
-        once.content, Stands(changed=False, bears=extent == "full")
+@pytest.mark.parametrize("reach", ["everywhere", "links", "hidden"])
+def test_once_is_twice_and_out_is_as_before(content: bytes, reach: Reach) -> None:
+    once = edit(content, reach=reach)
+    assert once.found == Stands(changed=True, bears=reach != "hidden")
+    assert edit(once.content, reach=reach) == Edited(
+        once.content, Stands(changed=False, bears=reach != "hidden")
     )
-    out = edit(once.content, UNTASK, extent)
+    out = edit(once.content, UNTASK, reach)
     kept = [
         line for line in lines(out.content) if line != b"DESCRIPTION:" and not line.startswith(b"LOCATION:")
     ]
     assert kept == [line for line in lines(content) if not line.startswith(b"LOCATION:")]
-    assert edit(out.content, UNTASK, extent).found == Stands(changed=False, bears=False)
+    assert edit(out.content, UNTASK, reach).found == Stands(changed=False, bears=False)
 
 
 def test_every_place_that_programs_show_bears_it() -> None:
@@ -85,7 +86,7 @@ def test_every_place_that_programs_show_bears_it() -> None:
 
 
 def test_what_no_program_takes_for_a_change() -> None:
-    before, after = lines(DESCRIBED), lines(edit(DESCRIBED, extent="conference").content)
+    before, after = lines(DESCRIBED), lines(edit(DESCRIBED, reach="hidden").content)
     added = [line for line in after if line not in before]
     assert [line.partition(b";")[0].partition(b":")[0] for line in added] == [
         b"CONFERENCE",
@@ -113,11 +114,11 @@ def test_the_location_can_be_left_alone() -> None:
 
 
 def test_a_newer_link_takes_the_place_of_the_older() -> None:
-    for extent in ("full", "conference"):
-        old = edit(DESCRIBED, replace(TASK, details=OTHER), extent).content
-        new = edit(old, replace(TASK, former=(OTHER.link, OTHER.conference_id)), extent).content
+    for reach in ("everywhere", "links", "hidden"):
+        old = edit(DESCRIBED, replace(TASK, details=OTHER), reach).content
+        new = edit(old, replace(TASK, former=(OTHER.link, OTHER.conference_id)), reach).content
         assert OTHER.link.encode() not in b"".join(lines(new))
-        assert new == edit(DESCRIBED, TASK, extent).content
+        assert new == edit(DESCRIBED, TASK, reach).content
 
 
 def test_how_far_into_the_description_it_stands() -> None:
