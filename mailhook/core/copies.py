@@ -199,6 +199,18 @@ def unwritten(
     return _with(meeting, kind, after)
 
 
+def failing_copies(meeting: Meeting) -> dict[CopyKind, Copy]:
+    """Those that wait for their next try."""
+    waiting = {kind: copy for kind, copy in meeting.copies.items() if due_at(meeting, kind) is not None}
+    return {kind: copy for kind, copy in waiting.items() if copy.error}
+
+
+def looked_at_now(meeting: Meeting, now: datetime) -> Meeting:
+    """The meeting with the copies that wait for their next try due at `now`."""
+    copies = {k: replace(copy, next_at=now) for k, copy in failing_copies(meeting).items() if not copy.busy}
+    return replace(meeting, copies={**meeting.copies, **copies})
+
+
 def _rested(copy: Copy) -> Copy:
     return replace(copy, rounds=0, next_at=None, busy=False, attempts=0, error="")
 

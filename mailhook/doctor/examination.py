@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from mailhook.config import Problem, Settings
-from mailhook.doctor import content, hop, listener, service, storage
+from mailhook.doctor import calendar, content, hop, listener, service, storage
 from mailhook.doctor.finding import Finding, failure, warning
 from mailhook.journal import clean
 
@@ -54,6 +54,7 @@ def _probes(settings: Settings, patience: float) -> list[Probe]:
         Probe(hop.HOP, f"{next_hop.host}:{next_hop.port}", partial(hop.next_hop, settings)),
         Probe(service.PROVIDER, "the provider", partial(service.provider, settings)),
         Probe(service.CLOCK, "the provider", partial(service.clock, settings), warning),
+        Probe(calendar.CALENDAR, "the calendar server", partial(calendar.calendar, settings)),
         Probe(storage.STORE, settings.store.path, partial(storage.store, settings, patience)),
         Probe(storage.DISK, settings.store.path, partial(storage.disk, settings)),
     ]

@@ -45,20 +45,25 @@ class Accounts:
 
     async def login(self, address: str) -> Login:
         """For the organizer `address` (lower case)."""
-        other = {"Authorize-As": expanded(self.authorize_as, address)} if self.authorize_as else {}
+        whom = expanded(self.authorize_as, address)
+        other = {"Authorize-As": whom} if whom else {}
         if self.token:
             return Login("the token", {"Authorization": f"Bearer {self.token}", **other})
-        name = expanded(self.username or "{address}", address)
-        password = self.password
+        name, password = expanded(self.username or "{address}", address), self.password
         if self.users_file:
-            known = await asyncio.to_thread(self.passwords)
+            known = await asyncio.to_thread(self._passwords)
             if address not in known:
                 raise Permanent(f"organizer.caldav.users_file has no line for {address}")
             password = known[address]
         pair = b64encode(f"{name}:{password}".encode()).decode("ascii")
         return Login(name, {"Authorization": f"Basic {pair}", **other})
 
-    def passwords(self) -> dict[str, str]:
+    async def somebody(self) -> str:
+        """The first organizer with a password, or "" where a service account logs in."""
+        known = await asyncio.to_thread(self._passwords) if self.users_file else {}
+        return next(iter(known), "")
+
+    def _passwords(self) -> dict[str, str]:
         """Read each time: a password that somebody has changed counts at once."""
         try:
             text = Path(self.users_file).read_text(encoding="utf-8-sig")

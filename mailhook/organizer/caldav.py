@@ -69,15 +69,15 @@ class CalDavWriter:
             return Stands(changed=False, bears=False)
         raise Temporary(f"{self._dav.host} has no such event in the organizer's calendars")
 
-    async def probe(self, address: str = "") -> str:
-        """How the server answers, as a sentence; `address`: an organizer to try it with, if one is known."""
+    async def probe(self) -> str:
+        """How the server answers, as a sentence: to the first organizer with a password, or to the service account."""
+        address = await self._accounts.somebody()
+        login = await self._accounts.login(address)
         if address:
-            login = await self._accounts.login(address)
             calendars = [url async for url in self._calendars(address, login)]
-            return f"{self._dav.host} shows {len(calendars)} calendars of {address} to {login.name}"
-        login = await self._accounts.login("")
+            return f"{self._dav.host} shows {login.name} {len(calendars)} calendars"
         stem = self._url.partition("{")[0].rpartition("/")[0] + "/"
-        answer = await self._dav.ask("PROPFIND", stem, login, dav_xml.PRINCIPAL, {"Depth": "0"})
+        answer = await self._dav.ask("PROPFIND", stem, login, dav_xml.PRINCIPAL, _depth("0"))
         if answer.status == 401 or answer.status >= 500:
             raise self._dav.failure("PROPFIND", answer.status, login)
         return f"{self._dav.host} answers, and accepts the login of {login.name}"

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mailhook.doctor import content, hop, listener, service, storage
+from mailhook.doctor import calendar, content, hop, listener, service, storage
 
 PAGE = Path(__file__).parents[2] / "docs" / "doctor.md"
 
@@ -11,6 +11,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "doctor.md"
 def test_every_subject_is_explained() -> None:
     subjects = [
         *(content.SETTINGS, content.TEMPLATES, listener.EXPOSURE, listener.LISTENER, hop.HOP, hop.LIMITS),
-        *(service.PROVIDER, service.CLOCK, storage.STORE, storage.OWNER, storage.SIGNATURES, storage.DISK),
+        *(
+            service.PROVIDER,
+            service.CLOCK,
+            calendar.CALENDAR,
+            storage.STORE,
+            storage.OWNER,
+            storage.SIGNATURES,
+            storage.DISK,
+        ),
     ]
     assert re.findall(r"^\| `(.*?)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE) == subjects

@@ -85,7 +85,7 @@ async def test_the_server_is_asked_where_there_is_no_template(
     (tmp_path / "users").write_text(f"# ours\n\n{KEY.organizer}:pass:word\nolga@corp.example:x\n")
     writer = make("" if well_known else "/dav/", password="", username="", users_file=str(tmp_path / "users"))
     assert await writer.write(TASK) == WRITTEN
-    assert (await writer.probe(KEY.organizer)).endswith(f"1 calendars of {KEY.organizer} to {KEY.organizer}")
+    assert (await writer.probe()).endswith(f"shows {KEY.organizer} 1 calendars")
     with pytest.raises(Permanent, match="no line for petr"):
         await writer.write(replace(TASK, key=replace(KEY, organizer="petr@corp.example")))
     (tmp_path / "users").unlink()
