@@ -315,7 +315,7 @@ def make_caldav(settings: Settings) -> CalDavWriter | None:
     base = "/".join(own.url.split("/", 3)[:3])
     return CalDavWriter(
         Dav(base, own.timeout.total_seconds(), own.ca_file),
-        Accounts(own.username, own.password, own.token, own.users_file, own.authorize_as),
+        Accounts(own.username, own.password, own.token, own.users_file),
         own.url,
         EventEditor(make_wording(settings), fashion),
         silence.headers,

@@ -305,8 +305,7 @@ def _login(own: CalDavSettings) -> Iterator[Problem]:
     if own.users_file and not Path(own.users_file).is_file():
         why = "should be a file with lines such as ivan@example.org:password; there is none"
         yield Problem("organizer.caldav.users_file", shown("", own.users_file), why)
-    as_himself = own.users_file or "{" in own.authorize_as
-    if not any(name in own.url for name in ("{user}", "{address}")) and not as_himself:
+    if not any(name in own.url for name in ("{user}", "{address}")) and not own.users_file:
         why = (
             "should hold {user} or {address}: a service account is asked for the calendars of each organizer"
         )

@@ -213,7 +213,6 @@ class CalDavSettings(Section):
     token: Token = Field(default="", repr=False)
     token_file: File = ""
     users_file: File = ""
-    authorize_as: NameTemplate = ""
     ca_file: File = ""
     timeout: PositiveDuration = timedelta(seconds=30)
 

@@ -172,16 +172,16 @@ def _task(meeting: Meeting, copy: Copy, wish: str) -> CopyTask:
 
 def stood(meeting: Meeting, kind: CopyKind, task: CopyTask, found: Stands, now: datetime) -> Meeting:
     """The meeting after the copy was brought to what `task` asks; one that was changed is looked at again."""
-    copy = _copy(meeting, kind)
-    details = task.details
+    before, details = _copy(meeting, kind), task.details
     link, name = (details.link, details.conference_id) if details else task.former
-    copy = replace(copy, link=link, conference_id=name, busy=False, attempts=0, error="")
+    copy = replace(before, link=link, conference_id=name, busy=False, attempts=0, error="")
     if found.changed and copy.rounds + 1 < MOST_ROUNDS:
         return _with(meeting, kind, replace(copy, rounds=copy.rounds + 1, next_at=now + SETTLE))
     if details is None:
         copy = replace(copy, link="", conference_id="")
     bears = found.bears and details is not None
-    copy = replace(copy, standing=task.standing, at=now, bears=bears, lead=found.lead)
+    since = now if found.changed or copy.rounds or before.link != copy.link else before.at
+    copy = replace(copy, standing=task.standing, at=since or now, bears=bears, lead=found.lead)
     return _with(meeting, kind, _rested(copy))
 
 

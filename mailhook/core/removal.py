@@ -9,7 +9,7 @@ Not here: what follows from it (`revision`), where a link stands (`bearing`).
 
 from dataclasses import replace
 
-from mailhook.core.bearing import bears, is_shorter, lead, shows
+from mailhook.core.bearing import bears, is_shorter, lead, shows, shows_openly
 from mailhook.core.copies import known_to_bear
 from mailhook.core.copies import lead as lead_of_copies
 from mailhook.core.holders import is_taken
@@ -36,7 +36,9 @@ def taken_away(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Pol
     known = meeting.component(MASTER)
     if new is None or known is None or not is_later(new.stamp, known.stamp):
         return ""
-    if _bore(meeting, new) and meeting.link is not None and not shows(invitation, meeting.link):
+    # Programs keep what they do not show: where we have written into what they do show, only that counts.
+    shown = shows_openly if known_to_bear(meeting, new.stamp.date) else shows
+    if _bore(meeting, new) and meeting.link is not None and not shown(invitation, meeting.link):
         # Some phones truncate: a text that ends before the place of the link tells nothing about it.
         return "" if is_shorter(invitation, lead_of_copies(meeting)) else LINK_REMOVED
     # A list of one may be no more than one attendee's own view.

@@ -11,7 +11,6 @@ file that cannot be read.
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -24,31 +23,25 @@ VARIABLES = ("{user}", "{address}", "{domain}")
 
 @dataclass(frozen=True)
 class Login:
-    """`name`: for people; `headers` show who asks, and for whom: secrets."""
+    """`name`: for people; `header`: the value of Authorization, a secret."""
 
     name: str
-    headers: Mapping[str, str] = field(repr=False)
+    header: str = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Accounts:
-    """`username` and `authorize_as` may hold VARIABLES; the latter is the user in whose name a service account acts.
-
-    `users_file`: lines "address:password"; "" for one account for all.
-    """
+    """`username` may hold VARIABLES. `users_file`: lines "address:password"; "" for one account for all."""
 
     username: str = ""
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     users_file: str = ""
-    authorize_as: str = ""
 
     async def login(self, address: str) -> Login:
         """For the organizer `address` (lower case)."""
-        whom = expanded(self.authorize_as, address)
-        other = {"Authorize-As": whom} if whom else {}
         if self.token:
-            return Login("the token", {"Authorization": f"Bearer {self.token}", **other})
+            return Login("the token", f"Bearer {self.token}")
         name, password = expanded(self.username or "{address}", address), self.password
         if self.users_file:
             known = await asyncio.to_thread(self._passwords)
@@ -56,7 +49,7 @@ class Accounts:
                 raise Permanent(f"organizer.caldav.users_file has no line for {address}")
             password = known[address]
         pair = b64encode(f"{name}:{password}".encode()).decode("ascii")
-        return Login(name, {"Authorization": f"Basic {pair}", **other})
+        return Login(name, f"Basic {pair}")
 
     async def somebody(self) -> str:
         """The first organizer with a password, or "" where a service account logs in."""

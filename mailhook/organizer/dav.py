@@ -59,7 +59,8 @@ class Dav:
             headers={"User-Agent": "mailhook", "Accept-Encoding": "identity"},
             verify=_trust(ca_file),
             timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
-            limits=httpx.Limits(max_connections=8, keepalive_expiry=2.0),
+            # Servers close an idle connection without a word (SOGo): each request has one of its own.
+            limits=httpx.Limits(max_connections=8, max_keepalive_connections=0),
             follow_redirects=False,
             trust_env=False,
         )
@@ -100,7 +101,7 @@ class Dav:
     ) -> Answer:
         try:
             request = self._client.build_request(
-                method, url, content=content or None, headers={**headers, **login.headers}
+                method, url, content=content or None, headers={**headers, "Authorization": login.header}
             )
             async with asyncio.timeout(self._timeout):
                 response = await self._client.send(request, stream=True)

@@ -107,6 +107,24 @@ def test_a_copy_counts_as_written_when_it_is_found_so() -> None:
     assert known_to_bear(found, NOW + SETTLE + OPEN + MINUTE)
 
 
+def test_what_is_found_again_has_stood_there_since_it_was_written() -> None:
+    """Who saves an event that he had open before it was written saves it without the link; not later."""
+    revised = meetings.told(WRITTEN, request(1, minute=1), ANNA)
+    again = written(revised, NOW + OPEN)
+    assert again.copies[CALDAV].at == WRITTEN.copies[CALDAV].at
+    assert known_to_bear(again, NOW + OPEN + MINUTE)
+    rewritten = stood(*_changed(revised, NOW + OPEN), FOUND, NOW + OPEN + SETTLE)
+    assert not known_to_bear(rewritten, NOW + OPEN + MINUTE)
+    assert known_to_bear(rewritten, NOW + OPEN * 2 + MINUTE)
+
+
+def _changed(meeting: Meeting, now: datetime) -> tuple[Meeting, CopyKind, CopyTask]:
+    taken, task = settled(meeting, now)
+    second, again = claim(stood(taken, CALDAV, task, CHANGED, now), CALDAV, POLICY, now + SETTLE)
+    assert again is not None
+    return second, CALDAV, again
+
+
 def test_a_copy_that_is_never_found_as_written_is_left_alone_in_the_end() -> None:
     meeting, now, writes = ANNOUNCED, NOW, 0
     for _ in range(20):
@@ -213,7 +231,9 @@ def plain(sent: datetime, extra: str = "") -> Invitation:
         (WRITTEN, LATE, "", LINK_REMOVED),
         (WRITTEN, NOW + MINUTE, "", ""),
         (WRITTEN, LATE, f"URL:{LINK.link}", ""),
-        (WRITTEN, LATE, f"CONFERENCE;VALUE=URI:{LINK.link}", ""),
+        (WRITTEN, LATE, f"CONFERENCE;VALUE=URI:{LINK.link}\nX-VIDEOMOST-CONFERENCE:room-1", LINK_REMOVED),
+        (WRITTEN, LATE, f"X-ALT-DESC;FMTTYPE=text/html:{LINK.link}", ""),
+        (WRITTEN, LATE, "DESCRIPTION:_______ Videomost _______\\nhttps", ""),
         (written(found=Stands(changed=False, bears=False)), LATE, "", ""),
         (written(found=Stands(changed=False, bears=True, lead=40)), LATE, "DESCRIPTION:short", ""),
         (written(found=Stands(changed=False, bears=True, lead=4)), LATE, "DESCRIPTION:short", LINK_REMOVED),

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ async def _calendars() -> AsyncIterator[Calendars]:
     await calendars.server.stop()
 
 
-def organizer(calendars: Calendars, **own: str) -> Organizer:
+def organizer(calendars: Calendars, **own: Any) -> Organizer:
     return Organizer(caldav=CalDavSettings(url=f"{calendars.url}/dav/{{user}}/", **{"username": "m", **own}))
 
 

@@ -304,10 +304,7 @@ async def test_what_is_stored_is_no_calendar(server: Calendars, make: Make) -> N
         await make().write(TASK)
 
 
-async def test_a_service_account_may_act_for_somebody(server: Calendars, make: Make) -> None:
-    await make(authorize_as="{user}").write(TASK)
-    assert {each.headers["authorize-as"] for each in server.seen} == {"ivan"}
-    server.seen.clear()
+async def test_a_token(server: Calendars, make: Make) -> None:
     await make(password="", username="", token="t0k").write(TASK)
     assert {each.headers["authorization"] for each in server.seen} == {"Bearer t0k"}
 
