@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from mailhook.core.aim import Room, desired, participants, topic
-from mailhook.core.copies import due_at, failing_copies, looked_at_now
+from mailhook.core.copies import failing_copies, is_due, looked_at_now
 from mailhook.core.meeting import Copy, CopyKind, Meeting, MeetingKey
 from mailhook.core.notice import news
 from mailhook.core.outcome import retried_now
@@ -116,13 +116,16 @@ def copies(meeting: Meeting, kinds: Collection[CopyKind]) -> list[Row]:
 
 
 def _copy(meeting: Meeting, kind: CopyKind) -> Row:
-    copy, due = meeting.copies.get(kind, Copy()), due_at(meeting, kind)
+    copy = meeting.copies.get(kind, Copy())
     row: Row = {"by": kind.value}
     if copy.at is not None:
         row |= {"link" if copy.link else "no_link": _moment(copy.at)}
-    if due is None:
-        return row if copy.at else {**row, "why_not": copy.error or NOT_CALLED_FOR}
-    return {**row, "why_not_yet": copy.error or WAITING, "tried_again": _moment(copy.next_at)}
+    if is_due(meeting, kind):
+        return {**row, "why_not_yet": copy.error or WAITING, "tried_again": _moment(copy.next_at)}
+    if copy.at is None:
+        return {**row, "why_not": copy.error or NOT_CALLED_FOR}
+    seen = {"missing_since": _moment(copy.missing), "looked_in_vain": copy.error, "ended": copy.ended}
+    return {**row, **{name: value for name, value in seen.items() if value}}
 
 
 def suspects(meeting: Meeting) -> list[Row]:

@@ -40,13 +40,13 @@ from mailhook.organizer.caldav import CalDavWriter
 from mailhook.organizer.dav import Dav
 from mailhook.organizer.notice import MailNotifier
 from mailhook.pipeline import Pipeline
-from mailhook.ports import CopyWriter, NextHop, Provider, Reception, Store
+from mailhook.ports import NextHop, Provider, Reception, Store
 from mailhook.provider import external
 from mailhook.provider.sandbox import Sandbox
 from mailhook.provider.session import Route, Witness
 from mailhook.provider.videomost import Videomost
 from mailhook.relay import Relay
-from mailhook.scribe import Scribe
+from mailhook.scribe import Scribe, Watch
 from mailhook.store.sqlite import SqliteStore
 from mailhook.sync import Sync
 from mailhook.writer import Manner, Writer
@@ -97,7 +97,7 @@ async def running(
         courier = make_courier(settings, store, hop, clock)
         if courier is not None:
             await stack.enter_async_context(background(courier.run()))
-        scribes = tuple(Scribe(store, writer, policy) for writer in make_copy_writers(settings, stack))
+        scribes = make_scribes(settings, store, stack)
         for scribe in scribes:
             await stack.enter_async_context(background(scribe.run()))
         pipeline = Pipeline(
@@ -290,12 +290,15 @@ def make_courier(settings: Settings, store: Store, hop: NextHop, clock: Clock) -
     return Courier(store, notifier, own.when, settings.policy, copy_kinds(settings))
 
 
-def make_copy_writers(settings: Settings, stack: AsyncExitStack) -> tuple[CopyWriter, ...]:
+def make_scribes(settings: Settings, store: Store, stack: AsyncExitStack) -> tuple[Scribe, ...]:
+    """One for each kind of copy that is written."""
     caldav = make_caldav(settings)
-    writers: tuple[CopyWriter, ...] = (caldav,) if caldav is not None else ()
-    for writer in writers:
-        stack.push_async_callback(writer.close)
-    return writers
+    if caldav is None:
+        return ()
+    stack.push_async_callback(caldav.close)
+    every = settings.organizer.caldav.watch
+    watch = Watch(caldav, every) if every else None
+    return (Scribe(store, caldav, settings.policy, watch),)
 
 
 def make_caldav(settings: Settings) -> CalDavWriter | None:

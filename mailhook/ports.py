@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
 from mailhook.core.conference import JoinDetails, Spec
-from mailhook.core.copies import CopyTask, Stands
+from mailhook.core.copies import CopyTask, LookTask, Stands
 from mailhook.core.meeting import CopyKind, Meeting, MeetingKey
 from mailhook.core.notice import Notice
+from mailhook.core.watch import Seen
 from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.ehlo import Capabilities
 from mailhook.smtp.replies import Reply
@@ -211,6 +212,12 @@ class CopyWriter(Protocol):
         """Bring the copy to what `task` asks, if it is not so already; repeating it does no harm."""
 
     async def close(self) -> None: ...
+
+
+class CopyWatcher(Protocol):
+    """Looks at copies that the organizer may have changed. Errors: those of CopyWriter; they decide nothing."""
+
+    async def look(self, task: LookTask) -> Seen: ...
 
 
 class Submission(Protocol):

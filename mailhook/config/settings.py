@@ -215,6 +215,7 @@ class CalDavSettings(Section):
     users_file: File = ""
     ca_file: File = ""
     timeout: PositiveDuration = timedelta(seconds=30)
+    watch: Duration = timedelta(minutes=10)
 
 
 class Organizer(Section):

@@ -11,14 +11,15 @@ Errors: none.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import assert_never
 
 from mailhook.core import aim
 from mailhook.core.conference import JoinDetails, Person, State
-from mailhook.core.meeting import MASTER, Component, Copy, CopyKind, Meeting, MeetingKey
+from mailhook.core.meeting import MASTER, Component, Copy, CopyKind, Meeting, MeetingKey, Place
+from mailhook.core.order import Stamp
 from mailhook.core.policy import Policy, domain
 
 SETTLE = timedelta(seconds=30)
@@ -28,6 +29,12 @@ LEASE = timedelta(minutes=15)
 """How long one attempt may take before another worker takes it up."""
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=6)
+
+OFF = timedelta(0)
+"""Nothing is watched."""
+
+FIRST_LOOK = timedelta(minutes=10)
+"""When a copy that was just found as it should be is looked at again, where copies are watched."""
 
 MOST_ROUNDS = 3
 """A copy that is never found as it was written (a server that drops a property) counts as written after so many."""
@@ -64,11 +71,22 @@ class CopyTask:
 
 @dataclass(frozen=True)
 class Stands:
-    """A copy is as its task asks; `changed`: it was not before. `bears`, `lead`: see `meeting.Copy`."""
+    """A copy is as its task asks; `changed`: it was not before. The rest: see `meeting.Copy`."""
 
     changed: bool
     bears: bool
     lead: int = 0
+    stamp: Stamp = field(default_factory=Stamp)
+    places: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True)
+class LookTask:
+    """Look whether the organizer has changed a copy that is as it should be."""
+
+    key: MeetingKey
+    organizer: Person
+    places: tuple[Place, ...]
 
 
 def desired(meeting: Meeting, kind: CopyKind) -> str:
@@ -113,6 +131,11 @@ def _copy(meeting: Meeting, kind: CopyKind) -> Copy:
     return meeting.copies.get(kind, _NONE)
 
 
+def is_due(meeting: Meeting, kind: CopyKind) -> bool:
+    """Whether something is to be written."""
+    return desired(meeting, kind) not in ("", _copy(meeting, kind).standing)
+
+
 def _stir(meeting: Meeting, wish: str) -> str:
     mails = sum(entry.copies for entries in meeting.told.values() for entry in entries)
     return f"{wish} {mails}"
@@ -125,26 +148,48 @@ def due_at(meeting: Meeting, kind: CopyKind) -> datetime | None:
         return copy.next_at
     wish = desired(meeting, kind)
     if wish in ("", copy.standing):
-        return None
+        return copy.watch_at if wish else None
     return copy.next_at if copy.next_at is not None and copy.stir == _stir(meeting, wish) else LONG_AGO
 
 
-def claim(meeting: Meeting, kind: CopyKind, policy: Policy, now: datetime) -> tuple[Meeting, CopyTask | None]:
-    """The next task, with the meeting as it has to be before it is done. What matters no more is settled."""
+def claim(
+    meeting: Meeting, kind: CopyKind, policy: Policy, now: datetime, watch: timedelta = OFF
+) -> tuple[Meeting, CopyTask | LookTask | None]:
+    """The next task, with the meeting as it has to be before it is done. What matters no more is settled.
+
+    `watch`: how often a copy that is as it should be is looked at.
+    """
     copy, wish = _copy(meeting, kind), desired(meeting, kind)
     stir = _stir(meeting, wish)
     if copy.busy and copy.next_at is not None and copy.next_at > now:
         return meeting, None
+    matters = _matters(meeting, wish, copy, policy, now)
     if wish in ("", copy.standing):
-        return _with(meeting, kind, replace(copy, busy=False, next_at=None)), None
-    if not _matters(meeting, wish, copy, policy, now):
-        return _with(meeting, kind, _rested(replace(copy, standing=wish, bears=False, stir=stir))), None
+        return _watched(meeting, kind, now, watch if wish and matters else None)
+    if not matters:
+        settled = replace(copy, standing=wish, bears=False, stir=stir, watch_at=None)
+        return _with(meeting, kind, _rested(settled)), None
     if copy.stir != stir:
         return _with(meeting, kind, replace(copy, busy=False, stir=stir, next_at=now + SETTLE)), None
     if copy.next_at is not None and copy.next_at > now:
         return meeting, None
     taken = replace(copy, busy=True, next_at=now + LEASE, attempts=copy.attempts + 1)
     return _with(meeting, kind, taken), _task(meeting, copy, wish)
+
+
+def _watched(
+    meeting: Meeting, kind: CopyKind, now: datetime, watch: timedelta | None
+) -> tuple[Meeting, LookTask | None]:
+    """`watch`: None where there is nothing to look at any more."""
+    copy = replace(_copy(meeting, kind), busy=False, next_at=None)
+    if watch is None or not copy.places:
+        return _with(meeting, kind, replace(copy, watch_at=None)), None
+    if copy.watch_at is None or copy.watch_at > now:
+        return _with(meeting, kind, copy), None
+    if watch == OFF:
+        return _with(meeting, kind, replace(copy, watch_at=now + LONGEST_PAUSE)), None
+    taken = replace(copy, busy=True, next_at=now + LEASE)
+    return _with(meeting, kind, taken), LookTask(meeting.key, _organizer(meeting), copy.places)
 
 
 def _matters(meeting: Meeting, wish: str, copy: Copy, policy: Policy, now: datetime) -> bool:
@@ -161,13 +206,17 @@ def _task(meeting: Meeting, copy: Copy, wish: str) -> CopyTask:
     master = meeting.component(MASTER) or next(iter(meeting.components), None)
     return CopyTask(
         meeting.key,
-        Person(meeting.organizer.address or meeting.key.organizer, meeting.organizer.name),
+        _organizer(meeting),
         meeting.language,
         master.summary if master else "",
         None if wish == EMPTY else meeting.link,
         (copy.link, copy.conference_id),
         wish,
     )
+
+
+def _organizer(meeting: Meeting) -> Person:
+    return Person(meeting.organizer.address or meeting.key.organizer, meeting.organizer.name)
 
 
 def stood(meeting: Meeting, kind: CopyKind, task: CopyTask, found: Stands, now: datetime) -> Meeting:
@@ -182,7 +231,8 @@ def stood(meeting: Meeting, kind: CopyKind, task: CopyTask, found: Stands, now: 
     bears = found.bears and details is not None
     since = now if found.changed or copy.rounds or before.link != copy.link else before.at
     copy = replace(copy, standing=task.standing, at=since or now, bears=bears, lead=found.lead)
-    return _with(meeting, kind, _rested(copy))
+    copy = replace(copy, places=found.places if details else (), stamp=found.stamp, missing=None)
+    return _with(meeting, kind, _rested(replace(copy, watch_at=now + FIRST_LOOK if copy.places else None)))
 
 
 def unwritten(
@@ -193,16 +243,21 @@ def unwritten(
     `hopeless`: only somebody who changes rights or settings can help; the longest pause at once.
     """
     copy = _copy(meeting, kind)
-    grown = min(FIRST_PAUSE * 2 ** min(copy.attempts - 1, 12), LONGEST_PAUSE)
+    grown = min(FIRST_PAUSE * 2 ** max(0, min(copy.attempts - 1, 12)), LONGEST_PAUSE)
     pause, attempts = (LONGEST_PAUSE, max(copy.attempts, HOPEFUL)) if hopeless else (grown, copy.attempts)
     after = replace(copy, busy=False, next_at=now + pause, attempts=attempts, error=error)
     return _with(meeting, kind, after)
 
 
+def unseen(meeting: Meeting, kind: CopyKind, error: str, now: datetime, every: timedelta) -> Meeting:
+    """The meeting after a look that failed: it tells nothing, and another one follows."""
+    copy = replace(_copy(meeting, kind), busy=False, next_at=None, watch_at=now + every, error=error)
+    return _with(meeting, kind, copy)
+
+
 def failing_copies(meeting: Meeting) -> dict[CopyKind, Copy]:
     """Those that wait for their next try."""
-    waiting = {kind: copy for kind, copy in meeting.copies.items() if due_at(meeting, kind) is not None}
-    return {kind: copy for kind, copy in waiting.items() if copy.error}
+    return {kind: copy for kind, copy in meeting.copies.items() if copy.error and is_due(meeting, kind)}
 
 
 def looked_at_now(meeting: Meeting, now: datetime) -> Meeting:
@@ -247,5 +302,5 @@ def is_written(meeting: Meeting) -> bool:
 
 def is_hoped_for(meeting: Meeting, kinds: Collection[CopyKind]) -> bool:
     """Whether one of `kinds` may soon hold the link."""
-    waiting = (kind for kind in kinds if due_at(meeting, kind) is not None)
+    waiting = (kind for kind in kinds if is_due(meeting, kind))
     return any(_copy(meeting, kind).attempts < HOPEFUL for kind in waiting)

@@ -125,8 +125,10 @@ def read(message: Message, defaults: Defaults) -> Invitation | NotOurs:
     events = [child for child in calendar.children if child.name == "VEVENT"]
     if not events:
         return NotOurs("no-event")
-    found = _invitation(message, method, calendar, events[:MAX_EVENTS], defaults)
-    return found if isinstance(found, NotOurs) else replace(found, beyond=tuple(_beyond(events)))
+    found = assembled(method, calendar, events[:MAX_EVENTS], defaults, mime.date(message))
+    if isinstance(found, NotOurs):
+        return found
+    return replace(found, beyond=tuple(_beyond(events)), forwarded=_forwarded(message, found.sent_by))
 
 
 def _beyond(blocks: list[Block]) -> Iterator[str]:
@@ -157,9 +159,10 @@ def _calendar(message: Message) -> Block | None:
     return None
 
 
-def _invitation(
-    message: Message, method: str, calendar: Block, blocks: list[Block], defaults: Defaults
+def assembled(
+    method: str, calendar: Block, blocks: list[Block], defaults: Defaults, sent: datetime | None
 ) -> Invitation | NotOurs:
+    """What the VEVENTs `blocks` of `calendar` say; `sent`: when."""
     uids = {first_value(block, "UID") for block in blocks}
     organizers = {address(line) for block in blocks for line in lines(block, "ORGANIZER")}
     if len(uids) != 1 or "" in uids:
@@ -172,7 +175,6 @@ def _invitation(
     masters = [block for block in blocks if next(lines(block, "RECURRENCE-ID"), None) is None]
     series = start(masters[0], zones) if masters and method != "ADD" else None
     most = MAX_DATES // max(1, len(masters))
-    sent = mime.date(message)
     events = tuple(
         _event(block, key, schedule(block, zones, defaults.duration, most), sent, defaults.resources)
         for block in blocks
@@ -186,7 +188,6 @@ def _invitation(
         organizer=_person(line),
         sent_by=sent_by,
         events=events,
-        forwarded=_forwarded(message, sent_by),
         languages=_languages(blocks),
     )
 
@@ -254,7 +255,7 @@ def _event(
     named = next(lines(block, "RECURRENCE-ID"), None)
     component = Component(
         key=key,
-        stamp=_stamp(block, sent),
+        stamp=stamp(block, sent),
         summary=_text(block, "SUMMARY"),
         schedule=timing,
         attendees=_attendees(block, resources),
@@ -285,7 +286,7 @@ def _twins(block: Block) -> Iterator[str]:
     yield from (line.value for line in lines(block, "STYLED-DESCRIPTION"))
 
 
-def _stamp(block: Block, sent: datetime | None) -> Stamp:
+def stamp(block: Block, sent: datetime | None) -> Stamp:
     sequence = first_value(block, "SEQUENCE").strip()
     return Stamp(
         sequence=int(sequence[:9]) if sequence.isdecimal() else 0,

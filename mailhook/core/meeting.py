@@ -162,6 +162,14 @@ class CopyKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a copy is: a URL, and the entity tag of what was last read there ("": none)."""
+
+    url: str
+    tag: str
+
+
+@dataclass(frozen=True)
 class Copy:
     """What is known of one of the organizer's copies.
 
@@ -169,6 +177,9 @@ class Copy:
     link        the link that we have written there ("": none), with `conference_id`
     bears       that stands where programs keep it: DESCRIPTION, LOCATION or URL; `lead`: characters of DESCRIPTION
                 before it
+    places      where it was found, as of `stamp`, the master's own
+    missing     when it was first looked for in vain since it was last found; `ended`: why the conference goes for it
+    watch_at    when it is looked at again, although nothing is to be written
     rounds      how often it was written for one fingerprint and not yet found standing
     stir        fingerprint of the mails of the meeting that there had been when it was last looked at
     next_at     not looked at before, whatever else is so while `busy`: somebody works on it
@@ -180,6 +191,11 @@ class Copy:
     conference_id: str = ""
     bears: bool = False
     lead: int = 0
+    places: tuple[Place, ...] = ()
+    stamp: Stamp = field(default_factory=Stamp)
+    missing: datetime | None = None
+    ended: str = ""
+    watch_at: datetime | None = None
     rounds: int = 0
     stir: str = ""
     next_at: datetime | None = None

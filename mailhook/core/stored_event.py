@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from mailhook.core import contentlines, splice_calendar, splice_text
 from mailhook.core.contentlines import Component, unescape_text
-from mailhook.core.copies import CopyTask, Stands
-from mailhook.core.itip import address, canonical
+from mailhook.core.copies import CopyTask, LookTask, Stands
+from mailhook.core.itip import address, canonical, stamp
 from mailhook.core.policy import domain
 from mailhook.core.rewrite import NO_BLOCK, Options, additions
 from mailhook.core.splice_calendar import Additions, Reach
@@ -54,17 +54,25 @@ class EventEditor:
         self._fashion = fashion
 
     def edit(self, stored: bytes, task: CopyTask) -> Edited:
-        root = contentlines.read(stored, "utf-8")
-        events = splice_calendar.events(root, task.key.uid)
-        if not events:
-            raise Unreadable("it holds no event with that UID")
-        if any(not self._is_his(event, task) for event in events):
-            raise Unreadable("the event has another organizer")
+        events = self._events(stored, task)
         content = apply(stored, self._splices(stored, events, self._additions(task)))
         link = task.details.link if task.details else ""
         return Edited(content, _found(content, task.key.uid, link, changed=content != stored))
 
-    def _is_his(self, event: Component, task: CopyTask) -> bool:
+    def is_of(self, stored: bytes, task: LookTask) -> bool:
+        """Whether it is the organizer's event, and no other one."""
+        events = splice_calendar.events(contentlines.read(stored, "utf-8"), task.key.uid)
+        return bool(events) and all(self._is_his(event, task) for event in events)
+
+    def _events(self, stored: bytes, task: CopyTask | LookTask) -> list[Component]:
+        events = splice_calendar.events(contentlines.read(stored, "utf-8"), task.key.uid)
+        if not events:
+            raise Unreadable("it holds no event with that UID")
+        if any(not self._is_his(event, task) for event in events):
+            raise Unreadable("the event has another organizer")
+        return events
+
+    def _is_his(self, event: Component, task: CopyTask | LookTask) -> bool:
         line = event.first("ORGANIZER")
         organizer = canonical(address(line), self._fashion.aliases) if line else ""
         return organizer in {task.key.organizer, canonical(task.organizer.address, self._fashion.aliases)}
@@ -110,7 +118,8 @@ def _found(content: bytes, uid: str, link: str, *, changed: bool) -> Stands:
     texts = [[_text(event, name) for name in _VISIBLE] for event in events]
     bears = bool(link) and all(any(link in text for text in each) for each in texts)
     before = texts[0][0].partition(splice_text.BEGIN)
-    return Stands(changed, bears, len(before[0].rstrip()) if bears and before[1] else 0)
+    master = next((each for each in events if each.first("RECURRENCE-ID") is None), events[0])
+    return Stands(changed, bears, len(before[0].rstrip()) if bears and before[1] else 0, stamp(master, None))
 
 
 def _text(event: Component, name: str) -> str:

@@ -11,11 +11,13 @@ else is changing it. Permanent where rights, a login or the event itself stand i
 """
 
 from collections.abc import AsyncIterator, Mapping
-from urllib.parse import urlsplit
+from dataclasses import replace
+from urllib.parse import unquote, urlsplit
 
-from mailhook.core.copies import CopyTask, Stands
-from mailhook.core.meeting import CopyKind
+from mailhook.core.copies import CopyTask, LookTask, Stands
+from mailhook.core.meeting import CopyKind, MeetingKey, Place
 from mailhook.core.stored_event import EventEditor
+from mailhook.core.watch import Absent, Present, Seen, Unchanged
 from mailhook.errors import MailhookError, Permanent, Temporary, Unreadable
 from mailhook.organizer import dav_xml
 from mailhook.organizer.accounts import VARIABLES, Accounts, Login, located
@@ -33,7 +35,7 @@ WELL_KNOWN = "/.well-known/caldav"
 
 
 class CalDavWriter:
-    """`ports.CopyWriter`. `url`: a template; `headers`: what keeps the server silent when an event is put."""
+    """`ports.CopyWriter` and `CopyWatcher`. `url`: a template; `headers`: of a PUT, what keeps the server silent."""
 
     kind = CopyKind.CALDAV
 
@@ -53,7 +55,7 @@ class CalDavWriter:
         login = await self._accounts.login(task.key.organizer)
         found: list[Stands] = []
         faults: list[MailhookError] = []
-        async for url in self._places(task, login, faults):
+        async for url in self._places(task.key, login, faults):
             try:
                 stands = await self._edit(url, task, login)
             except Unreadable as fault:
@@ -61,8 +63,7 @@ class CalDavWriter:
             else:
                 found += [stands] if stands is not None else []
         if found:
-            bears = all(each.bears for each in found)
-            return Stands(any(each.changed for each in found), bears, max(each.lead for each in found))
+            return _joined(found)
         if faults:
             raise faults[0]
         if task.details is None:
@@ -84,9 +85,9 @@ class CalDavWriter:
 
     # --- finding ---------------------------------------------------------------------------------------
 
-    async def _places(self, task: CopyTask, login: Login, faults: list[MailhookError]) -> AsyncIterator[str]:
+    async def _places(self, key: MeetingKey, login: Login, faults: list[MailhookError]) -> AsyncIterator[str]:
         """URLs of what may be the event; a calendar that cannot be searched is one of `faults`."""
-        address, uid = task.key.organizer, task.key.uid
+        address, uid = key.organizer, key.uid
         if "{uid}" in self._url:
             yield located(self._url, address, uid)
             return
@@ -145,6 +146,58 @@ class CalDavWriter:
         answer = self._dav.judged(method, await self._dav.ask(method, url, login, body, _depth(depth)), login)
         return dav_xml.read(answer.content)
 
+    # --- looking ---------------------------------------------------------------------------------------
+
+    async def look(self, task: LookTask) -> Seen:
+        """`ports.CopyWatcher.look`: where the event was last found, else in all of the organizer's calendars."""
+        login = await self._accounts.login(task.key.organizer)
+        there = False
+        for place in task.places:
+            answer = await self._dav.ask("GET", place.url, login, headers={"If-None-Match": place.tag})
+            if answer.status == 304 or (answer.status == 200 and answer.tag == place.tag != ""):
+                there = True
+            elif not answer.absent:
+                self._dav.judged("GET", answer, login)
+                if self._is_of(answer, task):
+                    return _present(answer)
+        return Unchanged() if there else await self._searched(task, login)
+
+    async def _searched(self, task: LookTask, login: Login) -> Seen:
+        faults: list[MailhookError] = []
+        async for url in self._places(task.key, login, faults):
+            answer = await self._dav.ask("GET", url, login)
+            if not answer.absent and self._is_of(self._dav.judged("GET", answer, login), task):
+                return _present(answer)
+        if faults:
+            raise faults[0]
+        return Absent(await self._others(task, login))
+
+    def _is_of(self, answer: Answer, task: LookTask) -> bool:
+        try:
+            return self._editor.is_of(answer.content, task)
+        except Unreadable as fault:
+            raise Temporary(f"{self._dav.host} shows what is no event: {fault}") from None
+
+    async def _others(self, task: LookTask, login: Login) -> bool:
+        """Whether the organizer has other events, found by the same kind of search, and absence can be believed.
+
+        Not where one calendar is all that can be seen of him, nor where that which held the event is not seen any more.
+        """
+        if "{uid}" in self._url:
+            return False
+        found: set[str] = set()
+        calendars: set[str] = set()
+        async for calendar in self._calendars(task.key.organizer, login):
+            calendars.add(unquote(calendar))
+            held = await self._multistatus("REPORT", calendar, login, dav_xml.EVENTS, "1")
+            found |= {unquote(self._dav.resolved(calendar, each.href)) for each in held}
+        places = [unquote(place.url) for place in task.places]
+        if found.intersection(places):
+            raise Temporary(f"{self._dav.host} contradicts itself: it lists the event and does not show it")
+        home = unquote(self._dav.resolved(self._dav.base, located(self._url, task.key.organizer, "")))
+        seen = all(place.startswith(tuple(calendars)) for place in places)
+        return bool(found) and seen and home not in calendars
+
     # --- editing ---------------------------------------------------------------------------------------
 
     async def _edit(self, url: str, task: CopyTask, login: Login) -> Stands | None:
@@ -156,7 +209,7 @@ class CalDavWriter:
             self._dav.judged("GET", stored, login)
             edited = self._editor.edit(stored.content, task)
             if not edited.found.changed:
-                return edited.found
+                return replace(edited.found, places=(Place(url, stored.tag),))
             headers = {**self._headers, **self._unchanged(stored)}
             answer = await self._dav.ask("PUT", url, login, edited.content, headers)
             if answer.status != 412:
@@ -166,12 +219,25 @@ class CalDavWriter:
 
     def _unchanged(self, stored: Answer) -> dict[str, str]:
         """The condition of a PUT: a strong ETag (RFC 9110 §8.8.3), else a Schedule-Tag (RFC 6638 §3.2.10)."""
-        etag, tag = stored.headers.get("etag", ""), stored.headers.get("schedule-tag", "")
-        if etag.startswith('"'):
-            return {"If-Match": etag}
-        if tag:
+        if stored.tag.startswith('"'):
+            return {"If-Match": stored.tag}
+        if tag := stored.headers.get("schedule-tag", ""):
             return {"If-Schedule-Tag-Match": tag}
         raise Permanent(f"{self._dav.host} gives events no strong ETag, so nothing can be changed safely")
+
+
+def _present(answer: Answer) -> Present:
+    return Present(answer.content, (Place(answer.url, answer.tag),))
+
+
+def _joined(found: list[Stands]) -> Stands:
+    return Stands(
+        any(each.changed for each in found),
+        all(each.bears for each in found),
+        max(each.lead for each in found),
+        found[0].stamp,
+        tuple(place for each in found for place in each.places),
+    )
 
 
 def _depth(depth: str) -> dict[str, str]:

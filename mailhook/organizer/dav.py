@@ -39,6 +39,11 @@ class Answer:
     url: str
 
     @property
+    def tag(self) -> str:
+        """ETag, or ""."""
+        return self.headers.get("etag", "")
+
+    @property
     def absent(self) -> bool:
         return self.status in {404, 410}
 

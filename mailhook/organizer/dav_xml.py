@@ -26,15 +26,19 @@ CALENDARS = (
 ).encode()
 
 
-def events_by_uid(uid: str) -> bytes:
-    """A calendar-query for events whose UID holds `uid`; servers differ in what equality means."""
-    filters = (
-        '<C:comp-filter name="VCALENDAR"><C:comp-filter name="VEVENT"><C:prop-filter name="UID">'
-        f"<C:text-match>{escape(uid)}</C:text-match>"
-        "</C:prop-filter></C:comp-filter></C:comp-filter>"
-    )
+def _query(condition: str) -> bytes:
+    events = f'<C:comp-filter name="VEVENT">{condition}</C:comp-filter>'
+    filters = f'<C:comp-filter name="VCALENDAR">{events}</C:comp-filter>'
     query = f"<D:prop><D:getetag/></D:prop><C:filter>{filters}</C:filter>"
     return f"{_HEAD}<C:calendar-query {_NAMES}>{query}</C:calendar-query>".encode("utf-8", "replace")
+
+
+EVENTS = _query("")
+
+
+def events_by_uid(uid: str) -> bytes:
+    """A calendar-query for events whose UID holds `uid`; servers differ in what equality means."""
+    return _query(f'<C:prop-filter name="UID"><C:text-match>{escape(uid)}</C:text-match></C:prop-filter>')
 
 
 @dataclass(frozen=True)

@@ -41,13 +41,17 @@ FOUND, CHANGED = Stands(changed=False, bears=True), Stands(changed=True, bears=T
 MINUTE = timedelta(minutes=1)
 
 
+def claimed(meeting: Meeting, now: datetime) -> tuple[Meeting, CopyTask]:
+    taken, task = claim(meeting, CALDAV, POLICY, now)
+    assert isinstance(task, CopyTask)
+    return taken, task
+
+
 def settled(meeting: Meeting, now: datetime = NOW) -> tuple[Meeting, CopyTask]:
     """The meeting whose mails have gone, and the task that follows."""
     waiting, nothing = claim(meeting, CALDAV, POLICY, now)
     assert nothing is None
-    taken, task = claim(waiting, CALDAV, POLICY, now + SETTLE)
-    assert task is not None
-    return taken, task
+    return claimed(waiting, now + SETTLE)
 
 
 def written(meeting: Meeting = ANNOUNCED, now: datetime = NOW, found: Stands = FOUND) -> Meeting:
@@ -89,8 +93,7 @@ def test_a_copy_waits_for_the_last_mail_of_a_change() -> None:
     later = NOW + SETTLE
     again, task = claim(more, CALDAV, POLICY, later)
     assert (task, due_at(again, CALDAV)) == (None, later + SETTLE)
-    _, task = claim(again, CALDAV, POLICY, later + SETTLE)
-    assert task is not None
+    _, task = claimed(again, later + SETTLE)
     assert (task.details, task.former, task.topic) == (LINK, ("", ""), "")
 
 
@@ -99,8 +102,7 @@ def test_a_copy_counts_as_written_when_it_is_found_so() -> None:
     changed = stood(taken, CALDAV, task, CHANGED, NOW)
     assert not known_to_bear(changed, NOW + OPEN * 2)
     assert due_at(changed, CALDAV) == NOW + SETTLE
-    again, second = claim(changed, CALDAV, POLICY, NOW + SETTLE)
-    assert second is not None
+    again, second = claimed(changed, NOW + SETTLE)
     found = stood(again, CALDAV, second, FOUND, NOW + SETTLE)
     assert due_at(found, CALDAV) is None
     assert is_written(found)
@@ -120,8 +122,7 @@ def test_what_is_found_again_has_stood_there_since_it_was_written() -> None:
 
 def _changed(meeting: Meeting, now: datetime) -> tuple[Meeting, CopyKind, CopyTask]:
     taken, task = settled(meeting, now)
-    second, again = claim(stood(taken, CALDAV, task, CHANGED, now), CALDAV, POLICY, now + SETTLE)
-    assert again is not None
+    second, again = claimed(stood(taken, CALDAV, task, CHANGED, now), now + SETTLE)
     return second, CALDAV, again
 
 
@@ -129,7 +130,7 @@ def test_a_copy_that_is_never_found_as_written_is_left_alone_in_the_end() -> Non
     meeting, now, writes = ANNOUNCED, NOW, 0
     for _ in range(20):
         meeting, task = claim(meeting, CALDAV, POLICY, now)
-        if task is not None:
+        if isinstance(task, CopyTask):
             writes += 1
             meeting = stood(meeting, CALDAV, task, CHANGED, now)
         now += SETTLE
@@ -172,8 +173,7 @@ def test_what_matters_no_more_is_settled(meeting: Meeting) -> None:
 def test_pauses_grow_until_the_event_is_over() -> None:
     meeting, now, pauses = claim(ANNOUNCED, CALDAV, POLICY, NOW)[0], NOW + SETTLE, []
     for _ in range(12):
-        meeting, task = claim(meeting, CALDAV, POLICY, now)
-        assert task is not None
+        meeting, _ = claimed(meeting, now)
         meeting = unwritten(meeting, CALDAV, "not there", now)
         at = due_at(meeting, CALDAV)
         assert at is not None
@@ -182,8 +182,7 @@ def test_pauses_grow_until_the_event_is_over() -> None:
     assert pauses == sorted(pauses)
     assert (pauses[0], pauses[-1]) == (MINUTE, LONGEST_PAUSE)
     assert meeting.copies[CALDAV].error == "not there"
-    taken, last = claim(meeting, CALDAV, POLICY, now)
-    assert last is not None
+    taken, last = claimed(meeting, now)
     assert stood(taken, CALDAV, last, FOUND, now).copies[CALDAV].error == ""
 
 

@@ -8,17 +8,20 @@ from icalendar import Calendar
 from mailhook.app import read_templates, shipped
 from mailhook.core.conference import Person
 from mailhook.core.copies import EMPTY, CopyTask, Stands
+from mailhook.core.order import Stamp
 from mailhook.core.rewrite import Options
 from mailhook.core.splice_calendar import Reach
 from mailhook.core.stored_event import Edited, EventEditor, Fashion
 from mailhook.core.wording import Wording
 from mailhook.errors import Unreadable
+from tests.core.invitations import at
 from tests.core.meetings import KEY, LINK
 
 WORDING = Wording(read_templates(shipped("templates")), "ru")
 OTHER = replace(LINK, conference_id="room-0", link="https://videomost.corp.example/0")
 TASK = CopyTask(KEY, Person(KEY.organizer), "", "Бюджет", LINK, ("", ""), "f")
 UNTASK = replace(TASK, details=None, former=(LINK.link, LINK.conference_id), standing=EMPTY)
+STAMP = Stamp(0, at("2027-02-01 10:00"))
 UNTOUCHED = ("SEQUENCE", "DTSTAMP", "LAST-MODIFIED", "ATTENDEE", "ORGANIZER", "DTSTART", "SUMMARY", "X-SOGO")
 
 
@@ -65,16 +68,16 @@ def lines(content: bytes) -> list[bytes]:
 @pytest.mark.parametrize("reach", ["everywhere", "links", "hidden"])
 def test_once_is_twice_and_out_is_as_before(content: bytes, reach: Reach) -> None:
     once = edit(content, reach=reach)
-    assert once.found == Stands(changed=True, bears=reach != "hidden")
+    assert once.found == Stands(changed=True, bears=reach != "hidden", stamp=STAMP)
     assert edit(once.content, reach=reach) == Edited(
-        once.content, Stands(changed=False, bears=reach != "hidden")
+        once.content, Stands(changed=False, bears=reach != "hidden", stamp=STAMP)
     )
     out = edit(once.content, UNTASK, reach)
     kept = [
         line for line in lines(out.content) if line != b"DESCRIPTION:" and not line.startswith(b"LOCATION:")
     ]
     assert kept == [line for line in lines(content) if not line.startswith(b"LOCATION:")]
-    assert edit(out.content, UNTASK, reach).found == Stands(changed=False, bears=False)
+    assert edit(out.content, UNTASK, reach).found == Stands(changed=False, bears=False, stamp=STAMP)
 
 
 def test_every_place_that_programs_show_bears_it() -> None:

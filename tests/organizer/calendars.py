@@ -78,6 +78,8 @@ class Calendars:
             case "REPORT":
                 return self._found(path, body)
             case "GET" if path in self.events:
+                if request.headers.get("if-none-match") == tag(self.events[path]):
+                    return Answer(304)
                 return Answer(200, self.events[path], self.tags(self.events[path]))
             case "PUT":
                 return self._put(path, body, request)

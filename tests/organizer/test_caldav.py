@@ -10,7 +10,9 @@ import pytest
 from mailhook import app
 from mailhook.config import CalDavSettings, Organizer, Settings
 from mailhook.core.conference import Person
-from mailhook.core.copies import EMPTY, CopyTask, Stands
+from mailhook.core.copies import EMPTY, CopyTask, LookTask, Stands
+from mailhook.core.meeting import Place
+from mailhook.core.watch import Absent, Present, Unchanged
 from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary
 from mailhook.organizer.caldav import MAX_COPIES, TRIES, CalDavWriter
 from mailhook.organizer.dav import MAX_ANSWER
@@ -36,6 +38,11 @@ async def _server() -> AsyncIterator[Calendars]:
 
 
 Make = Callable[..., CalDavWriter]
+
+
+def plain(found: Stands) -> Stands:
+    """Without where it was found, and as of when."""
+    return Stands(found.changed, found.bears, found.lead)
 
 
 @pytest.fixture(name="make")
@@ -66,9 +73,9 @@ async def test_an_event_is_found_where_the_template_says(server: Calendars, make
         server.events = {f"{HOME}work/{KEY.uid}.ics": PLAIN}
         path = "/dav/{user}/work/{uid}.ics"
     writer = make(path)
-    assert await writer.write(TASK) == WRITTEN
-    assert await writer.write(TASK) == FOUND
-    assert await writer.write(UNTASK) == Stands(changed=True, bears=False)
+    assert plain(await writer.write(TASK)) == WRITTEN
+    assert plain(await writer.write(TASK)) == FOUND
+    assert plain(await writer.write(UNTASK)) == Stands(changed=True, bears=False)
     (content,) = server.events.values()
     assert content.replace(b"LOCATION:\r\n", b"") == PLAIN
     (first, _) = server.asked("PUT")
@@ -84,7 +91,7 @@ async def test_the_server_is_asked_where_there_is_no_template(
     server.well_known = well_known
     (tmp_path / "users").write_text(f"# ours\n\n{KEY.organizer}:pass:word\nolga@corp.example:x\n")
     writer = make("" if well_known else "/dav/", password="", username="", users_file=str(tmp_path / "users"))
-    assert await writer.write(TASK) == WRITTEN
+    assert plain(await writer.write(TASK)) == WRITTEN
     assert (await writer.probe()).endswith(f"shows {KEY.organizer} 1 calendars")
     with pytest.raises(Permanent, match="no line for petr"):
         await writer.write(replace(TASK, key=replace(KEY, organizer="petr@corp.example")))
@@ -95,7 +102,7 @@ async def test_the_server_is_asked_where_there_is_no_template(
 
 async def test_only_calendars_of_events_are_searched(server: Calendars, make: Make) -> None:
     server.collections = {f"{HOME}tasks/": "VTODO", f"{HOME}work/": "VEVENT", f"{HOME}home/": "VEVENT"}
-    assert await make().write(TASK) == WRITTEN
+    assert plain(await make().write(TASK)) == WRITTEN
     assert [each.path for each in server.asked("REPORT")] == [f"{HOME}work/", f"{HOME}home/"]
 
 
@@ -106,7 +113,7 @@ async def test_each_copy_of_it_is_written_and_no_other_event(server: Calendars, 
     foreign = {f"{HOME}work/foreign.ics": PLAIN.replace(b"Ivan@corp", b"petr@corp")}
     copies = {f"{HOME}work/{number}.ics": PLAIN for number in range(2)}
     server.events = {**other, **foreign, **copies}
-    assert await make().write(TASK) == WRITTEN
+    assert plain(await make().write(TASK)) == WRITTEN
     assert {each.path for each in server.asked("PUT")} == set(copies)
     server.events = {f"{HOME}work/{number}.ics": PLAIN for number in range(20)}
     server.seen.clear()
@@ -117,7 +124,7 @@ async def test_each_copy_of_it_is_written_and_no_other_event(server: Calendars, 
 async def test_a_calendar_that_cannot_be_searched_hides_no_other(server: Calendars, make: Make) -> None:
     server.collections = {f"{HOME}closed/": "VEVENT", f"{HOME}work/": "VEVENT"}
     server.answers["REPORT"] = [Answer(403)]
-    assert await make().write(TASK) == WRITTEN
+    assert plain(await make().write(TASK)) == WRITTEN
     server.answers["REPORT"] = [Answer(403)]
     server.events = {}
     for task in (TASK, UNTASK):
@@ -147,7 +154,7 @@ async def test_an_event_that_is_not_there_yet_comes_later(server: Calendars, mak
     for path in ("/dav/{user}/", "/dav/{user}/work/{uid}.ics"):
         with pytest.raises(Temporary, match="no such event"):
             await make(path).write(TASK)
-        assert await make(path).write(UNTASK) == Stands(changed=False, bears=False)
+        assert plain(await make(path).write(UNTASK)) == Stands(changed=False, bears=False)
     server.collections = {}
     with pytest.raises(Temporary, match="no calendar of ivan"):
         await make().write(UNTASK)
@@ -165,7 +172,7 @@ async def test_what_somebody_else_has_changed_meanwhile_is_read_again(server: Ca
             server.events[EVENT] = newer.pop(0)
 
     server.meddle = meddle
-    assert await make().write(TASK) == WRITTEN
+    assert plain(await make().write(TASK)) == WRITTEN
     assert f"SEQUENCE:{TRIES - 1}".encode() in server.events[EVENT]
     assert LINK.link.encode() in server.events[EVENT].replace(b"\r\n ", b"")
 
@@ -190,7 +197,7 @@ async def test_the_condition_under_which_it_is_changed(
     server: Calendars, make: Make, tags: dict[str, str], condition: tuple[str, str]
 ) -> None:
     server.tags = lambda _: tags
-    assert await make().write(TASK) == WRITTEN
+    assert plain(await make().write(TASK)) == WRITTEN
     (put,) = server.asked("PUT")
     name, value = condition
     assert put.headers[name] == value
@@ -259,7 +266,7 @@ async def test_what_a_status_means(
         await make().write(TASK)
     assert "secret" not in str(caught.value)
     assert server.events[EVENT] == PLAIN
-    assert await make().write(TASK) == WRITTEN
+    assert plain(await make().write(TASK)) == WRITTEN
 
 
 @pytest.mark.parametrize("method", ["PROPFIND", "REPORT"])
@@ -321,3 +328,103 @@ def test_an_authority_that_is_none(make: Make, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nothing")
     with pytest.raises(Misconfigured, match="ca_file"):
         make(ca_file=str(tmp_path / "ca.pem"))
+
+
+# --- looking again -----------------------------------------------------------------------------------------
+
+
+async def looking(make: Make, path: str = "/dav/{user}/") -> tuple[CalDavWriter, LookTask]:
+    writer = make(path)
+    await writer.write(TASK)
+    places = (await writer.write(TASK)).places
+    return writer, LookTask(KEY, TASK.organizer, places)
+
+
+async def test_an_event_that_has_not_changed_costs_one_request(server: Calendars, make: Make) -> None:
+    writer, task = await looking(make)
+    server.seen.clear()
+    assert await writer.look(task) == Unchanged()
+    (asked,) = server.seen
+    assert asked.headers["if-none-match"] == tag(server.events[EVENT])
+
+
+async def test_an_event_that_has_changed_is_read(server: Calendars, make: Make) -> None:
+    writer, task = await looking(make)
+    server.events[EVENT] = PLAIN
+    seen = await writer.look(task)
+    assert seen == Present(PLAIN, (Place(f"{server.url}{EVENT}", tag(PLAIN)),))
+    again = replace(task, places=seen.places if isinstance(seen, Present) else ())
+    assert await writer.look(again) == Unchanged()
+
+
+async def test_an_event_in_another_calendar_is_found(server: Calendars, make: Make) -> None:
+    writer, task = await looking(make)
+    server.collections[f"{HOME}home/"] = "VEVENT"
+    moved = f"{HOME}home/other.ics"
+    server.events = {moved: server.events[EVENT], EVENT: PLAIN.replace(b"UID:uid-1", b"UID:another")}
+    seen = await writer.look(task)
+    assert isinstance(seen, Present)
+    assert [place.url for place in seen.places] == [f"{server.url}{moved}"]
+
+
+@pytest.mark.parametrize("others", [True, False])
+async def test_an_event_that_is_gone(server: Calendars, make: Make, others: bool) -> None:
+    writer, task = await looking(make)
+    server.events = {f"{HOME}work/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")} if others else {}
+    assert await writer.look(task) == Absent(others)
+
+
+@pytest.mark.parametrize(
+    ("path", "collections"),
+    [
+        ("/dav/{user}/work/", {f"{HOME}work/": "VEVENT"}),
+        ("/dav/{user}/", {f"{HOME}home/": "VEVENT"}),
+    ],
+    ids=["one calendar", "rights on it were lost"],
+)
+async def test_absence_from_what_can_be_seen_is_not_all(
+    server: Calendars, make: Make, path: str, collections: dict[str, str]
+) -> None:
+    writer, task = await looking(make, path)
+    server.collections = collections
+    (place,) = collections
+    server.events = {f"{place}other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
+    assert await writer.look(task) == Absent(others=False)
+
+
+async def test_a_template_of_the_event_itself_shows_no_others(server: Calendars, make: Make) -> None:
+    server.events = {f"{HOME}work/{KEY.uid}.ics": PLAIN, f"{HOME}work/other.ics": PLAIN}
+    writer, task = await looking(make, "/dav/{user}/work/{uid}.ics")
+    del server.events[f"{HOME}work/{KEY.uid}.ics"]
+    assert await writer.look(task) == Absent(others=False)
+
+
+@pytest.mark.parametrize("method", ["GET", "REPORT", "PROPFIND"])
+@pytest.mark.parametrize("status", [401, 403, 500, 503])
+async def test_a_look_that_fails_tells_nothing(
+    server: Calendars, make: Make, method: str, status: int
+) -> None:
+    writer, task = await looking(make)
+    server.events = {f"{HOME}work/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
+    server.answers[method] = [Answer(status)]
+    with pytest.raises(MailhookError):
+        await writer.look(task)
+
+
+async def test_a_calendar_that_cannot_be_searched_may_hold_it(server: Calendars, make: Make) -> None:
+    writer, task = await looking(make)
+    server.collections[f"{HOME}home/"] = "VEVENT"
+    server.events = {f"{HOME}home/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
+    server.answers["REPORT"] = [Answer(403)]
+    with pytest.raises(Permanent):
+        await writer.look(task)
+
+
+async def test_no_calendars_are_no_absence(server: Calendars, make: Make) -> None:
+    writer, task = await looking(make)
+    server.events, server.collections = {}, {}
+    with pytest.raises(Temporary, match="no calendar"):
+        await writer.look(task)
+    server.answers["PROPFIND"] = [Answer(404)]
+    with pytest.raises(Permanent):
+        await writer.look(task)

@@ -95,6 +95,29 @@ async def test_an_event_that_comes_late_and_moves_to_another_calendar(server: Pl
         assert len(here.rooms()) == here.calls("create") == 1
 
 
+async def test_what_no_mail_tells(server: PlainCalDav) -> None:
+    async with world(caldav=server.caldav()) as here:
+        await save(server, replace(EVENT, uid="another"), "another")
+        await save(server, EVENT)
+        await mail(here, EVENT)
+        await here.written()
+        here.clock.forward(timedelta(minutes=6))
+
+        moved = replace(EVENT, stamp=here.clock.now, start=NOW + timedelta(days=8), location=here.link())
+        await save(server, moved)
+        await here.looked()
+        assert [room.spec.start for room in here.rooms()] == [moved.start]
+        await here.written()
+
+        await server.account().delete("event")
+        for _round in range(6):
+            await here.looked()
+        assert len(here.rooms()) == 1
+        for _round in range(12):
+            await here.looked()
+        assert here.rooms() == []
+
+
 async def test_what_else_is_stored_stays_as_it_is(server: PlainCalDav) -> None:
     odd = replace(EVENT, extra=('X-ODD;P="a,b":v\\,w', "CATEGORIES:a,b", "SEQUENCE-X:1"))
     async with world(caldav=server.caldav()) as here:

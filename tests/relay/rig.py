@@ -30,7 +30,7 @@ from mailhook.config import (
     StoreSettings,
     VideomostSettings,
 )
-from mailhook.core.copies import SETTLE
+from mailhook.core.copies import FIRST_LOOK, SETTLE
 from mailhook.core.itip import canonical
 from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.front.sink import Received, Sink
@@ -186,6 +186,12 @@ class World:
         for scribe in self.app.scribes:
             await scribe.once()
         self.clock.forward(SETTLE)
+
+    async def looked(self) -> None:
+        """Once more at all copies that are as they should be."""
+        self.clock.forward(FIRST_LOOK)
+        await self.written_once()
+        await self.settle()
 
     async def meeting(self, uid: str, organizer: str = IVAN) -> Meeting | None:
         return await self.app.store.get(MeetingKey(canonical(organizer, {}), uid))

@@ -14,7 +14,7 @@ from mailhook.app import copy_kinds
 from mailhook.core.copies import LEASE, LONGEST_PAUSE, OPEN
 from mailhook.core.notice import SETTLE
 from mailhook.journal import on_step
-from tests.organizer.calendars import HOME, Answer, Calendars
+from tests.organizer.calendars import HOME, Answer, Calendars, multistatus
 from tests.relay.mails import ANNA, BORIS, IVAN, NOW, Event, invitation, link_in
 from tests.relay.rig import World, world
 
@@ -177,8 +177,9 @@ async def test_what_a_server_overwrites_after_it_took_it_is_written_again() -> N
     """SOGo, while its last mails go out."""
     async with office() as (here, calendars):
         await here.passes(invitation(FIRST))
-        while not calendars.asked("PUT"):
-            await here.written_once()
+        await here.written_once()
+        await here.written_once()
+        assert len(calendars.asked("PUT")) == 1
         calendars.events[PLACE] = stored(FIRST)
         await here.written()
         assert linked(calendars, here.link())
@@ -234,3 +235,140 @@ async def test_a_cancelled_event_is_left_alone() -> None:
         await here.written()
         assert here.rooms() == []
         assert set((await shown(here))[0]) == {"by", "no_link"}
+
+
+# --- what no mail tells ----------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def standing(**own: Any) -> AsyncIterator[tuple[World, Calendars]]:
+    """The link stands in the event, and another event beside it."""
+    async with office(**own) as (here, calendars):
+        calendars.events[f"{HOME}work/other.ics"] = stored(replace(FIRST, uid="another"))
+        await here.passes(invitation(FIRST))
+        await here.written()
+        assert linked(calendars, here.link())
+        here.clock.forward(OPEN)
+        yield here, calendars
+
+
+async def test_a_link_that_is_removed_without_a_mail_takes_the_conference() -> None:
+    async with standing() as (here, calendars):
+        calendars.events[PLACE] = stored(replace(FIRST, stamp=here.clock.now, location=""))
+        await here.looked()
+        await here.written()
+        assert b"X-VIDEOMOST" not in calendars.events[PLACE]
+        here.clock.forward(timedelta(hours=1))
+        await here.settle()
+        assert here.rooms() == []
+
+
+async def test_an_event_that_is_moved_without_a_mail_takes_the_conference_along() -> None:
+    async with standing() as (here, calendars):
+        moved = replace(
+            FIRST, stamp=here.clock.now, start=FIRST.start + timedelta(days=1), location=here.link()
+        )
+        calendars.events[PLACE] = stored(moved)
+        await here.looked()
+        (room,) = here.rooms()
+        assert room.spec.start == moved.start
+        await here.written()
+        assert linked(calendars, here.link())
+
+
+@pytest.mark.parametrize("back", [False, True])
+async def test_an_event_that_is_deleted_without_a_mail_takes_the_conference_after_an_hour_and_the_grace(
+    back: bool,
+) -> None:
+    async with standing() as (here, calendars):
+        event = calendars.events.pop(PLACE)
+        for _round in range(8):
+            await here.looked()
+        assert len(here.rooms()) == 1
+        (told,) = await shown(here)
+        assert "missing_since" in told
+        if back:
+            calendars.events[PLACE] = event
+        for _round in range(8):
+            await here.looked()
+        assert len(here.rooms()) == int(back)
+
+
+async def test_an_event_that_is_cancelled_without_a_mail_takes_the_conference() -> None:
+    async with standing() as (here, calendars):
+        off = replace(FIRST, stamp=here.clock.now, location=here.link(), extra=("STATUS:CANCELLED",))
+        calendars.events[PLACE] = stored(off)
+        await here.looked()
+        assert len(here.rooms()) == 1
+        here.clock.forward(timedelta(hours=1))
+        await here.settle()
+        assert here.rooms() == []
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"GET": Answer(404), "REPORT": multistatus(), "PROPFIND": multistatus()},
+        {"GET": Answer(404), "REPORT": multistatus()},
+        {"GET": Answer(404), "REPORT": Answer(403)},
+        {"GET": Answer(404), "PROPFIND": Answer(404)},
+        {"GET": Answer(401)},
+        {"GET": Answer(403)},
+        {"GET": Answer(503)},
+        {"GET": Answer(200, b"<html>maintenance")},
+        {"GET": Answer(200, b"<html>"), "REPORT": multistatus()},
+        {"GET": Answer(404)},
+    ],
+)
+async def test_a_migration_or_lost_rights_delete_nothing(answers: dict[str, Answer]) -> None:
+    async with standing() as (here, calendars):
+        del calendars.events[f"{HOME}work/other.ics"]
+        for method, answer in answers.items():
+            calendars.answers[method] = [answer] * 1000
+        for _round in range(30):
+            await here.looked()
+        assert len(here.rooms()) == 1
+        meeting = await here.meeting(FIRST.uid)
+        assert meeting is not None
+        assert (meeting.delete_at, meeting.wanted) == (None, True)
+
+
+async def test_a_restored_backup_gets_the_link_again() -> None:
+    async with standing() as (here, calendars):
+        calendars.events[PLACE] = stored(FIRST)
+        await here.looked()
+        await here.written()
+        assert linked(calendars, here.link())
+        assert len(here.rooms()) == 1
+
+
+async def test_a_doubt_is_decided_by_the_calendar() -> None:
+    petr = "petr@corp.example"
+    both = replace(FIRST, attendees=(ANNA, petr))
+    for there in (True, False):
+        async with standing() as (here, calendars):
+            await here.passes(invitation(replace(both, stamp=here.clock.now, location=here.link())))
+            await here.written()
+            here.clock.forward(timedelta(minutes=1))
+            await here.passes(invitation(replace(both, method="CANCEL", stamp=here.clock.now)))
+            meeting = await here.meeting(FIRST.uid)
+            assert meeting is not None
+            assert meeting.doubtful
+            if not there:
+                del calendars.events[PLACE]
+            for _round in range(16):
+                await here.looked()
+            meeting = await here.meeting(FIRST.uid)
+            assert meeting is not None
+            assert meeting.doubtful == ""
+            assert len(here.rooms()) == int(there)
+
+
+async def test_where_nothing_is_watched_only_mails_count() -> None:
+    async with standing(caldav={"watch": "0s"}) as (here, calendars):
+        del calendars.events[PLACE]
+        calendars.seen.clear()
+        for _round in range(16):
+            await here.looked()
+        assert calendars.seen == []
+        assert len(here.rooms()) == 1
