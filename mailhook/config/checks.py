@@ -8,6 +8,7 @@ Errors: none; what is wrong is a `Problem`.
 """
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
@@ -305,6 +306,9 @@ def _login(own: CalDavSettings) -> Iterator[Problem]:
     if own.users_file and not Path(own.users_file).is_file():
         why = "should be a file with lines such as ivan@example.org:password; there is none"
         yield Problem("organizer.caldav.users_file", shown("", own.users_file), why)
+    elif own.users_file and os.stat(own.users_file).st_mode & stat.S_IROTH:
+        why = "the file can be read by everybody on this machine: chmod o-r"
+        yield Problem("organizer.caldav.users_file", shown("", own.users_file), why, warning=True)
     if not any(name in own.url for name in ("{user}", "{address}")) and not own.users_file:
         why = (
             "should hold {user} or {address}: a service account is asked for the calendars of each organizer"

@@ -3,14 +3,13 @@
 What: `desired` is what must stand in a copy, as a fingerprint; `claim` picks the next `CopyTask` of one kind and takes
 the time for it; `stood` and `unwritten` write the result. A copy counts as written when it was *found* as desired
 without having to be changed: what some servers accept while they still send their invitations is overwritten by
-them. `known_to_bear` tells `removal` what follows from that. All pure, carried out inside `store.change`.
+them. All pure, carried out inside `store.change`.
 
 Not here: editing a copy (`stored_event`), I/O (`scribe`, `organizer`), notices.
 
 Errors: none.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -41,9 +40,6 @@ MOST_ROUNDS = 3
 
 MOST_ATTEMPTS = 30
 """A link is not taken out of a copy that cannot be written for so long: a week."""
-
-OPEN = timedelta(minutes=5)
-"""A program that had the event open when the link was written may save it as it was."""
 
 HOPEFUL = 3
 """So many attempts in vain, and a notice brings the link, which may still be written later."""
@@ -272,35 +268,3 @@ def _rested(copy: Copy) -> Copy:
 
 def _with(meeting: Meeting, kind: CopyKind, copy: Copy) -> Meeting:
     return replace(meeting, copies={**meeting.copies, kind: copy})
-
-
-# --- what follows from it ------------------------------------------------------------------------------
-
-
-def known_to_bear(meeting: Meeting, sent: datetime | None) -> bool:
-    """Whether a REQUEST that was sent at `sent` is of a copy that bore the link before, by a write of ours."""
-    return sent is not None and any(
-        copy.at is not None and copy.at + OPEN < sent for copy in _bearing(meeting)
-    )
-
-
-def lead(meeting: Meeting) -> int:
-    """How long DESCRIPTION is before the link in the copies that bear it, or in his own REQUESTs."""
-    return max(meeting.borne_after, *(copy.lead for copy in _bearing(meeting)), 0)
-
-
-def _bearing(meeting: Meeting) -> list[Copy]:
-    """Copies in which the present link was found, in the present revision."""
-    return [c for kind, c in meeting.copies.items() if c.bears and c.standing == desired(meeting, kind)]
-
-
-def is_written(meeting: Meeting) -> bool:
-    """Whether some copy was found to hold the link, in whatever place, since this generation was announced."""
-    link = meeting.link.link if meeting.link else ""
-    return bool(link) and any(copy.link == link and copy.standing for copy in meeting.copies.values())
-
-
-def is_hoped_for(meeting: Meeting, kinds: Collection[CopyKind]) -> bool:
-    """Whether one of `kinds` may soon hold the link."""
-    waiting = (kind for kind in kinds if is_due(meeting, kind))
-    return any(_copy(meeting, kind).attempts < HOPEFUL for kind in waiting)

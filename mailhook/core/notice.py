@@ -17,9 +17,9 @@ from typing import Literal, assert_never
 
 from mailhook.core.aim import Room, desired, participants
 from mailhook.core.conference import JoinDetails, Person, Spec, State
-from mailhook.core.copies import is_hoped_for, is_written
 from mailhook.core.meeting import MASTER, Cause, CopyKind, Meeting, Noticed
 from mailhook.core.policy import Policy, domain
+from mailhook.core.written import is_hoped_for, is_written
 
 When = Literal["when-not-written", "always"]
 """Whether the organizer gets the link by a notice even where his own copy of the event is known to bear it."""

@@ -10,13 +10,12 @@ Not here: what follows from it (`revision`), where a link stands (`bearing`).
 from dataclasses import replace
 
 from mailhook.core.bearing import bears, is_shorter, lead, shows, shows_openly
-from mailhook.core.copies import known_to_bear
-from mailhook.core.copies import lead as lead_of_copies
 from mailhook.core.holders import is_taken
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import MASTER, Component, Meeting, Will
 from mailhook.core.order import is_later, is_older, is_overtaken
 from mailhook.core.policy import Policy, Unwanted, Wanted, Wish, markers
+from mailhook.core.written import known_to_bear, lead_in_copies
 
 LINK_REMOVED = "link-removed"
 RESOURCE_REMOVED = "resource-removed"
@@ -40,7 +39,7 @@ def taken_away(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Pol
     shown = shows_openly if known_to_bear(meeting, new.stamp.date) else shows
     if _bore(meeting, new) and meeting.link is not None and not shown(invitation, meeting.link):
         # Some phones truncate: a text that ends before the place of the link tells nothing about it.
-        return "" if is_shorter(invitation, lead_of_copies(meeting)) else LINK_REMOVED
+        return "" if is_shorter(invitation, lead_in_copies(meeting)) else LINK_REMOVED
     # A list of one may be no more than one attendee's own view.
     others = {a.person.address for a in new.attendees} - {
         invitation.organizer.address,

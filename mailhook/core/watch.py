@@ -19,7 +19,7 @@ from typing import assert_never
 
 from mailhook.core import contentlines, itip, splice_calendar
 from mailhook.core.bearing import is_shorter, shows_openly
-from mailhook.core.copies import OPEN, LookTask
+from mailhook.core.copies import LookTask
 from mailhook.core.itip import Invitation, NotOurs
 from mailhook.core.meeting import MASTER, Component, Copy, CopyKind, Meeting, Place
 from mailhook.core.merging import revise
@@ -28,6 +28,7 @@ from mailhook.core.policy import Policy, defaults
 from mailhook.core.removal import LINK_REMOVED
 from mailhook.core.revision import renounce
 from mailhook.core.waking import awake
+from mailhook.core.written import OPEN
 from mailhook.errors import Unreadable
 
 APART = timedelta(hours=1)

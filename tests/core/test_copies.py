@@ -13,16 +13,12 @@ from mailhook.core.copies import (
     LONGEST_PAUSE,
     MOST_ATTEMPTS,
     MOST_ROUNDS,
-    OPEN,
     SETTLE,
     CopyTask,
     Stands,
     claim,
     desired,
     due_at,
-    is_hoped_for,
-    is_written,
-    known_to_bear,
     stood,
     unwritten,
 )
@@ -31,6 +27,7 @@ from mailhook.core.meeting import Cause, CopyKind, Meeting, Notices
 from mailhook.core.notice import claim as claim_notice
 from mailhook.core.removal import LINK_REMOVED, taken_away
 from mailhook.core.revision import condemn
+from mailhook.core.written import OPEN, is_hoped_for, is_written, known_to_bear
 from tests.core import meetings
 from tests.core.invitations import POLICY, invitation
 from tests.core.meetings import ANNA, BORIS, KEY, LINK, LISTED, NOW, UNMARKED, ready, request

@@ -9,7 +9,6 @@ from mailhook.core.aim import Room
 from mailhook.core.aim import desired as desired_room
 from mailhook.core.copies import (
     LONGEST_PAUSE,
-    OPEN,
     CopyTask,
     LookTask,
     Stands,
@@ -23,6 +22,7 @@ from mailhook.core.meeting import CopyKind, Meeting, Place
 from mailhook.core.order import Stamp
 from mailhook.core.removal import LINK_REMOVED
 from mailhook.core.watch import APART, CANCELLED, GONE, SELDOM, Absent, Present, Seen, Unchanged, looked
+from mailhook.core.written import OPEN
 from tests.core.invitations import IVAN, POLICY, at
 from tests.core.meetings import ANNA, GRACE, KEY, LINK, LISTED, NOW
 from tests.core.test_copies import ANNOUNCED, settled, written

@@ -11,8 +11,9 @@ import pytest
 
 from mailhook import admin
 from mailhook.app import copy_kinds
-from mailhook.core.copies import LEASE, LONGEST_PAUSE, OPEN
+from mailhook.core.copies import LEASE, LONGEST_PAUSE
 from mailhook.core.notice import SETTLE
+from mailhook.core.written import OPEN
 from mailhook.journal import on_step
 from tests.organizer.calendars import HOME, Answer, Calendars, multistatus
 from tests.relay.mails import ANNA, BORIS, IVAN, NOW, Event, invitation, link_in
