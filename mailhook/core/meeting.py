@@ -178,7 +178,8 @@ class Copy:
     bears       that stands where programs keep it: DESCRIPTION, LOCATION or URL; `lead`: characters of DESCRIPTION
                 before it
     places      where it was found, as of `stamp`, the master's own
-    missing     when it was first looked for in vain since it was last found; `ended`: why the conference goes for it
+    missing     when it was first looked for in vain since it was last found; `ended`: why the conference goes
+                for it, and `goes_at` when
     watch_at    when it is looked at again, although nothing is to be written
     rounds      how often it was written for one fingerprint and not yet found standing
     stir        fingerprint of the mails of the meeting that there had been when it was last looked at
@@ -195,6 +196,7 @@ class Copy:
     stamp: Stamp = field(default_factory=Stamp)
     missing: datetime | None = None
     ended: str = ""
+    goes_at: datetime | None = None
     watch_at: datetime | None = None
     rounds: int = 0
     stir: str = ""

@@ -25,7 +25,7 @@ from mailhook.core.meeting import MASTER, Component, Copy, CopyKind, Meeting, Pl
 from mailhook.core.merging import revise
 from mailhook.core.order import Stamp, is_later
 from mailhook.core.policy import Policy, defaults
-from mailhook.core.removal import LINK_REMOVED
+from mailhook.core.removal import LINK_REMOVED, is_outdated
 from mailhook.core.revision import renounce
 from mailhook.core.waking import awake
 from mailhook.core.written import OPEN
@@ -78,7 +78,8 @@ def looked(
     copy = replace(copy, busy=False, next_at=None, watch_at=now + _pause(meeting, copy, now, every), error="")
     match seen:
         case Unchanged():
-            after = _alive(meeting, kind, copy)
+            # That of a cancelled event says only that it is cancelled still.
+            after = _with(meeting, kind, copy) if copy.ended == CANCELLED else _alive(meeting, kind, copy)
         case Present():
             after = _present(meeting, kind, copy, seen, policy, now)
         case Absent(others):
@@ -103,9 +104,13 @@ def _with(meeting: Meeting, kind: CopyKind, copy: Copy) -> Meeting:
 
 def _alive(meeting: Meeting, kind: CopyKind, copy: Copy) -> Meeting:
     """The event stands: that ends every doubt, and a deletion that only its absence had called for."""
-    if copy.ended:
+    if copy.ended and meeting.delete_at == copy.goes_at:
         meeting = replace(meeting, delete_at=None)
-    return _with(replace(meeting, doubtful=""), kind, replace(copy, missing=None, ended=""))
+    return _with(replace(meeting, doubtful=""), kind, _there(copy))
+
+
+def _there(copy: Copy) -> Copy:
+    return replace(copy, missing=None, ended="", goes_at=None)
 
 
 def _present(
@@ -121,9 +126,9 @@ def _present(
     newer = is_later(stamp, copy.stamp)
     link = meeting.link
     if link is not None and copy.bears and not shows_openly(event, link):
-        taken_out = newer and now >= (copy.at or now) + OPEN and not is_shorter(event, copy.lead)
-        if taken_out:
-            known = _with(meeting, kind, replace(copy, stamp=stamp, missing=None, ended=""))
+        settled = newer and now >= (copy.at or now) + OPEN and not is_outdated(meeting, event)
+        if settled and not is_shorter(event, copy.lead):
+            known = _with(meeting, kind, _there(replace(copy, stamp=stamp)))
             return renounce(replace(known, doubtful=""), event, LINK_REMOVED, policy, now)
         return _with(meeting, kind, replace(copy, standing=""))
     if newer:
@@ -190,5 +195,5 @@ def _ended(meeting: Meeting, kind: CopyKind, copy: Copy, why: str, policy: Polic
     if meeting.delete_at is not None:
         return _with(meeting, kind, copy)
     grace = policy.delete_grace
-    ended = replace(copy, ended=why, watch_at=now + grace / 2)
+    ended = replace(copy, ended=why, goes_at=now + grace, watch_at=now + grace / 2)
     return _with(replace(meeting, delete_at=now + grace, doubtful=""), kind, ended)

@@ -1,8 +1,7 @@
 """What follows from what stands in the organizer's own copies of an event.
 
 What: `known_to_bear` and `lead_in_copies` tell `removal` whether he can have taken the link out, `is_written` and
-`is_hoped_for` tell
-`notice` whether a mail has to bring it.
+`is_hoped_for` tell `notice` whether a mail has to bring it.
 
 Not here: what must stand there (`copies`).
 

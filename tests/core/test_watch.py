@@ -213,8 +213,21 @@ def test_absence_that_counts(seen: tuple[tuple[timedelta, Seen], ...]) -> None:
 def test_an_event_that_is_cancelled() -> None:
     after = look(WATCHED, stored(f"{BEARING}\nSTATUS:CANCELLED"))
     assert (after.delete_at, after.copies[CALDAV].ended) == (LATER + GRACE, CANCELLED)
+    assert look(after, Unchanged(), LATER + MINUTE).delete_at == LATER + GRACE
     back = look(after, stored(minute=40), LATER + MINUTE)
     assert back.delete_at is None
+
+
+def test_what_a_mail_has_called_off_since_no_look_brings_back() -> None:
+    gone = looks(WATCHED, (ZERO, AWAY), (APART, AWAY))
+    since = replace(gone, delete_at=LATER + APART + GRACE / 2)
+    assert looks(since, (APART + MINUTE, Unchanged())).delete_at == since.delete_at
+
+
+def test_an_older_state_than_the_last_mails_takes_nothing_away() -> None:
+    component = replace(WATCHED.components[0], stamp=Stamp(5, at("2027-02-01 11:00")))
+    mailed = replace(WATCHED, components=(component,))
+    assert look(mailed, stored("")).renounced == ""
 
 
 def test_what_a_mail_has_called_off_no_look_brings_back() -> None:
