@@ -36,7 +36,7 @@ FIRST_LOOK = timedelta(minutes=10)
 """When a copy that was just found as it should be is looked at again, where copies are watched."""
 
 MOST_ROUNDS = 3
-"""A copy that is never found as it was written (a server that drops a property) counts as written after so many."""
+"""A copy that is never found as it was written (a server that drops a property) is left alone after so many."""
 
 MOST_ATTEMPTS = 30
 """A link is not taken out of a copy that cannot be written for so long: a week."""
@@ -45,6 +45,7 @@ HOPEFUL = 3
 """So many attempts in vain, and a notice brings the link, which may still be written later."""
 
 EMPTY = "nothing"
+NOT_KEPT = "the server does not keep what is written"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _NONE = Copy()
 
@@ -67,7 +68,7 @@ class CopyTask:
 
 @dataclass(frozen=True)
 class Stands:
-    """A copy is as its task asks; `changed`: it was not before. The rest: see `meeting.Copy`."""
+    """A copy is as its task asks; `changed`: it was not before. The rest, as it was before: see `meeting.Copy`."""
 
     changed: bool
     bears: bool
@@ -219,16 +220,20 @@ def stood(meeting: Meeting, kind: CopyKind, task: CopyTask, found: Stands, now: 
     """The meeting after the copy was brought to what `task` asks; one that was changed is looked at again."""
     before, details = _copy(meeting, kind), task.details
     link, name = (details.link, details.conference_id) if details else task.former
-    copy = replace(before, link=link, conference_id=name, busy=False, attempts=0, error="")
+    at = before.at if before.link == link else None
+    copy = replace(before, link=link, conference_id=name, at=at, busy=False, attempts=0, error="")
     if found.changed and copy.rounds + 1 < MOST_ROUNDS:
         return _with(meeting, kind, replace(copy, rounds=copy.rounds + 1, next_at=now + SETTLE))
     if details is None:
         copy = replace(copy, link="", conference_id="")
     bears = found.bears and details is not None
-    since = now if found.changed or copy.rounds or before.link != copy.link else before.at
+    since = None if found.changed or copy.rounds else at
     copy = replace(copy, standing=task.standing, at=since or now, bears=bears, lead=found.lead)
     copy = replace(copy, places=found.places if details else (), stamp=found.stamp, missing=None)
-    return _with(meeting, kind, _rested(replace(copy, watch_at=now + FIRST_LOOK if copy.places else None)))
+    copy = _rested(replace(copy, watch_at=now + FIRST_LOOK if copy.places else None))
+    if found.changed and not bears:
+        copy = replace(copy, at=None, error=NOT_KEPT)
+    return _with(meeting, kind, copy)
 
 
 def unwritten(

@@ -28,7 +28,7 @@ _VISIBLE = ("DESCRIPTION", "LOCATION", "URL")
 
 @dataclass(frozen=True)
 class Edited:
-    """`content` differs from what was stored if `found.changed`."""
+    """`content` differs from what was stored if `found.changed`. The rest of `found` is as it was stored."""
 
     content: bytes
     found: Stands
@@ -57,7 +57,7 @@ class EventEditor:
         events = self._events(stored, task)
         content = apply(stored, self._splices(stored, events, self._additions(task)))
         link = task.details.link if task.details else ""
-        return Edited(content, _found(content, task.key.uid, link, changed=content != stored))
+        return Edited(content, _found(events, link, changed=content != stored))
 
     def is_of(self, stored: bytes, task: LookTask) -> bool:
         """Whether it is the organizer's event, and no other one."""
@@ -112,9 +112,8 @@ class EventEditor:
         return found
 
 
-def _found(content: bytes, uid: str, link: str, *, changed: bool) -> Stands:
-    """Whether every event bears `link` where programs keep it, and after how much of the first DESCRIPTION."""
-    events = splice_calendar.events(contentlines.read(content, "utf-8"), uid)
+def _found(events: list[Component], link: str, *, changed: bool) -> Stands:
+    """Whether every stored event bears `link` where programs keep it, and after how much of the first DESCRIPTION."""
     texts = [[_text(event, name) for name in _VISIBLE] for event in events]
     bears = bool(link) and all(any(link in text for text in each) for each in texts)
     before = texts[0][0].partition(splice_text.BEGIN)

@@ -38,7 +38,7 @@ def _bearing(meeting: Meeting) -> list[Copy]:
 def is_written(meeting: Meeting) -> bool:
     """Whether some copy was found to hold the link, in whatever place, since this generation was announced."""
     link = meeting.link.link if meeting.link else ""
-    return bool(link) and any(copy.link == link and copy.standing for copy in meeting.copies.values())
+    return bool(link) and any(copy.link == link and copy.at for copy in meeting.copies.values())
 
 
 def is_hoped_for(meeting: Meeting, kinds: Collection[CopyKind]) -> bool:

@@ -13,6 +13,7 @@ from mailhook.core.copies import (
     LONGEST_PAUSE,
     MOST_ATTEMPTS,
     MOST_ROUNDS,
+    NOT_KEPT,
     SETTLE,
     CopyTask,
     Stands,
@@ -34,7 +35,7 @@ from tests.core.meetings import ANNA, BORIS, KEY, LINK, LISTED, NOW, UNMARKED, r
 
 CALDAV = CopyKind.CALDAV
 ANNOUNCED = meetings.told(Meeting(KEY, conference=ready()), request(), ANNA)
-FOUND, CHANGED = Stands(changed=False, bears=True), Stands(changed=True, bears=True)
+FOUND, CHANGED = Stands(changed=False, bears=True), Stands(changed=True, bears=False)
 MINUTE = timedelta(minutes=1)
 
 
@@ -133,6 +134,9 @@ def test_a_copy_that_is_never_found_as_written_is_left_alone_in_the_end() -> Non
         now += SETTLE
     assert writes == MOST_ROUNDS
     assert due_at(meeting, CALDAV) is None
+    assert not known_to_bear(meeting, now + OPEN * 2)
+    assert not is_written(meeting)
+    assert meeting.copies[CALDAV].error == NOT_KEPT
 
 
 def test_nobody_else_works_on_a_copy_that_is_being_written() -> None:
@@ -165,6 +169,16 @@ def test_what_matters_no_more_is_settled(meeting: Meeting) -> None:
     assert due_at(after, CALDAV) is None
     assert not is_written(after)
     assert not is_hoped_for(after, [CALDAV])
+
+
+def test_a_new_link_is_not_written_before_it_is_found() -> None:
+    details = replace(LINK, conference_id="room-2", link="https://videomost.corp.example/2")
+    renewed = replace(WRITTEN, conference=replace(WRITTEN.conference, generation=2, details=details))
+    assert not is_written(renewed)
+    taken, task = settled(renewed)
+    assert (task.details, task.former) == (details, (LINK.link, LINK.conference_id))
+    assert not is_written(stood(taken, CALDAV, task, CHANGED, NOW))
+    assert is_written(stood(*_changed(renewed, NOW), FOUND, NOW))
 
 
 def test_pauses_grow_until_the_event_is_over() -> None:

@@ -24,7 +24,7 @@ EVENT = f"{HOME}work/event.ics"
 PLAIN = stored("DESCRIPTION:Повестка")
 TASK = CopyTask(KEY, Person(KEY.organizer), "", "Бюджет", LINK, ("", ""), "f")
 UNTASK = replace(TASK, details=None, former=(LINK.link, LINK.conference_id), standing=EMPTY)
-WRITTEN, FOUND = Stands(changed=True, bears=True), Stands(changed=False, bears=True)
+WRITTEN, FOUND = Stands(changed=True, bears=False), Stands(changed=False, bears=True)
 SERVICE: Mapping[str, Any] = {"username": "mailhook", "password": "secret"}
 BOMB = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><D:multistatus xmlns:D="DAV:">&b;'
 
