@@ -17,6 +17,7 @@ from typing import assert_never
 
 from mailhook.core import aim
 from mailhook.core.conference import JoinDetails, Person, State
+from mailhook.core.itip import Invitation
 from mailhook.core.meeting import MASTER, Component, Copy, CopyKind, Meeting, MeetingKey, Place
 from mailhook.core.order import Stamp
 from mailhook.core.policy import Policy, domain
@@ -44,6 +45,9 @@ MOST_ATTEMPTS = 30
 HOPEFUL = 3
 """So many attempts in vain, and a notice brings the link, which may still be written later."""
 
+MOST_MAILS, LONGEST_ID = 20, 250
+"""Of the mails of a meeting so many are remembered, by Message-IDs of so many characters."""
+
 EMPTY = "nothing"
 NOT_KEPT = "the server does not keep what is written"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,7 +58,8 @@ _NONE = Copy()
 class CopyTask:
     """Bring one copy to what is desired. `details`: whose link must stand there; None: no link of ours.
 
-    `former`: the link and the id that an earlier write has put there, "" for none.
+    `former`: the link and the id that an earlier write has put there, "" for none. `message_ids`: of the mails that
+    told of it, the newest last.
     """
 
     key: MeetingKey
@@ -64,6 +69,7 @@ class CopyTask:
     details: JoinDetails | None
     former: tuple[str, str]
     standing: str
+    message_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,8 @@ def desired(meeting: Meeting, kind: CopyKind) -> str:
     details = _details(meeting)
     if details is not None:
         stamps = [f"{c.key} {_revision(c)}" for c in meeting.components]
-        text = "\n".join((str(meeting.conference.generation), details.link, *stamps))
+        mails = meeting.sent if kind is CopyKind.IMAP else ()
+        text = "\n".join((str(meeting.conference.generation), details.link, *stamps, *mails))
         return sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
     if _copy(meeting, kind).link and _is_unwanted(meeting):
         return EMPTY
@@ -131,6 +138,15 @@ def _copy(meeting: Meeting, kind: CopyKind) -> Copy:
 def is_due(meeting: Meeting, kind: CopyKind) -> bool:
     """Whether something is to be written."""
     return desired(meeting, kind) not in ("", _copy(meeting, kind).standing)
+
+
+def mailed(meeting: Meeting, invitation: Invitation) -> Meeting:
+    """The meeting once a REQUEST has passed, of which its sender may keep a copy."""
+    name = invitation.message_id
+    if not (name and name.isascii() and name.isprintable() and len(name) <= LONGEST_ID):
+        return meeting
+    others = tuple(each for each in meeting.sent if each != name)
+    return replace(meeting, sent=(*others, name)[-MOST_MAILS:])
 
 
 def _stir(meeting: Meeting, wish: str) -> str:
@@ -209,6 +225,7 @@ def _task(meeting: Meeting, copy: Copy, wish: str) -> CopyTask:
         None if wish == EMPTY else meeting.link,
         (copy.link, copy.conference_id),
         wish,
+        meeting.sent,
     )
 
 

@@ -95,6 +95,7 @@ class Invitation:
     forwarded: bool = False
     languages: Mapping[str, str] = field(default_factory=dict)
     beyond: tuple[str, ...] = ()
+    message_id: str = ""
 
     @property
     def cancels(self) -> bool:
@@ -128,7 +129,12 @@ def read(message: Message, defaults: Defaults) -> Invitation | NotOurs:
     found = assembled(method, calendar, events[:MAX_EVENTS], defaults, mime.date(message))
     if isinstance(found, NotOurs):
         return found
-    return replace(found, beyond=tuple(_beyond(events)), forwarded=_forwarded(message, found.sent_by))
+    return replace(
+        found,
+        beyond=tuple(_beyond(events)),
+        forwarded=_forwarded(message, found.sent_by),
+        message_id=(mime.header(message, "message-id") or "").strip(),
+    )
 
 
 def _beyond(blocks: list[Block]) -> Iterator[str]:

@@ -225,6 +225,7 @@ class Meeting:
     superseded    a link that mails bore and that leads nowhere any more ("": none)
     notices       what the organizer was told of by mails of our own
     copies        what is known of his own copies of the event
+    sent          Message-IDs of the newest mails that passed with it
     delete_at     when the conference goes, unless a REQUEST is seen meanwhile; once past, there shall be none
     doubtful      why nobody can tell whether the meeting lives ("" when there is no doubt)
     first_seen    revision fingerprint → when a REQUEST of it was first deferred
@@ -252,6 +253,7 @@ class Meeting:
     superseded: str = ""
     notices: Notices = field(default_factory=Notices)
     copies: Mapping[CopyKind, Copy] = field(default_factory=dict)
+    sent: tuple[str, ...] = ()
     delete_at: datetime | None = None
     doubtful: str = ""
     first_seen: Mapping[str, datetime] = field(default_factory=dict)

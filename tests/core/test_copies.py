@@ -12,6 +12,7 @@ from mailhook.core.copies import (
     LEASE,
     LONGEST_PAUSE,
     MOST_ATTEMPTS,
+    MOST_MAILS,
     MOST_ROUNDS,
     NOT_KEPT,
     SETTLE,
@@ -20,6 +21,7 @@ from mailhook.core.copies import (
     claim,
     desired,
     due_at,
+    mailed,
     stood,
     unwritten,
 )
@@ -278,3 +280,16 @@ def test_a_notice_comes_when_the_copy_is_not_written() -> None:
         assert notice is not None
     _, notice = claim_notice(_noticed(WRITTEN), "always", POLICY, NOW, [CALDAV])
     assert notice is not None
+
+
+def test_the_mails_of_which_the_sender_may_keep_a_copy() -> None:
+    meeting, request_of = ANNOUNCED, request()
+    for number in range(MOST_MAILS + 2):
+        meeting = mailed(meeting, replace(request_of, message_id=f"<{number}@corp.example>"))
+    assert mailed(meeting, replace(request_of, message_id="<5@corp.example>")).sent[-1] == "<5@corp.example>"
+    assert (len(meeting.sent), meeting.sent[0]) == (MOST_MAILS, "<2@corp.example>")
+    for useless in ("", "<" * 1000, "<\udcff@corp.example>", "<a\nb>"):
+        assert mailed(meeting, replace(request_of, message_id=useless)) == meeting
+    assert desired(meeting, CopyKind.IMAP) != desired(ANNOUNCED, CopyKind.IMAP)
+    assert desired(meeting, CALDAV) == desired(ANNOUNCED, CALDAV)
+    assert settled(meeting)[1].message_ids == meeting.sent
