@@ -211,7 +211,8 @@ class CopyWriter(Protocol):
     async def write(self, task: CopyTask) -> Stands:
         """Bring the copy to what `task` asks, if it is not so already; repeating it does no harm.
 
-        `Stands` says what stood there before. `Stands.bears` only of a copy that the organizer himself edits: what he takes out there ends the conference.
+        `Stands` says what stood there before. `Stands.bears` only of a copy that the organizer himself edits: what he
+        takes out there ends the conference.
         """
 
     async def close(self) -> None: ...
