@@ -8,12 +8,14 @@ Not here: printing (`cli`), deciding (`core`).
 Errors: what the store raises.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from mailhook.core.aim import Room, desired, participants, topic
 from mailhook.core.conference import State
-from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.copies import failing_copies, is_due, looked_at_now
+from mailhook.core.meeting import Copy, CopyKind, Meeting, MeetingKey
 from mailhook.core.notice import news
 from mailhook.core.outcome import retried_now
 from mailhook.core.policy import Policy
@@ -26,6 +28,8 @@ Row = dict[str, Any]
 
 LONGEST_RULE = 100
 BY_MAIL = " (tried again when the deferred mail comes again)"
+NOT_CALLED_FOR = "no mail has told of a conference that stands"
+WAITING = "the mails of the change go first"
 UNFOLLOWED = "the conference stays at its first date, because its rule {rule} is not followed: {why}"
 
 
@@ -58,8 +62,10 @@ def _unfollowed(meeting: Meeting) -> str | None:
     return next((UNFOLLOWED.format(rule=rule, why=why) for rule, why in faults if why), None)
 
 
-def everything(meeting: Meeting, policy: Policy, now: datetime, *, links: bool) -> Row:
-    """`conferences show`: all that is known; the join link only if `links`."""
+def everything(
+    meeting: Meeting, policy: Policy, now: datetime, *, links: bool, kinds: Collection[CopyKind] = ()
+) -> Row:
+    """`conferences show`: all that is known; the join link only if `links`. `kinds`: the copies that are written."""
     conference = meeting.conference
     details, applied = conference.details, conference.applied
     return {
@@ -78,6 +84,7 @@ def everything(meeting: Meeting, policy: Policy, now: datetime, *, links: bool) 
         "leftovers": [leftover.conference_id for leftover in meeting.leftovers],
         "suspects": suspects(meeting),
         "renounced": meeting.renounced or None,
+        "copies": copies(meeting, kinds),
         "notices": notices(meeting),
         "wake_at": _moment(meeting.wake_at),
         "attempts": meeting.attempts,
@@ -89,7 +96,7 @@ def is_pending(meeting: Meeting, now: datetime) -> bool:
     """Not yet as desired: due already, or failed and waiting for its next attempt."""
     due = meeting.wake_at is not None and meeting.wake_at <= now
     failing = bool(meeting.error) and meeting.wake_at is not None
-    return due or failing or bool(meeting.leftovers or meeting.suspects)
+    return due or failing or bool(meeting.leftovers or meeting.suspects or failing_copies(meeting))
 
 
 def notices(meeting: Meeting) -> list[Row]:
@@ -103,6 +110,24 @@ def notices(meeting: Meeting) -> list[Row]:
         return settled
     why = {"error": known.error or None, "tried_again": _moment(known.next_at)}
     return [*settled, *({"cause": cause.value, **why} for cause in news(meeting))]
+
+
+def copies(meeting: Meeting, kinds: Collection[CopyKind]) -> list[Row]:
+    """Of each copy of the event that the organizer has: since when it is as it should be, or why not yet."""
+    return [_copy(meeting, kind) for kind in CopyKind if kind in kinds or kind in meeting.copies]
+
+
+def _copy(meeting: Meeting, kind: CopyKind) -> Row:
+    copy = meeting.copies.get(kind, Copy())
+    row: Row = {"by": kind.value}
+    if copy.at is not None:
+        row |= {"link" if copy.link else "no_link": _moment(copy.at)}
+    if is_due(meeting, kind):
+        return {**row, "why_not_yet": copy.error or WAITING, "tried_again": _moment(copy.next_at)}
+    if copy.at is None:
+        return {**row, "why_not": copy.error or NOT_CALLED_FOR}
+    seen = {"missing_since": _moment(copy.missing), "looked_in_vain": copy.error, "ended": copy.ended}
+    return {**row, **{name: value for name, value in seen.items() if value}}
 
 
 def suspects(meeting: Meeting) -> list[Row]:
@@ -127,16 +152,33 @@ def pending(meeting: Meeting) -> Row:
         "organizer": meeting.key.organizer,
         "state": meeting.conference.state.value,
         "attempts": meeting.attempts,
-        "why": f"{meeting.error or _doubt(meeting) or 'due'}{BY_MAIL if _is_deferred(meeting) else ''}",
+        "why": _why(meeting) + (BY_MAIL if _is_deferred(meeting) else ""),
         "suspects": len(meeting.suspects),
-        "tried_again": None if _is_deferred(meeting) else _moment(meeting.wake_at),
+        "tried_again": None if _is_deferred(meeting) else _moment(_next_try(meeting)),
     }
+
+
+def _why(meeting: Meeting) -> str:
+    return meeting.error or _doubt(meeting) or _unwritten(meeting) or "due"
 
 
 def _is_deferred(meeting: Meeting) -> bool:
     """No mail has passed yet: whoever sent it tries again, and not the worker, which only clears away in the end."""
     unmade = meeting.conference.state in {State.ABSENT, State.RESERVED}
     return unmade and not (meeting.wanted or meeting.leftovers or meeting.suspects)
+
+
+def _next_try(meeting: Meeting) -> datetime | None:
+    return min(filter(None, (meeting.wake_at, *_tries(meeting))), default=None)
+
+
+def _unwritten(meeting: Meeting) -> str:
+    """Why a copy of the organizer's is not as it should be."""
+    return "; ".join(f"{kind.value}: {copy.error}" for kind, copy in failing_copies(meeting).items())
+
+
+def _tries(meeting: Meeting) -> list[datetime | None]:
+    return [copy.next_at for copy in failing_copies(meeting).values()]
 
 
 def _doubt(meeting: Meeting) -> str:
@@ -168,7 +210,7 @@ async def retry(store: Store, key: MeetingKey, policy: Policy) -> None:
     """Try at once what waits for its next attempt."""
 
     def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
-        return retried_now(meeting, policy, c.now), None
+        return looked_at_now(retried_now(meeting, policy, c.now), c.now), None
 
     await store.change(key, decide)
 

@@ -21,6 +21,10 @@ from typing import assert_never
 from mailhook import journal, texts
 from mailhook.config import Problem, Settings, VideomostSettings
 from mailhook.config.problem import is_secret
+from mailhook.core.calendar_servers import SERVERS, reach
+from mailhook.core.meeting import CopyKind
+from mailhook.core.rewrite import Options
+from mailhook.core.stored_event import EventEditor, Fashion
 from mailhook.courier import Courier
 from mailhook.errors import Misconfigured
 from mailhook.flight import Flight
@@ -28,6 +32,9 @@ from mailhook.front.dialogue import Terms
 from mailhook.front.smtp import Listener
 from mailhook.guard import Guard
 from mailhook.nexthop.pool import Pool
+from mailhook.organizer.accounts import Accounts
+from mailhook.organizer.caldav import CalDavWriter
+from mailhook.organizer.dav import Dav
 from mailhook.organizer.imap import Account, SentCopies, Server
 from mailhook.organizer.notice import MailNotifier
 from mailhook.pipeline import Pipeline
@@ -37,6 +44,7 @@ from mailhook.provider.sandbox import Sandbox
 from mailhook.provider.session import Route, Witness
 from mailhook.provider.videomost import Videomost
 from mailhook.relay import Relay
+from mailhook.scribe import Scribe, Watch
 from mailhook.store.sqlite import SqliteStore
 from mailhook.sync import Sync
 
@@ -57,6 +65,7 @@ class App:
     flight: Flight
     sync: Sync
     courier: Courier | None
+    scribes: tuple[Scribe, ...]
     listener: Listener
     sandbox: Sandbox | None
 
@@ -84,6 +93,9 @@ async def running(
         courier = make_courier(settings, store, hop, clock)
         if courier is not None:
             await stack.enter_async_context(background(courier.run()))
+        scribes = make_scribes(settings, store, stack)
+        for scribe in scribes:
+            await stack.enter_async_context(background(scribe.run()))
         pipeline = Pipeline(
             store,
             flight,
@@ -97,7 +109,7 @@ async def running(
         await listener.start(settings.listen.host, settings.listen.port)
         stack.push_async_callback(listener.drain, longest_transaction(settings))
         journal.event("listening", host=settings.listen.host, port=listener.port)
-        yield App(settings, store, provider, flight, sync, courier, listener, sandbox)
+        yield App(settings, store, provider, flight, sync, courier, scribes, listener, sandbox)
 
 
 async def open_store(settings: Settings, clock: Clock, stack: AsyncExitStack) -> SqliteStore:
@@ -229,7 +241,47 @@ def make_courier(settings: Settings, store: Store, hop: NextHop, clock: Clock) -
     notifier = MailNotifier(
         hop, texts.make_notice_wording(settings), own.sender, own.sender_name, own_name(settings), clock
     )
-    return Courier(store, notifier, own.when, settings.policy)
+    return Courier(store, notifier, own.when, settings.policy, copy_kinds(settings))
+
+
+def make_scribes(settings: Settings, store: Store, stack: AsyncExitStack) -> tuple[Scribe, ...]:
+    """One for each kind of copy that is written."""
+    caldav = make_caldav(settings)
+    if caldav is None:
+        return ()
+    stack.push_async_callback(caldav.close)
+    every = settings.organizer.caldav.watch
+    watch = Watch(caldav, every) if every else None
+    return (Scribe(store, caldav, settings.policy, watch),)
+
+
+def make_caldav(settings: Settings) -> CalDavWriter | None:
+    """Misconfigured when its certificate authority cannot be used."""
+    own = settings.organizer.caldav
+    if not own.url:
+        return None
+    silence, way = SERVERS[own.profile], texts.manner(settings)
+    fashion = Fashion(
+        Options(way.location if silence.location else "never", way.position, settings.policy.keywords),
+        reach(own.profile, own.write),
+        way.language,
+        dict(way.languages),
+        settings.policy.domain_aliases,
+        way.test,
+    )
+    base = "/".join(own.url.split("/", 3)[:3])
+    return CalDavWriter(
+        Dav(base, own.timeout.total_seconds(), own.ca_file),
+        Accounts(own.username, own.password, own.token, own.users_file),
+        own.url,
+        EventEditor(texts.make_wording(settings), fashion),
+        silence.headers,
+    )
+
+
+def copy_kinds(settings: Settings) -> tuple[CopyKind, ...]:
+    """The copies of organizers' events that are written."""
+    return (CopyKind.CALDAV,) if settings.organizer.caldav.url else ()
 
 
 def make_sent_copies(settings: Settings) -> SentCopies | None:

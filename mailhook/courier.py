@@ -10,9 +10,10 @@ Errors: none comes out of `run`; what a notice failed with is written into its m
 """
 
 import asyncio
+from collections.abc import Collection
 
 from mailhook import journal
-from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.meeting import CopyKind, Meeting, MeetingKey
 from mailhook.core.notice import Notice, When, claim, told, untold
 from mailhook.core.policy import Policy
 from mailhook.errors import MailhookError
@@ -31,11 +32,15 @@ PATIENCE = 600.0
 class Courier:
     """One for the process; others may work on the same store."""
 
-    def __init__(self, store: Store, notifier: Notifier, when: When, policy: Policy) -> None:
+    def __init__(
+        self, store: Store, notifier: Notifier, when: When, policy: Policy, kinds: Collection[CopyKind] = ()
+    ) -> None:
+        """`kinds`: the copies of organizers' events that are written."""
         self._store = store
         self._notifier = notifier
         self._when = when
         self._policy = policy
+        self._kinds = kinds
         self._busy = asyncio.Lock()
 
     async def run(self, clock_tick: float = TICK) -> None:
@@ -64,7 +69,7 @@ class Courier:
         """What fails unforeseen is tried again when its time is over."""
 
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, Notice | None]:
-            return claim(meeting, self._when, self._policy, c.now)
+            return claim(meeting, self._when, self._policy, c.now, self._kinds)
 
         notice = await self._store.change(key, decide)
         if notice is None:

@@ -109,7 +109,8 @@ def _conferences_list(options: argparse.Namespace) -> int:
 def _conferences_show(options: argparse.Namespace) -> int:
     async def act(settings: Settings, store: Store) -> int:
         meetings = await _found(store, options.name)
-        rows = [admin.everything(m, settings.policy, app.utc_now(), links=options.links) for m in meetings]
+        now, kinds = app.utc_now(), app.copy_kinds(settings)
+        rows = [admin.everything(m, settings.policy, now, links=options.links, kinds=kinds) for m in meetings]
         if options.json:
             _print(rows, as_json=True, empty="")
         for row in () if options.json else rows:

@@ -12,8 +12,10 @@ from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
 from mailhook.core.conference import Found, JoinDetails, Spec
-from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.copies import CopyTask, LookTask, Stands
+from mailhook.core.meeting import CopyKind, Meeting, MeetingKey
 from mailhook.core.notice import Notice
+from mailhook.core.watch import Seen
 from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.ehlo import Capabilities
 from mailhook.smtp.replies import Reply
@@ -100,6 +102,9 @@ class Store(Protocol):
 
     async def news(self, limit: int) -> list[MeetingKey]:
         """Meetings of which the organizer may have to be told something now (`core.notice.news`)."""
+
+    async def copies(self, kind: CopyKind, limit: int) -> list[MeetingKey]:
+        """Meetings of which this copy of the organizer has to be looked at now (`core.copies.due_at`)."""
 
     async def purge(self, before: datetime) -> int:
         """Forget meetings that need nothing any more and have not changed since `before`; how many."""
@@ -197,6 +202,32 @@ class Notifier(Protocol):
 
     async def send(self, notice: Notice) -> None:
         """Temporary: it has not gone, or nobody knows whether it has."""
+
+
+class CopyWriter(Protocol):
+    """Writes the link into one kind of the organizer's own copies, or takes it out.
+
+    Errors: Temporary: not written, or nobody knows; the next try may succeed. Permanent, Misconfigured: only somebody
+    who changes rights or settings can help.
+    """
+
+    @property
+    def kind(self) -> CopyKind: ...
+
+    async def write(self, task: CopyTask) -> Stands:
+        """Bring the copy to what `task` asks, if it is not so already; repeating it does no harm.
+
+        `Stands` says what stood there before. `Stands.bears` only of a copy that the organizer himself edits: what he
+        takes out there ends the conference.
+        """
+
+    async def close(self) -> None: ...
+
+
+class CopyWatcher(Protocol):
+    """Looks at copies that the organizer may have changed. Errors: those of CopyWriter; they decide nothing."""
+
+    async def look(self, task: LookTask) -> Seen: ...
 
 
 class Submission(Protocol):

@@ -13,6 +13,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Literal, TypeVar, assert_never
 
+from mailhook.core.copies import mailed
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import Meeting
 from mailhook.core.policy import Policy
@@ -80,7 +81,7 @@ class Records:
             if linked and meeting.link != tell.details:
                 return meeting, Outdated()
             after = announce(meeting, tell.invitation, recipients, self._policy, c.now, linked=linked)
-            return after, Recorded(meeting)
+            return mailed(after, tell.invitation), Recorded(meeting)
 
         return decide
 

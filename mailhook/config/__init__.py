@@ -10,6 +10,7 @@ Errors: Misconfigured from `load`, naming every problem.
 from mailhook.config.problem import Problem
 from mailhook.config.reading import load, problems
 from mailhook.config.settings import (
+    CalDavSettings,
     ExternalSettings,
     ImapSettings,
     Listen,
@@ -28,6 +29,7 @@ from mailhook.config.settings import (
 )
 
 __all__ = [
+    "CalDavSettings",
     "ExternalSettings",
     "ImapSettings",
     "Listen",

@@ -32,12 +32,16 @@ Trying = Callable[[Settings, Sequence[Problem]], list[Problem]]
 SECRETS = (
     ("provider", "videomost", "token"),
     ("provider", "videomost", "auth", "password"),
-    ("organizer", "imap", "password"),
+    *(
+        ("organizer", "imap", "password"),
+        ("organizer", "caldav", "password"),
+        ("organizer", "caldav", "token"),
+    ),
 )
 LATER = {
     *("listen.workers", "listen.tls_cert", "listen.tls_key", "listen.starttls", "listen.bare_newline"),
     *("nexthop.tls", "nexthop.ca_file", "nexthop.username", "nexthop.password", "nexthop.password_file"),
-    *("organizer.caldav", "http"),
+    "http",
 }
 EXPECTED = {
     "string_type": "should be text in quotes",

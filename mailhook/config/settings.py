@@ -30,6 +30,7 @@ from mailhook.config.values import (
     Language,
     Line,
     ListenPort,
+    NameTemplate,
     Network,
     Port,
     PositiveDuration,
@@ -38,9 +39,11 @@ from mailhook.config.values import (
     Size,
     Token,
     Url,
+    UrlTemplate,
     Word,
     Zone,
 )
+from mailhook.core.calendar_servers import Extent, ServerKind
 from mailhook.core.itip import canonical
 from mailhook.core.notice import When
 from mailhook.core.policy import Policy
@@ -223,9 +226,30 @@ class ImapSettings(Section):
         return self.port or (993 if self.tls == "implicit" else 143)
 
 
+class CalDavSettings(Section):
+    """The organizers' events on a calendar server; off without `url`, which is a template.
+
+    `password`, `token`: what `password_file` and `token_file` contain, once loaded.
+    """
+
+    url: UrlTemplate = ""
+    profile: ServerKind = "generic"
+    write: Extent = "full"
+    username: NameTemplate = ""
+    password: str = Field(default="", repr=False)
+    password_file: File = ""
+    token: Token = Field(default="", repr=False)
+    token_file: File = ""
+    users_file: File = ""
+    ca_file: File = ""
+    timeout: PositiveDuration = timedelta(seconds=30)
+    watch: Duration = timedelta(minutes=10)
+
+
 class Organizer(Section):
     """What the organizer gets, whom no mail to the attendees reaches."""
 
+    caldav: CalDavSettings = CalDavSettings()
     notice: NoticeSettings = NoticeSettings()
     imap: ImapSettings = ImapSettings()
 

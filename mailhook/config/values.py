@@ -121,6 +121,16 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _place(value: str) -> str:
+    plain = re.sub(r"\{(user|address|domain|uid)\}", "x", value)
+    _url(plain)
+    if re.search(r"[{}]", plain):
+        raise ValueError("should have no other braces than {user}, {address}, {domain} and {uid}")
+    if "{" in value[: len(value) - len(value.partition("//")[2].partition("/")[2])]:
+        raise ValueError("should have {user}, {address}, {domain} and {uid} only in the path")
+    return value
+
+
 def _proxy(value: str) -> str:
     if value and not re.fullmatch(r"https?://[!-~]+", value):
         raise ValueError("should be a URL such as http://proxy.example.org:3128")
@@ -138,6 +148,12 @@ def _zone(value: str) -> str:
 def _word(value: str) -> str:
     if not value.strip():
         raise ValueError("should not be empty")
+    return value
+
+
+def _name_template(value: str) -> str:
+    if not value.isprintable() or re.search(r"[{}]", re.sub(r"\{(user|address|domain)\}", "", value)):
+        raise ValueError('should be a login such as "mailhook" or "{user}"')
     return value
 
 
@@ -171,8 +187,10 @@ Token = Annotated[str, AfterValidator(_token)]
 Line = Annotated[str, AfterValidator(_line)]
 File = Annotated[str, AfterValidator(_file)]
 Url = Annotated[str, AfterValidator(_url)]
+UrlTemplate = Annotated[str, AfterValidator(_place)]
 ProxyUrl = Annotated[str, AfterValidator(_proxy)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Word = Annotated[str, AfterValidator(_word)]
+NameTemplate = Annotated[str, AfterValidator(_name_template)]
 Property = Annotated[str, AfterValidator(_property)]
 Language = Annotated[str, AfterValidator(_language)]

@@ -58,6 +58,22 @@ def shows(invitation: Invitation, details: JoinDetails) -> bool:
     ) or any(splice_text.is_cut_off(event.description) for event in invitation.events)
 
 
+def shows_openly(invitation: Invitation, details: JoinDetails) -> bool:
+    """Whether any event shows the link where a program lets people see and change it, or a block that was cut off."""
+    return any(
+        details.link in readable
+        for event in invitation.events
+        for text in (
+            event.description,
+            event.location,
+            event.url,
+            *event.twins,
+            event.properties.get("X-ALT-DESC", ""),
+        )
+        for readable in _readings(text)
+    ) or any(splice_text.is_cut_off(event.description) for event in invitation.events)
+
+
 def forms(event: Event) -> Iterator[str]:
     """Everything that is written about the event; markup and encoded markup in a readable form too."""
     for text in (event.description, event.location, *event.links, *event.properties.values(), *event.twins):

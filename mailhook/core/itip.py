@@ -98,6 +98,7 @@ class Invitation:
     languages: Mapping[str, str] = field(default_factory=dict)
     beyond: tuple[str, ...] = ()
     copied: frozenset[str] = frozenset()
+    message_id: str = ""
 
     @property
     def cancels(self) -> bool:
@@ -128,8 +129,15 @@ def read(message: Message, defaults: Defaults) -> Invitation | NotOurs:
     events = [child for child in calendar.children if child.name == "VEVENT"]
     if not events:
         return NotOurs("no-event")
-    found = _invitation(message, method, calendar, events[:MAX_EVENTS], defaults)
-    return found if isinstance(found, NotOurs) else replace(found, beyond=tuple(_beyond(events)))
+    found = assembled(method, calendar, events[:MAX_EVENTS], defaults, mime.date(message))
+    if isinstance(found, NotOurs):
+        return found
+    return replace(
+        found,
+        beyond=tuple(_beyond(events)),
+        forwarded=_forwarded(message, found.sent_by),
+        message_id=(mime.header(message, "message-id") or "").strip(),
+    )
 
 
 def _beyond(blocks: list[Block]) -> Iterator[str]:
@@ -160,11 +168,12 @@ def _calendar(message: Message) -> Block | None:
     return None
 
 
-def _invitation(
-    message: Message, method: str, calendar: Block, blocks: list[Block], defaults: Defaults
+def assembled(
+    method: str, calendar: Block, blocks: list[Block], defaults: Defaults, sent: datetime | None
 ) -> Invitation | NotOurs:
+    """What the VEVENTs `blocks` of `calendar` say; `sent`: when."""
     uids = {first_value(block, "UID") for block in blocks}
-    organizers = {_address(line) for block in blocks for line in lines(block, "ORGANIZER")}
+    organizers = {address(line) for block in blocks for line in lines(block, "ORGANIZER")}
     if len(uids) != 1 or "" in uids:
         return NotOurs("not-one-uid")
     if len(organizers) != 1 or "" in organizers:
@@ -175,7 +184,6 @@ def _invitation(
     masters = [block for block in blocks if next(lines(block, "RECURRENCE-ID"), None) is None]
     series = start(masters[0], zones) if masters and method != "ADD" else None
     most = MAX_DATES // max(1, len(masters))
-    sent = mime.date(message)
     events = tuple(
         _event(block, key, schedule(block, zones, defaults.duration, most), sent, defaults)
         for block in blocks
@@ -189,7 +197,6 @@ def _invitation(
         organizer=_person(line),
         sent_by=sent_by,
         events=events,
-        forwarded=_forwarded(message, sent_by),
         languages=_languages(blocks, defaults.domain_aliases),
     )
 
@@ -208,8 +215,8 @@ def _forwarded(message: Message, sent_by: str) -> bool:
 def _languages(blocks: list[Block], aliases: Mapping[str, str]) -> dict[str, str]:
     """LANGUAGE parameters (RFC 5545 §3.2.10) by the canonical address of the calendar user."""
     people = (line for block in blocks for name in ("ATTENDEE", "ORGANIZER") for line in lines(block, name))
-    spoken = ((_address(line), param(line, "LANGUAGE")) for line in people)
-    return {canonical(address, aliases): language for address, language in spoken if language}
+    spoken = ((address(line), param(line, "LANGUAGE")) for line in people)
+    return {canonical(who, aliases): language for who, language in spoken if language}
 
 
 def _text(block: Block, name: str) -> str:
@@ -221,7 +228,7 @@ def _mailto(value: str) -> str:
     return (value[7:] if value.lower().startswith("mailto:") else value).strip().lower()
 
 
-def _address(line: ContentLine) -> str:
+def address(line: ContentLine) -> str:
     """The calendar user's mail address; EMAIL (RFC 7986 §6.2) where the URI is not a mailto."""
     value = line.value.strip()
     if value.lower().startswith("mailto:") or "@" in value:
@@ -230,12 +237,12 @@ def _address(line: ContentLine) -> str:
 
 
 def _person(line: ContentLine) -> Person:
-    return Person(_address(line), param(line, "CN").strip())
+    return Person(address(line), param(line, "CN").strip())
 
 
 def _attendees(block: Block, defaults: Defaults) -> tuple[Attendee, ...]:
     known = islice(lines(block, "ATTENDEE"), MAX_ATTENDEES)
-    found = {canonical(_address(line), defaults.domain_aliases): line for line in known}
+    found = {canonical(address(line), defaults.domain_aliases): line for line in known}
     return tuple(
         Attendee(
             Person(address, param(line, "CN").strip()),
@@ -262,7 +269,7 @@ def _event(
     named = next(lines(block, "RECURRENCE-ID"), None)
     component = Component(
         key=key,
-        stamp=_stamp(block, sent),
+        stamp=stamp(block, sent),
         summary=_text(block, "SUMMARY"),
         schedule=timing,
         attendees=_attendees(block, defaults),
@@ -293,7 +300,7 @@ def _twins(block: Block) -> Iterator[str]:
     yield from (line.value for line in lines(block, "STYLED-DESCRIPTION"))
 
 
-def _stamp(block: Block, sent: datetime | None) -> Stamp:
+def stamp(block: Block, sent: datetime | None) -> Stamp:
     sequence = first_value(block, "SEQUENCE").strip()
     return Stamp(
         sequence=int(sequence[:9]) if sequence.isdecimal() else 0,

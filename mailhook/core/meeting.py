@@ -173,6 +173,58 @@ class Notices:
     error: str = ""
 
 
+class CopyKind(StrEnum):
+    """The organizer's own copies of an event: in his calendar, in his folder of sent mail."""
+
+    CALDAV = "caldav"
+    IMAP = "imap"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a copy is: a URL, and the entity tag of what was last read there ("": none)."""
+
+    url: str
+    tag: str
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What is known of one of the organizer's copies.
+
+    standing    fingerprint of what was found to stand there as desired ("": nothing ever was), and since `at`
+    link        the link that we have written there ("": none), with `conference_id`
+    bears       that stands where programs keep it: DESCRIPTION, LOCATION or URL; `passage`: its place in DESCRIPTION
+                (None: it stands in LOCATION too)
+    places      where it was found, as of `stamp`, the master's own
+    missing     when it was first looked for in vain since it was last found; `ended`: why the conference goes
+                for it, and `goes_at` when
+    watch_at    when it is looked at again, although nothing is to be written
+    rounds      how often it was written for one fingerprint and not yet found standing
+    stir        fingerprint of the mails of the meeting that there had been when it was last looked at
+    next_at     not looked at before, whatever else is so while `busy`: somebody works on it
+    """
+
+    standing: str = ""
+    at: datetime | None = None
+    link: str = ""
+    conference_id: str = ""
+    bears: bool = False
+    passage: Passage | None = None
+    places: tuple[Place, ...] = ()
+    stamp: Stamp = field(default_factory=Stamp)
+    missing: datetime | None = None
+    ended: str = ""
+    goes_at: datetime | None = None
+    watch_at: datetime | None = None
+    rounds: int = 0
+    stir: str = ""
+    next_at: datetime | None = None
+    busy: bool = False
+    attempts: int = 0
+    error: str = ""
+
+
 @dataclass(frozen=True)
 class Meeting:
     """All that is known of one (organizer, UID).
@@ -195,6 +247,8 @@ class Meeting:
     unlinked      an invitation has passed without the link of this generation
     superseded    a link that mails bore and that leads nowhere any more ("": none)
     notices       what the organizer was told of by mails of our own
+    copies        what is known of his own copies of the event
+    sent          Message-IDs of the newest mails that passed with it
     delete_at     when the conference goes, unless a REQUEST is seen meanwhile; once past, there shall be none
     doubtful      why nobody can tell whether the meeting lives ("" when there is no doubt)
     first_seen    revision fingerprint → when a REQUEST of it was first deferred
@@ -224,6 +278,8 @@ class Meeting:
     unlinked: bool = False
     superseded: str = ""
     notices: Notices = field(default_factory=Notices)
+    copies: Mapping[CopyKind, Copy] = field(default_factory=dict)
+    sent: tuple[str, ...] = ()
     delete_at: datetime | None = None
     doubtful: str = ""
     first_seen: Mapping[str, datetime] = field(default_factory=dict)

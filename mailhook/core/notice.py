@@ -10,14 +10,16 @@ Errors: none.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, assert_never
 
 from mailhook.core.aim import Room, desired, participants
 from mailhook.core.conference import JoinDetails, Person, Spec, State
-from mailhook.core.meeting import MASTER, Cause, Meeting, Noticed
+from mailhook.core.meeting import MASTER, Cause, CopyKind, Meeting, Noticed
 from mailhook.core.policy import Policy, domain
+from mailhook.core.written import is_hoped_for, is_written
 
 When = Literal["when-not-written", "always"]
 """Whether the organizer gets the link by a notice even where his own copy of the event is known to bear it."""
@@ -96,7 +98,7 @@ def _matters(meeting: Meeting, cause: Cause, when: When, policy: Policy, now: da
     match cause:
         case Cause.DELETED:
             return meeting.delete_at is not None and now - meeting.delete_at < STALE
-        case Cause.LINK if when == "when-not-written" and meeting.borne is not None:
+        case Cause.LINK if when == "when-not-written" and (meeting.borne is not None or is_written(meeting)):
             return False
         case Cause.LINK | Cause.LATE | Cause.REPLACED | Cause.UNLINKED | Cause.DOUBTFUL:
             spec = _spec(meeting, policy, now)
@@ -114,8 +116,13 @@ def _address(meeting: Meeting) -> str:
     return meeting.organizer.address or meeting.key.organizer
 
 
-def claim(meeting: Meeting, when: When, policy: Policy, now: datetime) -> tuple[Meeting, Notice | None]:
-    """The next notice, with the meeting as it has to be before it is sent. News that calls for none is settled."""
+def claim(
+    meeting: Meeting, when: When, policy: Policy, now: datetime, kinds: Collection[CopyKind] = ()
+) -> tuple[Meeting, Notice | None]:
+    """The next notice, with the meeting as it has to be before it is sent. News that calls for none is settled.
+
+    `kinds`: the copies of his event that are written. A link that may soon stand in one of them waits.
+    """
     notices, found = meeting.notices, news(meeting)
     if not found or (notices.next_at is not None and notices.next_at > now):
         return meeting, None
@@ -125,6 +132,10 @@ def claim(meeting: Meeting, when: When, policy: Policy, now: datetime) -> tuple[
     for cause in found:
         if cause not in causes:
             meeting = _settled(meeting, cause, meeting.conference.generation, now, sent=False)
+    if when == "when-not-written" and Cause.LINK in causes and is_hoped_for(meeting, kinds):
+        causes = tuple(cause for cause in causes if cause is not Cause.LINK)
+        if not causes:
+            return replace(meeting, notices=replace(meeting.notices, next_at=now + SETTLE)), None
     if not causes:
         return _rested(meeting), None
     taken = replace(meeting.notices, next_at=now + LEASE, attempts=notices.attempts + 1)

@@ -7,16 +7,19 @@ organizer's copy.
 Not here: what follows from it (`revision`), where a link stands (`bearing`).
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 
 from mailhook.core import truncation
-from mailhook.core.bearing import bears, description, is_located, shows
+from mailhook.core.bearing import bears, description, is_located, shows, shows_openly
 from mailhook.core.conference import JoinDetails
 from mailhook.core.holders import is_taken
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import MASTER, Component, Meeting, Passage, Will
 from mailhook.core.order import is_later, is_older, is_overtaken
 from mailhook.core.policy import COPIED_LINK, Policy, Unwanted, Wanted, Wish, markers
+from mailhook.core.written import known_to_bear, passages
 
 LINK_REMOVED = "link-removed"
 RESOURCE_REMOVED = "resource-removed"
@@ -36,8 +39,9 @@ def taken_away(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Pol
     known = meeting.component(MASTER)
     if new is None or known is None or not is_later(new.stamp, known.stamp):
         return ""
-    if _bore(meeting, new) and meeting.link is not None and not _shown(meeting.link, invitation):
-        return "" if _is_cut(meeting, invitation, meeting.link.link) else LINK_REMOVED
+    link, sent = meeting.link, new.stamp.date
+    if _bore(meeting, new) and link is not None and not _shown(meeting, link, invitation, sent):
+        return "" if is_cut(invitation, link.link, passages(meeting)) else LINK_REMOVED
     # A list of one may be no more than one attendee's own view.
     others = {a.person.address for a in new.attendees} - {invitation.key.organizer}
     if meeting.wanted and meeting.markers == {"resource"} and isinstance(wish, Unwanted) and len(others) > 1:
@@ -101,19 +105,26 @@ def _master(invitation: Invitation) -> Component | None:
 
 def _bore(meeting: Meeting, new: Component) -> bool:
     """Whether the copy is known to bear the link in a revision before `new`."""
-    return meeting.borne is not None and is_later(new.stamp, meeting.borne)
+    told = meeting.borne is not None and is_later(new.stamp, meeting.borne)
+    return told or known_to_bear(meeting, new.stamp.date)
 
 
-def _shown(details: JoinDetails, invitation: Invitation) -> bool:
-    """Whether the link stands anywhere, or one in whose place it will be put."""
-    return shows(invitation, details) or bool(invitation.copied)
+def _shown(meeting: Meeting, details: JoinDetails, invitation: Invitation, sent: datetime | None) -> bool:
+    """Whether the link stands anywhere, or one in whose place it will be put.
+
+    Programs keep what they do not show: where we have written into what they do show, only that counts.
+    """
+    openly = known_to_bear(meeting, sent)
+    stands = shows_openly(invitation, details) if openly else shows(invitation, details)
+    return stands or bool(invitation.copied)
 
 
-def _is_cut(meeting: Meeting, invitation: Invitation, link: str) -> bool:
+def is_cut(invitation: Invitation, link: str, known: Iterable[Passage]) -> bool:
     """Whether a client may have lost the link with the end of the text, or with the whole of it."""
     if any(truncation.breaks_off(event.location, link) for event in invitation.events):
         return True
-    return meeting.passage is not None and truncation.is_cut(description(invitation), meeting.passage)
+    text = description(invitation)
+    return any(truncation.is_cut(text, passage) for passage in known)
 
 
 def noted(meeting: Meeting, before: Meeting, invitation: Invitation, policy: Policy) -> Meeting:

@@ -86,11 +86,9 @@ def rewrite(
     """
     calendars = _calendars(whole)
     wanted = uid or _uid(calendars)
-    additions = replace(_additions(block, link, conference_id, options), copied=copied)
+    added = replace(additions(block, link, conference_id, options), former=copied)
     edits = [
-        each
-        for calendar in calendars
-        if (each := _calendar_edit(whole, calendar, wanted, additions, options))
+        each for calendar in calendars if (each := _calendar_edit(whole, calendar, wanted, added, options))
     ]
     if not edits:
         return Rewritten(whole.raw, ())
@@ -107,11 +105,11 @@ def rewrite(
 def remove(whole: Message, link: str, conference_id: str, options: Options) -> Rewritten:
     """Take out blocks of ours, and `link` wherever it stands alone; the inverse of `rewrite`."""
     calendars = _calendars(whole)
-    additions = replace(_additions(NO_BLOCK, link, conference_id, options), removing=True)
+    added = replace(additions(NO_BLOCK, link, conference_id, options), removing=True)
     edits = [
         each
         for calendar in calendars
-        if (each := _calendar_edit(whole, calendar, _uid(calendars), additions, options))
+        if (each := _calendar_edit(whole, calendar, _uid(calendars), added, options))
     ]
     edits = [
         each for each in (*_text_edits(whole, NO_BLOCK, options, "", frozenset()), *edits) if each.splices
@@ -123,7 +121,8 @@ def remove(whole: Message, link: str, conference_id: str, options: Options) -> R
     return Rewritten(content, tuple(dict.fromkeys(place for edit in edits for place in edit.places)))
 
 
-def _additions(block: Block, link: str, conference_id: str, options: Options) -> Additions:
+def additions(block: Block, link: str, conference_id: str, options: Options) -> Additions:
+    """What goes into each event of a calendar."""
     return Additions(
         description=_marked_text(block.description),
         description_html=_marked_html(block.description_html),
@@ -177,11 +176,11 @@ def _uid(calendars: list[_Calendar]) -> str:
 
 
 def _calendar_edit(
-    whole: Message, calendar: _Calendar, uid: str, additions: Additions, options: Options
+    whole: Message, calendar: _Calendar, uid: str, added: Additions, options: Options
 ) -> _Edit | None:
     if not uid or not splice_calendar.events(calendar.root, uid):
         return None
-    prepared = part_edit.prepare_text(whole, calendar.part, additions.words)
+    prepared = part_edit.prepare_text(whole, calendar.part, added.words)
     if prepared is None:
         return None
     try:
@@ -191,10 +190,10 @@ def _calendar_edit(
     edits: list[Splice] = []
     places: list[str] = []
     for event in splice_calendar.events(root, uid):
-        changes = splice_calendar.changes(prepared.data, event, additions, prepared.charset)
+        changes = splice_calendar.changes(prepared.data, event, added, prepared.charset)
         edits += (splice for change in changes for splice in change.splices)
         edits.append(splice_calendar.insertion(event, changes))
-        places += (change.place for change in changes if change.splices or not additions.removing)
+        places += (change.place for change in changes if change.splices or not added.removing)
     made = part_edit.splices(whole, prepared, edits, eight_bit=options.eight_bit)
     return _Edit(tuple(dict.fromkeys(places)), tuple(made))
 

@@ -21,6 +21,8 @@ from mailhook.core.relinking import exchanged, relinked
 from mailhook.core.splices import Position, Splice, apply, decoded, effective
 
 LocationRule = Literal["if-empty", "append", "never"]
+Reach = Literal["everywhere", "links", "hidden"]
+"""Every place; URL, CONFERENCE and our own property; or only those two, which programs do not take for a change."""
 
 OWN_PROPERTY = "X-VIDEOMOST-CONFERENCE"
 _TEXT_ESCAPE = re.compile(rb"\\[\\;,nN]")
@@ -42,10 +44,11 @@ class Additions:
     position: Position
     keywords: frozenset[str]
     """Case-folded; a LOCATION that is just one of them counts as empty."""
-    copied: frozenset[str] = frozenset()
-    """Links of ours in this event that belong to the meeting it was copied from."""
     removing: bool = False
     """Whatever bears `link` or is a block of ours goes; nothing is added."""
+    former: frozenset[str] = frozenset()
+    """Links of ours that are replaced, or go, as those of older blocks: put in before, or copied with the event."""
+    reach: Reach = "everywhere"
 
     @property
     def words(self) -> str:
@@ -70,7 +73,7 @@ class _Event:
     charset: str
     line_end: bytes
     stale: frozenset[str]
-    """Links of older blocks of ours in this event, and copied ones: what bears one of them is ours too."""
+    """Links of older blocks of ours in this event, and former ones: what bears one of them is ours too."""
 
     def line(self, name: str, params: tuple[tuple[str, str], ...], value: str) -> bytes:
         return contentlines.write(name, params, value, self.line_end, self.charset)
@@ -102,19 +105,9 @@ def events(calendar: Component, uid: str) -> list[Component]:
 def changes(data: bytes, event: Component, additions: Additions, charset: str) -> list[Change]:
     """All edits of one event; those of several changes never overlap."""
     line_end = mime_bodies.line_end(data[event.start : event.end])
-    stale = frozenset(_older_links(event, additions)) | additions.copied
+    stale = frozenset(_older_links(event, additions)) | additions.former
     context = _Event(data, event, additions, charset, line_end, stale)
-    rules: tuple[Callable[[_Event], Iterator[Change]], ...] = (
-        _description,
-        _html_twins,
-        _location,
-        _url,
-        _conference,
-        _extensions,
-        _own_property,
-    )
-    if additions.removing:
-        rules = (_description, _html_twins, _bare_link, _references)
+    rules = _REMOVING if additions.removing else _RULES[additions.reach]
     return [change for rule in rules for change in rule(context)]
 
 
@@ -309,3 +302,13 @@ def _references(event: _Event) -> Iterator[Change]:
     for name in ("URL", "CONFERENCE"):
         yield Change(name, event.removed([x for x in event.all(name) if x.value.strip() in _dead(event)]))
     yield Change(OWN_PROPERTY, event.removed(event.all(OWN_PROPERTY)))
+
+
+_Rules = tuple[Callable[[_Event], Iterator[Change]], ...]
+_HIDDEN: _Rules = (_conference, _extensions, _own_property)
+_RULES: dict[Reach, _Rules] = {
+    "everywhere": (_description, _html_twins, _location, _url, *_HIDDEN),
+    "links": (_url, *_HIDDEN),
+    "hidden": _HIDDEN,
+}
+_REMOVING: _Rules = (_description, _html_twins, _bare_link, _references)

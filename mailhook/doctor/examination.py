@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from mailhook.config import Problem, Settings
-from mailhook.doctor import content, hop, listener, sent_mail, service, storage
+from mailhook.doctor import calendar, content, hop, listener, sent_mail, service, storage
 from mailhook.doctor.finding import Finding, failure, warning
 from mailhook.journal import clean
 
@@ -55,6 +55,7 @@ def _probes(settings: Settings, patience: float) -> list[Probe]:
         Probe(service.PROVIDER, "the provider", partial(service.provider, settings)),
         Probe(service.CLOCK, "the provider", partial(service.clock, settings), warning),
         Probe(sent_mail.SENT_MAIL, settings.organizer.imap.host, partial(sent_mail.sent_mail, settings)),
+        Probe(calendar.CALENDAR, "the calendar server", partial(calendar.calendar, settings)),
         Probe(storage.STORE, settings.store.path, partial(storage.store, settings, patience)),
         Probe(storage.DISK, settings.store.path, partial(storage.disk, settings)),
     ]

@@ -24,7 +24,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Self, TypeVar
 
-from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.copies import due_at
+from mailhook.core.meeting import CopyKind, Meeting, MeetingKey
 from mailhook.errors import MailhookError, Temporary
 from mailhook.ports import Circumstances, Decide, Sighting
 from mailhook.store import rows
@@ -44,7 +45,11 @@ _LOG = logging.getLogger("mailhook.store")
 _ALL = "SELECT document, organizer, uid FROM meeting ORDER BY wake_at IS NULL, wake_at, organizer, uid"
 _DUE = "SELECT organizer, uid FROM meeting WHERE wake_at <= ? ORDER BY wake_at LIMIT ?"
 _NEWS = "SELECT organizer, uid FROM meeting WHERE notice_at <= ? ORDER BY notice_at LIMIT ?"
-_WRITE = "INSERT OR REPLACE INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_COPIES = {
+    kind: f"SELECT organizer, uid FROM meeting WHERE {kind}_at <= ? ORDER BY {kind}_at LIMIT ?"  # noqa: S608
+    for kind in CopyKind
+}
+_WRITE = "INSERT OR REPLACE INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _LINK = "INSERT OR REPLACE INTO link VALUES (?, ?, ?)"
 _MAKERS = "SELECT organizer, uid FROM link WHERE link = ?"
 _PURGE_LINKS = (
@@ -104,6 +109,9 @@ class SqliteStore:
 
     async def news(self, limit: int) -> list[MeetingKey]:
         return await self._waiting(_NEWS, limit)
+
+    async def copies(self, kind: CopyKind, limit: int) -> list[MeetingKey]:
+        return await self._waiting(_COPIES[kind], limit)
 
     async def _waiting(self, query: str, limit: int) -> list[MeetingKey]:
         def work(connection: sqlite3.Connection) -> list[MeetingKey]:
@@ -192,6 +200,7 @@ def _write(connection: sqlite3.Connection, before: Meeting, after: Meeting, now:
         (
             *(*rows.columns(key), conference.state.value, room, *moments, rows.document(after)),
             rows.notice_at(after),
+            *(rows.seconds(due_at(after, kind)) for kind in CopyKind),
         ),
     )
     for link in rows.links(after) - rows.links(before):

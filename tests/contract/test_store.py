@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mailhook.core.conference import Conference, JoinDetails, State
-from mailhook.core.meeting import Cause, Meeting, MeetingKey, Noticed, Notices
+from mailhook.core.copies import desired
+from mailhook.core.meeting import Cause, Copy, CopyKind, Meeting, MeetingKey, Noticed, Notices
 from mailhook.errors import Temporary
 from mailhook.ports import Circumstances, Decide, Store
 from mailhook.store.sqlite import SqliteStore
@@ -216,6 +217,29 @@ async def test_news_is_found_until_it_is_settled(store: Store, clock: Clock) -> 
     clock.now += timedelta(minutes=1)
     assert [key.uid for key in await store.news(10)] == ["new", "soon"]
     assert [key.uid for key in await store.news(1)] == ["new"]
+
+
+@pytest.mark.parametrize("kind", CopyKind)
+async def test_a_copy_is_found_while_it_is_to_be_looked_at(
+    store: Store, clock: Clock, kind: CopyKind
+) -> None:
+    room = Conference(State.ANNOUNCED, details=JoinDetails("1", "https://vm.example/1"))
+    told = Meeting(KEY, conference=room, wanted=True, ever_told=frozenset({"anna@partner.example"}))
+    busy = Copy(busy=True, next_at=clock.now + timedelta(minutes=1))
+    for uid, meeting in (
+        ("none", Meeting(KEY, conference=room)),
+        ("new", told),
+        ("busy", replace(told, copies={kind: busy})),
+        ("done", replace(told, copies={kind: Copy(standing=desired(told, kind))})),
+    ):
+        key = MeetingKey("a", uid)
+        await store.change(key, _becomes(replace(meeting, key=key)))
+    assert [key.uid for key in await store.copies(kind, 10)] == ["new"]
+    clock.now += timedelta(minutes=1)
+    assert [key.uid for key in await store.copies(kind, 10)] == ["new", "busy"]
+    assert [key.uid for key in await store.copies(kind, 1)] == ["new"]
+    (other,) = set(CopyKind) - {kind}
+    assert {key.uid for key in await store.copies(other, 10)} == {"new", "busy", "done"}
 
 
 def _becomes(after: Meeting) -> Decide[None]:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mailhook.doctor import content, hop, listener, sent_mail, service, storage
+from mailhook.doctor import calendar, content, hop, listener, sent_mail, service, storage
 
 PAGE = Path(__file__).parents[2] / "docs" / "doctor.md"
 
@@ -15,6 +15,7 @@ def test_every_subject_is_explained() -> None:
             service.PROVIDER,
             service.CLOCK,
             sent_mail.SENT_MAIL,
+            calendar.CALENDAR,
             storage.STORE,
             storage.OWNER,
             storage.SIGNATURES,

@@ -6,6 +6,7 @@ object is put each time, as programs do that keep a copy of their own.
 Not here: the servers (cyrus, sogo), which send the mail.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -119,6 +120,23 @@ class Account:
     async def save(self, uid: str, *events: Event) -> None:
         kind = {"Content-Type": "text/calendar; charset=utf-8"}
         answer = await self.ask("PUT", f"{uid}.ics", calendar(uid, events), **kind)
+        assert answer.is_success, (answer.status_code, answer.text)
+
+    async def stored(self, uid: str) -> str:
+        """The event as it is now, without folds."""
+        answer = await self.ask("GET", f"{uid}.ics")
+        assert answer.is_success, (answer.status_code, answer.text)
+        return re.sub(r"\r?\n[ \t]", "", answer.text)
+
+    async def edit(self, uid: str, sequence: int, *changes: tuple[str, str]) -> None:
+        """As a program that fetches the event first: each pattern of `changes` gets its replacement."""
+        text = re.sub(r"^SEQUENCE:.*\r?\n", "", await self.stored(uid), flags=re.MULTILINE)
+        text = text.replace(f"UID:{uid}", f"UID:{uid}\r\nSEQUENCE:{sequence}")
+        for pattern, new in changes:
+            text, count = re.subn(pattern, new, text, flags=re.MULTILINE)
+            assert count, (pattern, text)
+        kind = {"Content-Type": "text/calendar; charset=utf-8"}
+        answer = await self.ask("PUT", f"{uid}.ics", text.encode(), **kind)
         assert answer.is_success, (answer.status_code, answer.text)
 
     async def delete(self, uid: str) -> None:

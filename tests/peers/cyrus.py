@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.peers.caldav import DOMAIN, Account
-from tests.peers.groupware import USERS, Groupware, lacking, unused_ports
+from tests.peers.groupware import SERVICE, USERS, Groupware, lacking, unused_ports
 from tests.peers.waiting import eventually_async
 
 PROGRAMS = Path("/usr/lib/cyrus/bin")
@@ -75,16 +75,17 @@ class Cyrus(Groupware):
             written = text.format(home=self.home, domain=DOMAIN, programs=PROGRAMS, **numbers)
             (self.home / name).write_text(written)
         passwords = self.home / "conf" / "sasldb2"
-        for user in USERS:
+        for user in (*USERS, SERVICE):
             line = ("/usr/sbin/saslpasswd2", "-p", "-c", "-f", str(passwords), "-u", f"cyrus.{DOMAIN}", user)
             await self.run(None, *line, given=f"{user}-pw")
         passwords.chmod(0o644)
         config, services = f"{self.home}/imapd.conf", f"{self.home}/cyrus.conf"
         pid = f"{self.home}/conf/master.pid"
         await self.spawn(None, f"{PROGRAMS}/master", "-D", "-C", config, "-M", services, "-p", pid)
-        for user in USERS:
+        for user in (*USERS, SERVICE):
             await eventually_async(partial(to_thread, self._delivered, user), f"{user} gets a mail")
         await self.serves()
+        await self._share("ivan")
 
     def _delivered(self, user: str) -> bool:
         """A first mail makes the mailbox."""
@@ -95,6 +96,30 @@ class Cyrus(Groupware):
             return False
         return True
 
+    async def _share(self, user: str) -> None:
+        """Let SERVICE change the user's events, as `setacl` does (draft-pot-webdav-resource-sharing)."""
+        grant = f"<D:href>mailto:{SERVICE}@{DOMAIN}</D:href><D:share-access><D:read-write/></D:share-access>"
+        body = f'<D:share-resource xmlns:D="DAV:"><D:sharee>{grant}</D:sharee></D:share-resource>'
+        kind = {"Content-Type": "application/davsharing+xml"}
+        answer = await self.account(user).ask("POST", body=body.encode(), **kind)
+        assert answer.is_success, (answer.status_code, answer.text)
+
     def account(self, user: str) -> Account:
         url = f"http://127.0.0.1:{self._http}/dav/calendars/user/{user}/Default/"
         return Account(url, user, f"{user}-pw")
+
+    def caldav(self) -> dict[str, str]:
+        return {
+            "url": f"http://127.0.0.1:{self._http}/dav/calendars/user/{SERVICE}/{{user}}.Default/",
+            "profile": "cyrus",
+            "username": SERVICE,
+            "password": f"{SERVICE}-pw",
+        }
+
+
+class CyrusByItself(Cyrus):
+    """Where mailhook logs in as the organizer himself."""
+
+    def caldav(self) -> dict[str, str]:
+        home = f"http://127.0.0.1:{self._http}/dav/calendars/user/{{user}}/"
+        return {**super().caldav(), "url": home, "username": "{user}", "password": "ivan-pw"}

@@ -22,6 +22,8 @@ from tests.peers.caldav import Account
 from tests.peers.waiting import eventually_async
 
 USERS = ("ivan", "olga")
+SERVICE = "mailhook"
+"""The account that may change everybody's events."""
 
 
 def unused_ports(count: int) -> list[int]:
@@ -68,6 +70,10 @@ class Groupware(ABC):
 
     @abstractmethod
     def account(self, user: str) -> Account: ...
+
+    @abstractmethod
+    def caldav(self) -> dict[str, str]:
+        """The section [organizer.caldav] with which mailhook writes as SERVICE."""
 
     async def stop(self) -> None:
         """All data is thrown away, so nobody is asked to end in good order."""

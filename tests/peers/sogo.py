@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 from tests.peers.caldav import DOMAIN, Account
-from tests.peers.groupware import USERS, Groupware, lacking, unused_ports
+from tests.peers.groupware import SERVICE, USERS, Groupware, lacking, unused_ports
 from tests.peers.waiting import eventually_async
 
 USERS_TABLE = """
@@ -65,6 +65,7 @@ class Sogo(Groupware):
             "SOGoSMTPServer": f"smtp://127.0.0.1:{self.smtp}",
             "SOGoAppointmentSendEMailNotifications": "YES",
             "SOGoUserSources": source,
+            "SOGoSuperUsernames": f"({SERVICE})",
         }
         line = [word for name, value in options.items() for word in (f"-{name}", value)]
         await self.spawn("sogo", "/usr/sbin/sogod", *line)
@@ -78,7 +79,7 @@ class Sogo(Groupware):
         own["unix_socket_directories"] = str(data)
         settings = [word for name, value in own.items() for word in ("-c", f"{name}={value}")]
         await self.spawn("postgres", f"{programs}/postgres", "-D", str(data), *settings, last=signal.SIGQUIT)
-        rows = [f"('{u}', '{u}', '{u}-pw', '{u.title()}', '{u}@{DOMAIN}')" for u in USERS]
+        rows = [f"('{u}', '{u}', '{u}-pw', '{u.title()}', '{u}@{DOMAIN}')" for u in (*USERS, SERVICE)]
         script = f"{USERS_TABLE}INSERT INTO sogo_users VALUES {', '.join(rows)};"
         client = (f"{programs}/psql", "-h", "127.0.0.1", "-p", str(self._sql), "-U", "postgres", "-q")
 
@@ -95,3 +96,11 @@ class Sogo(Groupware):
     def account(self, user: str) -> Account:
         url = f"http://127.0.0.1:{self._http}/SOGo/dav/{user}/Calendar/personal/"
         return Account(url, user, f"{user}-pw")
+
+    def caldav(self) -> dict[str, str]:
+        return {
+            "url": f"http://127.0.0.1:{self._http}/SOGo/dav/{{user}}/Calendar/",
+            "profile": "sogo",
+            "username": SERVICE,
+            "password": f"{SERVICE}-pw",
+        }

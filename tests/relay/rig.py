@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from mailhook.app import App, running
 from mailhook.config import (
+    CalDavSettings,
     Listen,
     NextHop,
     NoticeSettings,
@@ -29,6 +30,7 @@ from mailhook.config import (
     StoreSettings,
     VideomostSettings,
 )
+from mailhook.core.copies import FIRST_LOOK, SETTLE
 from mailhook.core.itip import canonical
 from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.front.sink import Received, Sink
@@ -40,6 +42,9 @@ from mailhook.store.sqlite import SqliteStore
 from tests.relay.mails import ANNA, IVAN, NOW, PUBLIC
 
 SECRET = bytes(range(32))
+ROUNDS = 4
+"""Looks at a copy after which it is found as it should be: wait, write, find."""
+
 PATIENCE = 30.0
 """Seconds after which a test that waits for something has failed."""
 
@@ -171,6 +176,23 @@ class World:
             while await self.app.sync.once() or any(m.lease for m in await self.app.store.all()):
                 pass
 
+    async def written(self) -> None:
+        """Until the copies of the organizers' events are as they should be, or have to wait for their next try."""
+        for _ in range(ROUNDS):
+            await self.written_once()
+
+    async def written_once(self) -> None:
+        await self.settle()
+        for scribe in self.app.scribes:
+            await scribe.once()
+        self.clock.forward(SETTLE)
+
+    async def looked(self) -> None:
+        """Once more at all copies that are as they should be."""
+        self.clock.forward(FIRST_LOOK)
+        await self.written_once()
+        await self.settle()
+
     async def meeting(self, uid: str, organizer: str = IVAN) -> Meeting | None:
         return await self.app.store.get(MeetingKey(canonical(organizer, {}), uid))
 
@@ -195,6 +217,7 @@ def settings_for(
     port: int = 0,
     videomost: Mapping[str, Any] | None = None,
     notice: Mapping[str, Any] | None = None,
+    caldav: Mapping[str, Any] | None = None,
 ) -> Settings:
     rules: dict[str, Any] = {"organizer_domains": ("corp.example",), **(policy or {})}
     hosts = ("127.0.0.1", PUBLIC.partition("://")[2])
@@ -209,7 +232,7 @@ def settings_for(
         ),
         store=StoreSettings(path=store),
         policy=PolicySettings(**rules),
-        organizer=Organizer(notice=NoticeSettings(**(notice or {}))),
+        organizer=Organizer(notice=NoticeSettings(**(notice or {})), caldav=CalDavSettings(**(caldav or {}))),
     )
 
 
@@ -223,8 +246,9 @@ async def world(
     port: int = 0,
     videomost: Mapping[str, Any] | None = None,
     notice: Mapping[str, Any] | None = None,
+    caldav: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[World]:
-    """`port`: where mail is handed in, by default any that is free; `videomost`, `notice`: settings."""
+    """`port`: where mail is handed in, by default any that is free; `videomost`, `notice`, `caldav`: settings."""
     clock = clock or Clock()
     async with AsyncExitStack() as stack:
         told = stack.enter_context(stories())
@@ -233,7 +257,7 @@ async def world(
         stack.push_async_callback(sandbox.stop)
         await sink.start()
         stack.push_async_callback(sink.close)
-        settings = settings_for(sandbox.url, sink.port, policy, store, port, videomost, notice)
+        settings = settings_for(sandbox.url, sink.port, policy, store, port, videomost, notice, caldav)
         app = await stack.enter_async_context(running(settings, clock))
         yield World(app, sandbox, sink, clock, told)
 

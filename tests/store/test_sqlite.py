@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from mailhook.core.conference import Conference, JoinDetails, State
-from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.meeting import CopyKind, Meeting, MeetingKey
 from mailhook.errors import Misconfigured, Permanent, Temporary
 from mailhook.ports import Circumstances
+from mailhook.store import rows
 from mailhook.store.migration import migrations
-from mailhook.store.rows import document
 from mailhook.store.sqlite import SqliteStore
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -239,12 +239,29 @@ async def test_an_earlier_store_knows_whose_its_links_are(path: Path) -> None:
         for uid, room in (("a", details), ("b", details), ("c", None)):
             state = State.READY if room else State.ABSENT
             meeting = Meeting(replace(KEY, uid=uid), conference=Conference(state, details=room))
-            row = (KEY.organizer, uid, state, None, None, 0.0, document(meeting), None)
+            row = (KEY.organizer, uid, state, None, None, 0.0, rows.document(meeting), None)
             connection.execute("INSERT INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     store = await opened(path)
     assert await store.makers([details.link, ""]) == {
         details.link: {replace(KEY, uid="a"), replace(KEY, uid="b")}
     }
+    await store.close()
+
+
+async def test_a_store_of_an_earlier_version_has_the_copies_of_its_conferences_looked_at(path: Path) -> None:
+    room = Conference(State.ANNOUNCED, details=JoinDetails("room", "https://x.example/?confid=1&confpass=2"))
+    with direct(path) as connection:
+        for script in migrations()[:3]:
+            connection.executescript(script)
+        connection.execute("PRAGMA user_version = 3")
+        for uid, conference in (("stands", room), ("is over", Conference(State.GONE))):
+            columns = (KEY.organizer, uid, conference.state.value, None, None, NOON.timestamp())
+            document = rows.document(Meeting(replace(KEY, uid=uid), conference=conference))
+            connection.execute("INSERT INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?, NULL)", (*columns, document))
+    store = await opened(path)
+    for kind in CopyKind:
+        assert [key.uid for key in await store.copies(kind, 10)] == ["stands"]
+    assert len(await store.all()) == 2
     await store.close()
 
 

@@ -1,0 +1,32 @@
+"""The calendar server with the organizers' events: whether it answers and knows us.
+
+Not here: changing an event.
+
+Errors: none; what goes wrong is a finding.
+"""
+
+from collections.abc import Sequence
+
+from mailhook import app
+from mailhook.config import Settings
+from mailhook.doctor.finding import Finding, failure, ok
+from mailhook.errors import MailhookError, Temporary
+
+CALENDAR = "calendar"
+
+
+async def calendar(settings: Settings) -> Sequence[Finding]:
+    """With the login that counts for every organizer, or that of the first one who has a password."""
+    try:
+        writer = app.make_caldav(settings)
+        if writer is None:
+            return []
+        try:
+            return [ok(CALENDAR, await writer.probe())]
+        finally:
+            await writer.close()
+    except Temporary as error:
+        advice = "see whether it runs, and is reached from this machine; links are written when it is back"
+        return [failure(CALENDAR, str(error), advice)]
+    except MailhookError as error:
+        return [failure(CALENDAR, str(error), "compare the section [organizer.caldav] with docs/caldav.md")]
