@@ -21,10 +21,6 @@ from typing import assert_never
 from mailhook import journal, texts
 from mailhook.config import Problem, Settings, VideomostSettings
 from mailhook.config.problem import is_secret
-from mailhook.core.calendar_servers import SERVERS, reach
-from mailhook.core.meeting import CopyKind
-from mailhook.core.rewrite import Options
-from mailhook.core.stored_event import EventEditor, Fashion
 from mailhook.courier import Courier
 from mailhook.errors import Misconfigured
 from mailhook.flight import Flight
@@ -32,11 +28,8 @@ from mailhook.front.dialogue import Terms
 from mailhook.front.smtp import Listener
 from mailhook.guard import Guard
 from mailhook.nexthop.pool import Pool
-from mailhook.organizer.accounts import Accounts
-from mailhook.organizer.caldav import CalDavWriter
-from mailhook.organizer.dav import Dav
-from mailhook.organizer.imap import Account, SentCopies, Server
 from mailhook.organizer.notice import MailNotifier
+from mailhook.own_copies import copy_kinds, make_scribes
 from mailhook.pipeline import Pipeline
 from mailhook.ports import NextHop, Provider, Reception, Store
 from mailhook.provider import external
@@ -44,7 +37,7 @@ from mailhook.provider.sandbox import Sandbox
 from mailhook.provider.session import Route, Witness
 from mailhook.provider.videomost import Videomost
 from mailhook.relay import Relay
-from mailhook.scribe import Scribe, Watch
+from mailhook.scribe import Scribe
 from mailhook.store.sqlite import SqliteStore
 from mailhook.sync import Sync
 
@@ -242,56 +235,6 @@ def make_courier(settings: Settings, store: Store, hop: NextHop, clock: Clock) -
         hop, texts.make_notice_wording(settings), own.sender, own.sender_name, own_name(settings), clock
     )
     return Courier(store, notifier, own.when, settings.policy, copy_kinds(settings))
-
-
-def make_scribes(settings: Settings, store: Store, stack: AsyncExitStack) -> tuple[Scribe, ...]:
-    """One for each kind of copy that is written."""
-    caldav = make_caldav(settings)
-    if caldav is None:
-        return ()
-    stack.push_async_callback(caldav.close)
-    every = settings.organizer.caldav.watch
-    watch = Watch(caldav, every) if every else None
-    return (Scribe(store, caldav, settings.policy, watch),)
-
-
-def make_caldav(settings: Settings) -> CalDavWriter | None:
-    """Misconfigured when its certificate authority cannot be used."""
-    own = settings.organizer.caldav
-    if not own.url:
-        return None
-    silence, way = SERVERS[own.profile], texts.manner(settings)
-    fashion = Fashion(
-        Options(way.location if silence.location else "never", way.position, settings.policy.keywords),
-        reach(own.profile, own.write),
-        way.language,
-        dict(way.languages),
-        settings.policy.domain_aliases,
-        way.test,
-    )
-    base = "/".join(own.url.split("/", 3)[:3])
-    return CalDavWriter(
-        Dav(base, own.timeout.total_seconds(), own.ca_file),
-        Accounts(own.username, own.password, own.token, own.users_file),
-        own.url,
-        EventEditor(texts.make_wording(settings), fashion),
-        silence.headers,
-    )
-
-
-def copy_kinds(settings: Settings) -> tuple[CopyKind, ...]:
-    """The copies of organizers' events that are written."""
-    return (CopyKind.CALDAV,) if settings.organizer.caldav.url else ()
-
-
-def make_sent_copies(settings: Settings) -> SentCopies | None:
-    """What writes into sent mail, if there is a server for it."""
-    own = settings.organizer.imap
-    if not own.host:
-        return None
-    server = Server(own.host, own.actual_port, own.tls, own.ca_file, own.timeout.total_seconds())
-    account = Account(own.login, own.auth, own.username, own.password, own.passwords_file)
-    return SentCopies(server, account, own.folder)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from mailhook import admin, app, journal
+from mailhook import admin, app, journal, own_copies
 from mailhook.config import Settings, load
 from mailhook.core.conference import State
 from mailhook.core.meeting import Meeting
@@ -109,7 +109,7 @@ def _conferences_list(options: argparse.Namespace) -> int:
 def _conferences_show(options: argparse.Namespace) -> int:
     async def act(settings: Settings, store: Store) -> int:
         meetings = await _found(store, options.name)
-        now, kinds = app.utc_now(), app.copy_kinds(settings)
+        now, kinds = app.utc_now(), own_copies.copy_kinds(settings)
         rows = [admin.everything(m, settings.policy, now, links=options.links, kinds=kinds) for m in meetings]
         if options.json:
             _print(rows, as_json=True, empty="")

@@ -29,7 +29,8 @@ ALLOWED: dict[str, set[str]] = {
     "preview": {"core", "errors", "journal", "writer"},
     "admin": {"core", "ports"},
     "texts": {"config", "core", "errors", "writer"},
-    "app": {"texts", "config", "core", "errors", "journal", "ports", *MIDDLE, *ADAPTERS},
+    "own_copies": {"config", "core", "ports", "texts", "organizer", "scribe"},
+    "app": {"own_copies", "texts", "config", "core", "errors", "journal", "ports", *MIDDLE, *ADAPTERS},
     "trial": {"app", "config", "core", "errors", "ports", "provider", "transport"},
     "demo": {
         "app",
@@ -46,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "doctor": {
         "app",
+        "own_copies",
         "texts",
         "config",
         "core",
@@ -56,7 +58,7 @@ ALLOWED: dict[str, set[str]] = {
         "smtp",
         "store",
     },
-    "listing": {"admin", "app", "config", "core", "flight", "journal", "ports", "sync"},
+    "listing": {"admin", "own_copies", "app", "config", "core", "flight", "journal", "ports", "sync"},
     "cli": {
         *("app", "config", "core", "demo", "doctor", "errors", "journal"),
         *("listing", "preview", "provider", "texts", "trial"),

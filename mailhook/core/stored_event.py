@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from mailhook.core import contentlines, splice_calendar, truncation
+from mailhook.core.conference import JoinDetails
 from mailhook.core.contentlines import Component, unescape_text
 from mailhook.core.copies import CopyTask, LookTask, Stands
 from mailhook.core.itip import address, canonical, stamp
@@ -20,7 +21,7 @@ from mailhook.core.policy import domain
 from mailhook.core.rewrite import NO_BLOCK, Options, additions
 from mailhook.core.splice_calendar import Additions, Reach
 from mailhook.core.splices import Splice, apply
-from mailhook.core.wording import Variables, Wording
+from mailhook.core.wording import Block, Variables, Wording
 from mailhook.errors import Unreadable
 
 _VISIBLE = ("DESCRIPTION", "LOCATION", "URL")
@@ -44,6 +45,23 @@ class Fashion:
     languages: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     test: bool = False
+
+
+def block_for(task: CopyTask, details: JoinDetails, wording: Wording, fashion: Fashion) -> Block:
+    """The wording in the organizer's language, as far as it is known."""
+    own = fashion.languages.get(domain(task.organizer.address), "")
+    language = task.language.partition("-")[0].lower() or own or fashion.language
+    variables = Variables(
+        link=details.link,
+        topic=task.topic,
+        organizer_name=task.organizer.name,
+        organizer_address=task.organizer.address,
+        passcode=details.passcode,
+        conference_id=details.conference_id,
+        dial_in=details.dial_in,
+        test=fashion.test,
+    )
+    return wording.render(language, variables)
 
 
 class EventEditor:
@@ -82,26 +100,12 @@ class EventEditor:
         if task.details is None:
             return replace(additions(NO_BLOCK, link, name, options), removing=True)
         details = task.details
-        variables = Variables(
-            link=details.link,
-            topic=task.topic,
-            organizer_name=task.organizer.name,
-            organizer_address=task.organizer.address,
-            passcode=details.passcode,
-            conference_id=details.conference_id,
-            dial_in=details.dial_in,
-            test=self._fashion.test,
-        )
-        block = self._wording.render(self._language(task), variables)
+        block = block_for(task, details, self._wording, self._fashion)
         return replace(
             additions(block, details.link, details.conference_id, options),
             former=frozenset({link, *task.copied} - {"", details.link}),
             reach=self._fashion.reach,
         )
-
-    def _language(self, task: CopyTask) -> str:
-        own = self._fashion.languages.get(domain(task.organizer.address), "")
-        return task.language.partition("-")[0].lower() or own or self._fashion.language
 
     def _splices(self, stored: bytes, events: list[Component], added: Additions) -> list[Splice]:
         found: list[Splice] = []

@@ -7,7 +7,7 @@ Errors: none; what goes wrong is a finding.
 
 from collections.abc import Sequence
 
-from mailhook import app
+from mailhook import own_copies
 from mailhook.config import Settings
 from mailhook.doctor.finding import Finding, failure, ok
 from mailhook.errors import MailhookError, Temporary
@@ -18,7 +18,7 @@ CALENDAR = "calendar"
 async def calendar(settings: Settings) -> Sequence[Finding]:
     """With the login that counts for every organizer, or that of the first one who has a password."""
     try:
-        writer = app.make_caldav(settings)
+        writer = own_copies.make_caldav(settings)
         if writer is None:
             return []
         try:

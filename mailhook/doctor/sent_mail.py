@@ -5,7 +5,7 @@ Not here: a look into messages, which nobody asked for.
 Errors: none; what goes wrong is a finding.
 """
 
-from mailhook import app
+from mailhook import own_copies
 from mailhook.config import Settings
 from mailhook.doctor.finding import Finding, failure, ok, warning
 from mailhook.errors import MailhookError, Misconfigured, Permanent
@@ -16,7 +16,7 @@ SENT_MAIL = "sent mail"
 
 async def sent_mail(settings: Settings) -> list[Finding]:
     """Nothing where the copies are left alone."""
-    copies = app.make_sent_copies(settings)
+    copies = own_copies.make_sent_copies(settings)
     return [await _looked(copies, settings)] if copies else []
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailhook import app
+from mailhook import own_copies
 from mailhook.config import CalDavSettings, Organizer, Settings
 from mailhook.core.conference import Person
 from mailhook.core.copies import EMPTY, CopyTask, LookTask, Stands
@@ -52,7 +52,7 @@ async def _make(server: Calendars) -> AsyncIterator[Make]:
     def make(path: str = "/dav/{user}/", **own: Any) -> CalDavWriter:
         values = {**SERVICE, **own, "url": f"{server.url}{path}"}
         settings = Settings(organizer=Organizer(caldav=CalDavSettings(**values)))
-        writer = app.make_caldav(settings)
+        writer = own_copies.make_caldav(settings)
         assert writer is not None
         made.append(writer)
         return writer

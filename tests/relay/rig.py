@@ -20,6 +20,7 @@ from typing import Any, Self
 from mailhook.app import App, running
 from mailhook.config import (
     CalDavSettings,
+    ImapSettings,
     Listen,
     NextHop,
     NoticeSettings,
@@ -218,6 +219,7 @@ def settings_for(
     videomost: Mapping[str, Any] | None = None,
     notice: Mapping[str, Any] | None = None,
     caldav: Mapping[str, Any] | None = None,
+    imap: Mapping[str, Any] | None = None,
 ) -> Settings:
     rules: dict[str, Any] = {"organizer_domains": ("corp.example",), **(policy or {})}
     hosts = ("127.0.0.1", PUBLIC.partition("://")[2])
@@ -232,7 +234,11 @@ def settings_for(
         ),
         store=StoreSettings(path=store),
         policy=PolicySettings(**rules),
-        organizer=Organizer(notice=NoticeSettings(**(notice or {})), caldav=CalDavSettings(**(caldav or {}))),
+        organizer=Organizer(
+            notice=NoticeSettings(**(notice or {})),
+            caldav=CalDavSettings(**(caldav or {})),
+            imap=ImapSettings(**(imap or {})),
+        ),
     )
 
 
@@ -247,8 +253,9 @@ async def world(
     videomost: Mapping[str, Any] | None = None,
     notice: Mapping[str, Any] | None = None,
     caldav: Mapping[str, Any] | None = None,
+    imap: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[World]:
-    """`port`: where mail is handed in, by default any that is free; `videomost`, `notice`, `caldav`: settings."""
+    """`port`: where mail is handed in, by default any that is free; `videomost` and the like: settings."""
     clock = clock or Clock()
     async with AsyncExitStack() as stack:
         told = stack.enter_context(stories())
@@ -257,7 +264,7 @@ async def world(
         stack.push_async_callback(sandbox.stop)
         await sink.start()
         stack.push_async_callback(sink.close)
-        settings = settings_for(sandbox.url, sink.port, policy, store, port, videomost, notice, caldav)
+        settings = settings_for(sandbox.url, sink.port, policy, store, port, videomost, notice, caldav, imap)
         app = await stack.enter_async_context(running(settings, clock))
         yield World(app, sandbox, sink, clock, told)
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from mailhook import admin
-from mailhook.app import copy_kinds
 from mailhook.core.copies import LEASE, LONGEST_PAUSE
 from mailhook.core.notice import SETTLE
 from mailhook.core.written import OPEN
 from mailhook.journal import on_step
+from mailhook.own_copies import copy_kinds
 from tests.organizer.calendars import HOME, Answer, Calendars, multistatus
 from tests.relay.mails import ANNA, BORIS, IVAN, NOW, Event, invitation, link_in
 from tests.relay.rig import World, world

@@ -18,6 +18,7 @@ from mailhook.organizer.imap.sent import (
     Unchanged,
 )
 from mailhook.organizer.imap.server import Server
+from mailhook.organizer.imap.writer import SentMailWriter
 
 __all__ = [
     "Account",
@@ -27,6 +28,7 @@ __all__ = [
     "Outcome",
     "Replaced",
     "SentCopies",
+    "SentMailWriter",
     "Server",
     "Unchanged",
 ]
