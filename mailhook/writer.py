@@ -10,7 +10,7 @@ Errors: none; what stands in the way makes a verdict of its own.
 from dataclasses import dataclass
 from typing import Literal
 
-from mailhook.core import trace
+from mailhook.core import message, trace
 from mailhook.core.conference import JoinDetails
 from mailhook.core.itip import Invitation
 from mailhook.core.message import Message
@@ -63,6 +63,10 @@ class Writer:
 
     def obstacle(self, parsed: Message) -> str:
         """Why the message must not be rewritten, or ""."""
+        if any(message.may_hold_calendar(part) and message.is_sealed(part) for part in parsed.parts):
+            return "signed"
+        if trace.is_in_custody(parsed):
+            return "arc-sealed"
         if self._manner.dkim == "skip" and self.is_signed(parsed):
             return "dkim-signed"
         return ""
@@ -80,8 +84,7 @@ class Writer:
         fault = self.obstacle(parsed)
         if fault:
             return Pass(fault, Tell(invitation, None))
-        if self._manner.dkim == "strip":
-            parsed = trace.unsigned(parsed, self._own_domains)
+        parsed = self._unsigned(parsed)
         block = self.block(invitation, details, envelope.recipients)
         options, copied = self._options(carriage), invitation.copied - {details.link}
         result = rewrite(parsed, block, details.link, details.conference_id, options, copied=copied)
@@ -101,8 +104,12 @@ class Writer:
             return Pass(plan.reason, sequel)
         story.step("rewrite")
         link, name = plan.details.link, plan.details.conference_id
-        result = remove(parsed, link, name, self._options(carriage))
+        result = remove(self._unsigned(parsed), link, name, self._options(carriage))
         return Pass(plan.reason, sequel, result.content if result.places else None)
+
+    def _unsigned(self, parsed: Message) -> Message:
+        """Without the signatures that rewriting makes invalid and that are of our own domains."""
+        return trace.unsigned(parsed, self._own_domains) if self._manner.dkim == "strip" else parsed
 
     def _options(self, carriage: Carriage) -> Options:
         return Options(

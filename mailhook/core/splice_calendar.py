@@ -11,7 +11,7 @@ Errors: none; a calendar that cannot be read does not come here.
 import base64
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import quote_from_bytes
 
@@ -50,6 +50,11 @@ class Additions:
     def words(self) -> str:
         """All that the calendar's charset must be able to hold; markup is none of it."""
         return "".join((self.description, self.location, self.label, self.link, self.conference_id))
+
+    def held_by(self, charset: str) -> "Additions":
+        """Without the words that the charset lacks."""
+        description, label = (splice_text.held(text, charset) for text in (self.description, self.label))
+        return replace(self, description=description, label=label)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,15 @@ def marked(text: str) -> str:
     return "\n".join((BEGIN, *(line.rstrip() for line in lines), END))
 
 
+def held(text: str, charset: str) -> str:
+    """The lines that the charset can hold: the link always is one, because it is ASCII."""
+    try:
+        text.encode(charset)
+    except UnicodeEncodeError:
+        return "\n".join(line for line in text.split("\n") if line.isascii())
+    return text
+
+
 def flowed(block: str) -> str:
     """Space-stuffed for format=flowed (RFC 3676 §4.4)."""
     return "\n".join(

@@ -25,6 +25,7 @@ from mailhook.config import (
     Organizer,
     PolicySettings,
     Provider,
+    Rewrite,
     Settings,
     StoreSettings,
     VideomostSettings,
@@ -195,6 +196,7 @@ def settings_for(
     port: int = 0,
     videomost: Mapping[str, Any] | None = None,
     notice: Mapping[str, Any] | None = None,
+    rewrite: Mapping[str, Any] | None = None,
 ) -> Settings:
     rules: dict[str, Any] = {"organizer_domains": ("corp.example",), **(policy or {})}
     hosts = ("127.0.0.1", PUBLIC.partition("://")[2])
@@ -209,6 +211,7 @@ def settings_for(
         ),
         store=StoreSettings(path=store),
         policy=PolicySettings(**rules),
+        rewrite=Rewrite(**(rewrite or {})),
         organizer=Organizer(notice=NoticeSettings(**(notice or {}))),
     )
 
@@ -223,8 +226,9 @@ async def world(
     port: int = 0,
     videomost: Mapping[str, Any] | None = None,
     notice: Mapping[str, Any] | None = None,
+    rewrite: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[World]:
-    """`port`: where mail is handed in, by default any that is free; `videomost`, `notice`: settings."""
+    """`port`: where mail is handed in, by default any that is free; the mappings are sections of the settings."""
     clock = clock or Clock()
     async with AsyncExitStack() as stack:
         told = stack.enter_context(stories())
@@ -233,7 +237,7 @@ async def world(
         stack.push_async_callback(sandbox.stop)
         await sink.start()
         stack.push_async_callback(sink.close)
-        settings = settings_for(sandbox.url, sink.port, policy, store, port, videomost, notice)
+        settings = settings_for(sandbox.url, sink.port, policy, store, port, videomost, notice, rewrite)
         app = await stack.enter_async_context(running(settings, clock))
         yield World(app, sandbox, sink, clock, told)
 
