@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.peers import chromium, cyrus, postfix, sogo
+from tests.peers import chromium, cyrus, icaljs, postfix, sogo
 
 MISSING = {
     "postfix": postfix.missing,
     "cyrus": cyrus.missing,
     "sogo": sogo.missing,
     "chromium": chromium.missing,
+    "ical.js": icaljs.missing,
 }
-REQUIRED = {"postfix", "cyrus", "chromium"}
+REQUIRED = {"postfix", "cyrus", "chromium", "ical.js"}
 """The peers that .ci/run installs."""
 
 
