@@ -86,6 +86,13 @@ class _Event:
         splice = Splice(contentlines.value_start(layer.content), len(layer.content), new)
         return tuple(contentlines.fold_in(self.data, layer, [splice], self.line_end))
 
+    def edited(self, line: ContentLine, pattern: bytes, by: str) -> tuple[Splice, ...]:
+        """The line with `by` for what matches `pattern` in its value; other octets stay, whatever their charset."""
+        layer = contentlines.unfold(self.data, line.start, line.end)
+        found = re.compile(pattern).finditer(layer.content, contentlines.value_start(layer.content))
+        splices = [Splice(*match.span(), by.encode(self.charset, "replace")) for match in found]
+        return tuple(contentlines.fold_in(self.data, layer, splices, self.line_end))
+
     def removed(self, lines: list[ContentLine]) -> tuple[Splice, ...]:
         return tuple(Splice(line.start, line.end, b"") for line in lines)
 
@@ -203,6 +210,11 @@ def _html(event: _Event, html: bytes, charset: str) -> list[Splice]:
     return splice_html.exchanged(html, event.stale, event.additions.link, charset, edits)
 
 
+def _as_text(link: str) -> bytes:
+    """A pattern for a link as it stands in a value of type TEXT, where clients also leave out the escapes."""
+    return b"(?:%b|%b)" % (re.escape(escape_text(link).encode()), re.escape(link.encode()))
+
+
 def _unescaped(token: bytes) -> bytes:
     return b"\n" if token[1:] in b"nN" else token[1:]
 
@@ -231,10 +243,10 @@ def _location(event: _Event) -> Iterator[Change]:
     elif not present or present.casefold() in event.additions.keywords:
         yield Change("LOCATION", event.replaced(line, escape_text(text)))
     elif old is not None:
-        new = present.replace(old, event.additions.link)
-        yield Change("LOCATION", event.replaced(line, escape_text(new)))
+        new = escape_text(event.additions.link)
+        yield Change("LOCATION", event.edited(line, _as_text(old), new))
     elif rule == "append":
-        yield Change("LOCATION", event.replaced(line, f"{line.value.rstrip()}\\; {escape_text(text)}"))
+        yield Change("LOCATION", event.edited(line, rb"\s*\Z", f"\\; {escape_text(text)}"))
 
 
 def _url(event: _Event) -> Iterator[Change]:
@@ -292,8 +304,7 @@ def _bare_link(event: _Event) -> Iterator[Change]:
     present = unescape_text(line.value) if line else ""
     link = next((link for link in _dead(event) if link and link in present), None)
     if line is not None and link is not None:
-        rest = re.sub(rf"(?:; )?{re.escape(link)}", "", present).strip()
-        yield Change("LOCATION", event.replaced(line, escape_text(rest)))
+        yield Change("LOCATION", event.edited(line, rb"(?:\\; | )?" + _as_text(link), ""))
 
 
 def _references(event: _Event) -> Iterator[Change]:

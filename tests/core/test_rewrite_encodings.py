@@ -203,6 +203,16 @@ def test_a_calendar_in_octets_of_no_known_charset() -> None:
     assert "LABEL" not in event["CONFERENCE"].params
 
 
+@pytest.mark.parametrize("charset", ["x", "utf-8", "windows-1251"])
+def test_a_place_keeps_its_octets_when_the_link_is_appended(charset: str) -> None:
+    place = f"LOCATION:{'Зал, '.replace(',', chr(92) + ',') * 12}5\r\nDESCRIPTION".encode("cp1251")
+    octets_of = calendar("x").encode().replace(b"DESCRIPTION", place)
+    raw = mail(part("text/calendar", charset, "8bit", octets_of))
+    made = rewrite.rewrite(message.read(raw), block("en"), LINK, "c", Options(location="append"))
+    (event,) = icalendar.Calendar.from_ical(octets(first(made.content)).decode("cp1251")).walk("VEVENT")
+    assert str(event["LOCATION"]) == f"{'Зал, ' * 12}5; {LINK}"
+
+
 @pytest.mark.parametrize("delsp", ["", "; delsp=yes"])
 @pytest.mark.parametrize("position", ["top", "bottom"])
 def test_flowed_text_neither_swallows_the_block_nor_is_swallowed(delsp: str, position: str) -> None:
