@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.peers import chromium, cyrus, icaljs, postfix, sogo
+from tests.peers import chromium, cyrus, icaljs, postfix, sogo, thunderbird
 
 MISSING = {
     "postfix": postfix.missing,
@@ -14,6 +14,7 @@ MISSING = {
     "sogo": sogo.missing,
     "chromium": chromium.missing,
     "ical.js": icaljs.missing,
+    "thunderbird": thunderbird.missing,
 }
 REQUIRED = {"postfix", "cyrus", "chromium", "ical.js"}
 """The peers that .ci/run installs."""

@@ -234,8 +234,8 @@ def _plain(
         return None
     eol = mime_bodies.line_end(prepared.data, mime_bodies.line_end(whole.raw[: part.body_start]))
     written = splice_text.held(text, prepared.charset).encode(prepared.charset).replace(b"\n", eol)
-    edits = splice_text.place(prepared.data, written, options.position, eol)
     old = {each.encode(prepared.charset, "replace") for each in copied}
+    edits = splice_text.place(prepared.data, written, options.position, eol, old)
     edits = exchanged(prepared.data, old, link.encode(prepared.charset, "replace"), edits)
     return part_edit.splices(whole, prepared, edits, eight_bit=options.eight_bit)
 

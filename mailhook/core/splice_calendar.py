@@ -152,7 +152,7 @@ def _description(event: _Event) -> Iterator[Change]:
     start = contentlines.value_start(layer.content)
     text = decoded(layer.content[start:], _TEXT_ESCAPE, _unescaped)
     found = splice_text.place(
-        text.content, block.encode(event.charset, "replace"), event.additions.position, b"\n"
+        text.content, block.encode(event.charset, "replace"), event.additions.position, b"\n", _old(event)
     )
     found = _exchanged(event, text.content, found)
     lifted = text.lifted(effective(text.content, found), _escaped)
@@ -167,8 +167,11 @@ def _description(event: _Event) -> Iterator[Change]:
 def _exchanged(event: _Event, text: bytes, edits: list[Splice]) -> list[Splice]:
     if event.additions.removing:
         return edits
-    old = {link.encode(event.charset, "replace") for link in event.stale}
-    return exchanged(text, old, event.additions.link.encode(event.charset, "replace"), edits)
+    return exchanged(text, _old(event), event.additions.link.encode(event.charset, "replace"), edits)
+
+
+def _old(event: _Event) -> set[bytes]:
+    return {link.encode(event.charset, "replace") for link in event.stale}
 
 
 def _altrep(event: _Event, head: bytes) -> list[Splice] | None:

@@ -10,7 +10,7 @@ Errors: none.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mailhook.core.splices import Position, Splice, settled
 
@@ -44,16 +44,29 @@ def flowed(block: str) -> str:
     )
 
 
-def place(data: bytes, block: bytes, position: Position, line_end: bytes) -> list[Splice]:
+def place(
+    data: bytes, block: bytes, position: Position, line_end: bytes, older: Iterable[bytes] = ()
+) -> list[Splice]:
     """Put `block` where the first older block stands, and take others out; else at the top or bottom.
 
-    Without a `block` all are taken out, with the empty lines that came with them.
+    Where an editor has lost the marks, links that stand alone on their lines are left: ours, or one of `older`, which
+    others exchange. Without a `block` all are taken out, with the empty lines that came with them.
     """
     if not block:
         return settled(data, _without)
     if next(blocks(data), None):
         return settled(data, lambda text: _replaced(text, block))
+    if _stand_alone(data, [url.encode("ascii") for url in links(block)]) or any(
+        _stand_alone(data, [url]) for url in older
+    ):
+        return []
     return [_at_top(data, block, line_end) if position == "top" else _at_bottom(data, block, line_end)]
+
+
+def _stand_alone(data: bytes, urls: list[bytes]) -> bool:
+    """Whether there are such links, and each has a line of its own."""
+    lines = {line.strip() for line in data.split(b"\n")} if any(url in data for url in urls) else set()
+    return bool(urls) and lines.issuperset(urls)
 
 
 def _replaced(data: bytes, block: bytes) -> list[Splice]:

@@ -40,7 +40,7 @@ def check(raw: bytes, block: Block, link: str, options: Options) -> Rewritten | 
     after = message.read(once.content)
     _same_outside(before, after)
     again = rewrite.rewrite(after, block, link, "c", options)
-    if rewrite.carries_block(raw.decode("latin-1")):
+    if rewrite.carries_block(_all_text(before)):
         # An older block may have held the only octets of no known charset; without it more can be written.
         assert rewrite.rewrite(message.read(again.content), block, link, "c", options) == again
         return once
