@@ -7,6 +7,7 @@ Not here: whether to (`pipeline`).
 Errors: none; what stands in the way makes a verdict of its own.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,12 @@ from mailhook.core.rewrite import Options, remove, rewrite
 from mailhook.core.wording import Block, Variables, Wording
 from mailhook.journal import Story
 from mailhook.verdict import Pass, Renounce, Tell
+
+MAX_SHOWN = 1000
+"""Characters of a text from outside that a template gets: a topic fills no mail."""
+
+# Controls, and the marks that change the direction of what follows, the link too (Unicode, UAX #9 §2).
+_UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True)
@@ -124,12 +131,12 @@ class Writer:
         component = invitation.events[0].component
         variables = Variables(
             link=details.link,
-            topic=component.summary,
-            organizer_name=invitation.organizer.name,
+            topic=_one_line(component.summary),
+            organizer_name=_one_line(invitation.organizer.name),
             organizer_address=invitation.organizer.address,
-            passcode=details.passcode,
-            conference_id=details.conference_id,
-            dial_in=details.dial_in,
+            passcode=_one_line(details.passcode),
+            conference_id=_one_line(details.conference_id),
+            dial_in=_one_line(details.dial_in),
             test=self._manner.test,
         )
         return self._wording.render(self._language(invitation, recipients), variables)
@@ -141,3 +148,9 @@ class Writer:
             return told.partition("-")[0].lower()
         domains = {domain(address) for address in recipients}
         return (self._languages.get(domains.pop(), "") if len(domains) == 1 else "") or self._manner.language
+
+
+def _one_line(text: str) -> str:
+    """A text from outside as a template may show it."""
+    shown = _UNSHOWN.sub(" ", text[: 2 * MAX_SHOWN]).strip()
+    return shown if len(shown) <= MAX_SHOWN else f"{shown[: MAX_SHOWN - 1]}…"

@@ -27,6 +27,7 @@ ELEMENT = "videomost-conference"
 _TEXT_BEGIN, _TEXT_END = splice_text.BEGIN.encode("ascii"), splice_text.END.encode("ascii")
 _BEGIN_COMMENT, _END_COMMENT = b"videomost:begin", b"videomost:end"
 _MARKUP = re.compile(rb"<(?:!--|/?([A-Za-z][A-Za-z0-9:-]*)|[!?])")
+_LIKE_BOUNDARY = re.compile(r"^--", re.MULTILINE)
 _COMMENT_END = re.compile(rb"--!?>")
 _LINE_END = re.compile(rb"(?:\r?\n)?")
 # A conditional comment that shows what it encloses (`[if !mso]`): the block must stand outside, or Outlook hides it.
@@ -71,8 +72,9 @@ class _Landmarks:
 
 
 def marked(html: str) -> str:
-    """The block between its marks, one per line."""
-    return f'{BEGIN}\n<div id="{ELEMENT}">\n{html.strip()}\n</div>\n{END}'
+    """The block between its marks, one per line; no line could be a boundary of the message (RFC 2046 §5.1.1)."""
+    html = _LIKE_BOUNDARY.sub(" --", html.strip())
+    return f'{BEGIN}\n<div id="{ELEMENT}">\n{html}\n</div>\n{END}'
 
 
 def carries_mark(text: str) -> bool:

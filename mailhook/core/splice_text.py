@@ -23,9 +23,14 @@ _LINE_ENDS_BEFORE = re.compile(rb"(?:\r?\n)?(\r?\n)\Z")
 
 
 def marked(text: str) -> str:
-    """The block's lines between the marks; a mark inside the text (a topic may hold anything) is taken out."""
-    lines = text.replace(BEGIN, "").replace(END, "").splitlines()
-    return "\n".join((BEGIN, *(line.rstrip() for line in lines), END))
+    """The block's lines between the marks; a mark inside the text (a topic may hold anything) is taken out.
+
+    A line that could be a boundary of the message (RFC 2046 §5.1.1) is put off its beginning.
+    """
+    while BEGIN in text or END in text:
+        text = text.replace(BEGIN, "").replace(END, "")
+    lines = (f" {line}" if line.startswith("--") else line.rstrip() for line in text.splitlines())
+    return "\n".join((BEGIN, *lines, END))
 
 
 def held(text: str, charset: str) -> str:
