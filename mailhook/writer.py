@@ -7,10 +7,11 @@ Not here: whether to (`pipeline`).
 Errors: none; what stands in the way makes a verdict of its own.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
-from mailhook.core import trace
+from mailhook.core import message, trace
 from mailhook.core.conference import JoinDetails
 from mailhook.core.itip import Invitation
 from mailhook.core.message import Message
@@ -20,6 +21,12 @@ from mailhook.core.rewrite import Options, remove, rewrite
 from mailhook.core.wording import Block, Variables, Wording
 from mailhook.journal import Story
 from mailhook.verdict import Pass, Renounce, Tell
+
+MAX_SHOWN = 1000
+"""Characters of a text from outside that a template gets: a topic fills no mail."""
+
+# Controls, and the marks that change the direction of what follows, the link too (Unicode, UAX #9 §2).
+_UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,10 @@ class Writer:
 
     def obstacle(self, parsed: Message) -> str:
         """Why the message must not be rewritten, or ""."""
+        if any(message.may_hold_calendar(part) and message.is_sealed(part) for part in parsed.parts):
+            return "signed"
+        if trace.is_in_custody(parsed):
+            return "arc-sealed"
         if self._manner.dkim == "skip" and self.is_signed(parsed):
             return "dkim-signed"
         return ""
@@ -80,8 +91,7 @@ class Writer:
         fault = self.obstacle(parsed)
         if fault:
             return Pass(fault, Tell(invitation, None))
-        if self._manner.dkim == "strip":
-            parsed = trace.unsigned(parsed, self._own_domains)
+        parsed = self._unsigned(parsed)
         block = self.block(invitation, details, envelope.recipients)
         options, copied = self._options(carriage), invitation.copied - {details.link}
         result = rewrite(parsed, block, details.link, details.conference_id, options, copied=copied)
@@ -101,8 +111,12 @@ class Writer:
             return Pass(plan.reason, sequel)
         story.step("rewrite")
         link, name = plan.details.link, plan.details.conference_id
-        result = remove(parsed, link, name, self._options(carriage))
+        result = remove(self._unsigned(parsed), link, name, self._options(carriage))
         return Pass(plan.reason, sequel, result.content if result.places else None)
+
+    def _unsigned(self, parsed: Message) -> Message:
+        """Without the signatures that rewriting makes invalid and that are of our own domains."""
+        return trace.unsigned(parsed, self._own_domains) if self._manner.dkim == "strip" else parsed
 
     def _options(self, carriage: Carriage) -> Options:
         return Options(
@@ -117,12 +131,12 @@ class Writer:
         component = invitation.events[0].component
         variables = Variables(
             link=details.link,
-            topic=component.summary,
-            organizer_name=invitation.organizer.name,
+            topic=_one_line(component.summary),
+            organizer_name=_one_line(invitation.organizer.name),
             organizer_address=invitation.organizer.address,
-            passcode=details.passcode,
-            conference_id=details.conference_id,
-            dial_in=details.dial_in,
+            passcode=_one_line(details.passcode),
+            conference_id=_one_line(details.conference_id),
+            dial_in=_one_line(details.dial_in),
             test=self._manner.test,
         )
         return self._wording.render(self._language(invitation, recipients), variables)
@@ -134,3 +148,9 @@ class Writer:
             return told.partition("-")[0].lower()
         domains = {domain(address) for address in recipients}
         return (self._languages.get(domains.pop(), "") if len(domains) == 1 else "") or self._manner.language
+
+
+def _one_line(text: str) -> str:
+    """A text from outside as a template may show it."""
+    shown = _UNSHOWN.sub(" ", text[: 2 * MAX_SHOWN]).strip()
+    return shown if len(shown) <= MAX_SHOWN else f"{shown[: MAX_SHOWN - 1]}…"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.peers import chromium, cyrus, dovecot, postfix, sogo
+from tests.peers import chromium, cyrus, dovecot, icaljs, postfix, sogo, thunderbird
 
 MISSING = {
     "postfix": postfix.missing,
@@ -14,8 +14,10 @@ MISSING = {
     "sogo": sogo.missing,
     "chromium": chromium.missing,
     "dovecot": dovecot.missing,
+    "ical.js": icaljs.missing,
+    "thunderbird": thunderbird.missing,
 }
-REQUIRED = {"postfix", "cyrus", "chromium", "dovecot"}
+REQUIRED = {"postfix", "cyrus", "chromium", "dovecot", "ical.js"}
 """The peers that .ci/run installs."""
 
 

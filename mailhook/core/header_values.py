@@ -13,6 +13,7 @@ import email.utils
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 _FOLD = re.compile(r"\r?\n")
@@ -26,6 +27,10 @@ _CODEC_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,39}")
 _NOT_FOR_MAIL = frozenset(
     {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "mbcs", "oem"}
 )
+
+
+_STATEFUL = ("iso2022", "utf-7", "hz")
+_ASCII = bytes(range(32, 127)).decode("ascii")
 
 
 def unfolded(value: bytes) -> str:
@@ -50,6 +55,15 @@ def codec(charset: str | None) -> str | None:
     except (LookupError, ValueError):
         return None
     return None if name.replace("_", "-") in _NOT_FOR_MAIL else name
+
+
+@lru_cache(maxsize=64)
+def is_over_ascii(name: str) -> bool:
+    """Whether in the codec `name` ASCII octets stand for ASCII characters, outside of multi-byte ones."""
+    try:
+        return not name.startswith(_STATEFUL) and _ASCII.encode(name) == _ASCII.encode("ascii")
+    except UnicodeError:
+        return False
 
 
 # --- parameters ----------------------------------------------------------------------------------------

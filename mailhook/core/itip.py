@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from mailhook.core import header_values
 from mailhook.core import message as mime
 from mailhook.core.conference import Person
 from mailhook.core.contentlines import Component as Block
@@ -122,7 +121,7 @@ def read(message: Message, defaults: Defaults) -> Invitation | NotOurs:
         return NotOurs("marker-header")
     calendar = _calendar(message)
     if calendar is None:
-        return NotOurs("no-calendar")
+        return NotOurs(mime.enclosure(message) or "no-calendar")
     method = first_value(calendar, "METHOD").strip().upper()
     if method not in SCHEDULING:
         return NotOurs(f"method-{method.lower()}" if method.isalpha() else "no-method")
@@ -159,8 +158,7 @@ def _calendar(message: Message) -> Block | None:
     fault: Unreadable | None = None
     for part in parts:
         try:
-            charset = header_values.codec(part.charset) or "utf-8"
-            return read_calendar(mime.body(message, part), charset)
+            return read_calendar(*mime.lines(message, part))
         except Unreadable as error:
             fault = error
     if fault is not None:

@@ -1,8 +1,8 @@
 """Where the parts of a message stand in its bytes (RFC 5322, RFC 2045, RFC 2046).
 
 What: `read` finds headers and leaf parts with their offsets, so that others can read a part and replace spans of
-it; nothing is ever rebuilt. Signed and encrypted multiparts and enclosed messages are leaves: what is inside is
-not ours to read or change.
+it; nothing is ever rebuilt. Encrypted multiparts and enclosed messages are leaves: what is inside is not ours to read.
+What a signature covers is read, and `is_sealed` tells that it must not change.
 
 Not here: values of header fields (`header_values`), transfer encodings (`mime_bodies`), calendars.
 
@@ -24,8 +24,15 @@ MAX_HEADER = 256 * 1024
 MAX_DELIMITER_LOOKALIKES = 100_000
 
 _FIELD_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
-_OPAQUE_MULTIPARTS = frozenset({"multipart/signed", "multipart/encrypted"})
+_OPAQUE_MULTIPART = "multipart/encrypted"
 _SEALED_TYPES = ("message/", "multipart/", "application/pkcs7", "application/x-pkcs7", "application/ms-tnef")
+_ENCLOSURES = {
+    "multipart/encrypted": "encrypted",
+    "application/pkcs7-mime": "encrypted",
+    "application/x-pkcs7-mime": "encrypted",
+    "application/ms-tnef": "tnef",
+    "message/partial": "partial",
+}
 CALENDAR_TYPES = frozenset({"text/calendar", "application/ics"})
 
 
@@ -96,6 +103,20 @@ def text(message: Message, part: Part) -> str:
         return header_values.as_text(data)
 
 
+def lines(message: Message, part: Part) -> tuple[bytes, str]:
+    """The octets of a calendar, and their codec: UTF-8 in place of one whose octets cannot be read as lines.
+
+    Raises Unreadable for an encoding that is not MIME's.
+    """
+    data, codec = body(message, part), header_values.codec(part.charset) or "utf-8"
+    if header_values.is_over_ascii(codec):
+        return data, codec
+    try:
+        return data.decode(codec).encode(), "utf-8"
+    except UnicodeError:
+        return data, "utf-8"
+
+
 def disposition(part: Part) -> str:
     """`attachment`, `inline` or "" (RFC 2183)."""
     value = raw_header(part.headers, "content-disposition")
@@ -108,6 +129,22 @@ def may_hold_calendar(part: Part) -> bool:
         return True
     named = (part.filename or "").lower().endswith(".ics")
     return named and not part.content_type.startswith(_SEALED_TYPES)
+
+
+def is_sealed(part: Part) -> bool:
+    """Whether a signature covers the part (RFC 1847 §2.1: S/MIME, PGP)."""
+    return "multipart/signed" in part.inside
+
+
+def enclosure(message: Message) -> str:
+    """In what an invitation may hide that is not seen: "encrypted", "signed", "tnef", "partial"; "" in nothing."""
+    return next(filter(None, map(_enclosure, message.parts)), "")
+
+
+def _enclosure(part: Part) -> str:
+    if part.params.get("smime-type", "").lower() == "signed-data":  # RFC 8551 §3.2.2
+        return "signed"
+    return _ENCLOSURES.get(part.content_type, "")
 
 
 def date(message: Message) -> datetime | None:
@@ -154,7 +191,7 @@ class _Reader:
         boundary = part.params.get("boundary", "").rstrip()
         if not boundary or not part.content_type.startswith("multipart/"):
             return []
-        if part.content_type in _OPAQUE_MULTIPARTS:
+        if part.content_type == _OPAQUE_MULTIPART:
             return []
         spans: list[tuple[int, int]] = []
         child: int | None = None

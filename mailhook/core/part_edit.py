@@ -18,9 +18,10 @@ from mailhook.core.splices import Splice, apply, effective, shifted
 
 # Charsets in which every ASCII octet stands for itself, wherever it is, by the beginning of Python's name for them.
 _TRANSPARENT = ("utf-8", "ascii", "iso8859", "cp125", "koi8", "cp866", "mac-")
-# Charsets in which an ASCII octet may be part of anything: markup in them is not edited.
-_STATEFUL = ("iso2022", "utf-16", "utf-32", "utf-7", "hz")
 
+_META_CHARSET = re.compile(r"(<meta\b[^>]{0,300}?charset\s*=\s*[\"']?)[\w.:-]+", re.IGNORECASE)
+# Where HTML says its charset itself: in the first KiB (HTML 4.2.5.4); a BOM and a preamble stand before.
+_META_PLACE = 2048
 _CHARSET_PARAM = re.compile(rb'(;\s*charset\s*=\s*)("[^"]*"|[^\s;()]+)', re.IGNORECASE)
 
 
@@ -43,24 +44,25 @@ MAX_EDITED = 1024 * 1024
 
 
 def editable(part: Part) -> bool:
-    """Whether the part is of a sane size, and an empty line separates its header from its body.
+    """Whether the part is of a sane size, under no signature, and an empty line separates its header from its body.
 
     Without that line, what is written into the body could be read as header.
     """
+    if message.is_sealed(part):
+        return False
     header_end = part.headers[-1].end if part.headers else part.header_start
     return header_end < part.body_start and part.body_end - part.body_start <= MAX_EDITED
 
 
 def prepare_text(whole: Message, part: Part, inserted: str) -> Prepared | None:
-    """Plain text or a calendar, able to hold `inserted`; None where its own charset does not fit its bytes."""
+    """Plain text or a calendar, able to hold `inserted`; None where its own charset does not fit its bytes.
+
+    Octets of no known charset stay for the reader's program to guess at: to them only ASCII is added.
+    """
     data = message.body(whole, part)
     declared = header_values.codec(part.charset)
     if declared in (None, "ascii"):
-        if data.isascii() or _is_utf8(data):
-            return Prepared(part, data, "utf-8")
-        if inserted.isascii():
-            return Prepared(part, data, "latin-1")
-        return _in_utf8(part, data, "latin-1")
+        return Prepared(part, data, "utf-8" if data.isascii() or _is_utf8(data) else "ascii")
     if declared and declared.startswith(_TRANSPARENT) and _holds(declared, inserted):
         return Prepared(part, data, declared)
     try:
@@ -75,13 +77,25 @@ def _in_utf8(part: Part, data: bytes, charset: str) -> Prepared:
 
 
 def prepare_html(whole: Message, part: Part, *, eight_bit: bool) -> Prepared | None:
-    """HTML; what its charset cannot hold is written as character references, so that no charset ever changes."""
+    """HTML; what its charset cannot hold is written as character references.
+
+    Only a charset in which markup cannot be found by its octets becomes UTF-8, in the HTML's own words too.
+    """
     data = message.body(whole, part)
     declared = header_values.codec(part.charset) or "ascii"
-    if declared.startswith(_STATEFUL):
-        return None
-    plain = not declared.startswith(_TRANSPARENT) or _is_seven_bit(part, data, eight_bit)
+    if not header_values.is_over_ascii(declared):
+        return _html_in_utf8(part, data, declared)
+    plain = not declared.startswith(_TRANSPARENT) or _is_seven_bit(whole, part, eight_bit)
     return Prepared(part, data, "ascii" if plain else declared)
+
+
+def _html_in_utf8(part: Part, data: bytes, charset: str) -> Prepared | None:
+    try:
+        html = data.decode(charset)
+    except UnicodeError:
+        return None
+    head = _META_CHARSET.sub(r"\1utf-8", html[:_META_PLACE])
+    return Prepared(part, (head + html[_META_PLACE:]).encode(), "utf-8", relabelled=True, transcoded=True)
 
 
 def splices(whole: Message, prepared: Prepared, edits: list[Splice], *, eight_bit: bool) -> list[Splice]:
@@ -92,7 +106,8 @@ def splices(whole: Message, prepared: Prepared, edits: list[Splice], *, eight_bi
     part, data = prepared.part, prepared.data
     introduces = any(not each.data.isascii() for each in edits)
     encoding = part.encoding
-    if introduces and _is_seven_bit(part, data, eight_bit):
+    eight = introduces or (prepared.transcoded and not data.isascii())
+    if eight and _is_seven_bit(whole, part, eight_bit):
         encoding = "quoted-printable"
     body = _body(whole, prepared, edits, encoding)
     out = [*body, *_content_length(part, body)]
@@ -136,9 +151,10 @@ def _common(one: bytes, other: bytes) -> int:
     return low
 
 
-def _is_seven_bit(part: Part, data: bytes, eight_bit: bool) -> bool:
+def _is_seven_bit(whole: Message, part: Part, eight_bit: bool) -> bool:
     """Unencoded, without an octet above 127, and not to get one (RFC 6152)."""
-    if not mime_bodies.is_identity(part.encoding) or not data.isascii():
+    came = whole.raw[part.body_start : part.body_end]
+    if not mime_bodies.is_identity(part.encoding) or not came.isascii():
         return False
     return not (eight_bit and part.encoding in {"8bit", "binary"})
 

@@ -1,7 +1,7 @@
 """One link in place of others, wherever they stand in a text.
 
 What: `exchanged` finds a link as it stands, as markup writes it (`&amp;`), and as a URL carries it inside of another
-one (percent-encoded), and puts the new link there in the same spelling. `relinked` does so in a short text.
+one (percent-encoded), and puts the new link there in the same spelling.
 
 Not here: which links (`bearing`, `pipeline`), blocks of ours (`splice_text`, `splice_html`).
 
@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
-from mailhook.core.splices import Splice, apply
+from mailhook.core.splices import Splice
 
 _SPELLINGS: tuple[Callable[[str], str], ...] = (str, html.escape, lambda link: quote(link, safe=""))
 _HEAD = re.compile(r"https?(://|%3A%2F%2F)[^/?%]*", re.IGNORECASE)
@@ -31,11 +31,6 @@ def exchanged(data: bytes, old: Iterable[str], new: str, charset: str, edits: li
             spans = [match.span() for match in pattern.finditer(data)]
             found += [Splice(*span, written) for span in spans if not _touches(found, *span)]
     return found
-
-
-def relinked(text: str, old: Iterable[str], new: str) -> str:
-    data = text.encode("utf-8", "surrogatepass")
-    return apply(data, exchanged(data, old, new, "utf-8", [])).decode("utf-8", "surrogatepass")
 
 
 def _touches(edits: list[Splice], start: int, end: int) -> bool:

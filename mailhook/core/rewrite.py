@@ -154,7 +154,7 @@ def _calendars(whole: Message) -> list[_Calendar]:
         if not (message.may_hold_calendar(part) and part_edit.editable(part)):
             continue
         try:
-            root = contentlines.read(message.body(whole, part), "utf-8")
+            root = contentlines.read(*message.lines(whole, part))
         except Unreadable:
             continue
         method = (root.value("METHOD") or part.params.get("method", "")).strip().upper()
@@ -187,6 +187,7 @@ def _calendar_edit(
         root = contentlines.read(prepared.data, prepared.charset)
     except Unreadable:
         return None
+    added = added.held_by(prepared.charset)
     edits: list[Splice] = []
     places: list[str] = []
     for event in splice_calendar.events(root, uid):
@@ -232,8 +233,9 @@ def _plain(
     if prepared is None:
         return None
     eol = mime_bodies.line_end(prepared.data, mime_bodies.line_end(whole.raw[: part.body_start]))
-    written = text.encode(prepared.charset).replace(b"\n", eol)
-    edits = splice_text.place(prepared.data, written, options.position, eol)
+    written = splice_text.held(text, prepared.charset).encode(prepared.charset).replace(b"\n", eol)
+    old = {each.encode(prepared.charset, "replace") for each in copied}
+    edits = splice_text.place(prepared.data, written, options.position, eol, old)
     edits = exchanged(prepared.data, copied, link, prepared.charset, edits)
     return part_edit.splices(whole, prepared, edits, eight_bit=options.eight_bit)
 

@@ -11,14 +11,14 @@ Errors: none; a calendar that cannot be read does not come here.
 import base64
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import quote_from_bytes
 
 from mailhook.core import contentlines, header_values, mime_bodies, splice_html, splice_text
 from mailhook.core.contentlines import Component, ContentLine, escape_text, unescape_text
-from mailhook.core.relinking import exchanged, relinked
-from mailhook.core.splices import Position, Splice, apply, decoded, effective
+from mailhook.core.relinking import exchanged
+from mailhook.core.splices import Position, Splice, apply, decoded, effective, shifted
 
 LocationRule = Literal["if-empty", "append", "never"]
 Reach = Literal["everywhere", "links", "hidden"]
@@ -55,6 +55,11 @@ class Additions:
         """All that the calendar's charset must be able to hold; markup is none of it."""
         return "".join((self.description, self.location, self.label, self.link, self.conference_id))
 
+    def held_by(self, charset: str) -> "Additions":
+        """Without the words that the charset lacks."""
+        description, label = (splice_text.held(text, charset) for text in (self.description, self.label))
+        return replace(self, description=description, label=label)
+
 
 @dataclass(frozen=True)
 class Change:
@@ -85,10 +90,21 @@ class _Event:
         splice = Splice(contentlines.value_start(layer.content), len(layer.content), new)
         return tuple(contentlines.fold_in(self.data, layer, [splice], self.line_end))
 
-    def relinked(self, line: ContentLine) -> str | None:
-        """The line's value with our link in place of stale ones; None where it has none."""
-        new = relinked(line.value, (*self.stale, *map(escape_text, self.stale)), self.additions.link)
-        return None if new == line.value else new
+    def relinked(self, line: ContentLine, *, text: bool) -> tuple[Splice, ...]:
+        """The line with our link in place of stale ones; `text`: its value is of type TEXT."""
+        layer = contentlines.unfold(self.data, line.start, line.end)
+        start = contentlines.value_start(layer.content)
+        old = (*map(escape_text, self.stale), *self.stale) if text else self.stale
+        new = escape_text(self.additions.link) if text else self.additions.link
+        found = exchanged(layer.content[start:], old, new, self.charset, [])
+        return tuple(contentlines.fold_in(self.data, layer, shifted(found, start), self.line_end))
+
+    def edited(self, line: ContentLine, pattern: bytes, by: str) -> tuple[Splice, ...]:
+        """The line with `by` for what matches `pattern` in its value; other octets stay, whatever their charset."""
+        layer = contentlines.unfold(self.data, line.start, line.end)
+        found = re.compile(pattern).finditer(layer.content, contentlines.value_start(layer.content))
+        splices = [Splice(*match.span(), by.encode(self.charset, "replace")) for match in found]
+        return tuple(contentlines.fold_in(self.data, layer, splices, self.line_end))
 
     def removed(self, lines: list[ContentLine]) -> tuple[Splice, ...]:
         return tuple(Splice(line.start, line.end, b"") for line in lines)
@@ -140,7 +156,7 @@ def _description(event: _Event) -> Iterator[Change]:
     start = contentlines.value_start(layer.content)
     text = decoded(layer.content[start:], _TEXT_ESCAPE, _unescaped)
     found = splice_text.place(
-        text.content, block.encode(event.charset, "replace"), event.additions.position, b"\n"
+        text.content, block.encode(event.charset, "replace"), event.additions.position, b"\n", _old(event)
     )
     found = _exchanged(event, text.content, found)
     lifted = text.lifted(effective(text.content, found), _escaped)
@@ -157,6 +173,10 @@ def _exchanged(event: _Event, text: bytes, edits: list[Splice]) -> list[Splice]:
     if event.additions.removing:
         return edits
     return exchanged(text, event.stale, event.additions.link, event.charset, edits)
+
+
+def _old(event: _Event) -> set[bytes]:
+    return {link.encode(event.charset, "replace") for link in event.stale}
 
 
 def _altrep(event: _Event, head: bytes) -> list[Splice] | None:
@@ -195,6 +215,11 @@ def _html(event: _Event, html: bytes, charset: str) -> list[Splice]:
     return _exchanged(event, html, splice_html.place(html, block, event.additions.position, b"\n"))
 
 
+def _as_text(link: str) -> bytes:
+    """A pattern for a link as it stands in a value of type TEXT, where clients also leave out the escapes."""
+    return b"(?:%b|%b)" % (re.escape(escape_text(link).encode()), re.escape(link.encode()))
+
+
 def _unescaped(token: bytes) -> bytes:
     return b"\n" if token[1:] in b"nN" else token[1:]
 
@@ -211,22 +236,20 @@ def _escaped(text: bytes) -> bytes:
 def _location(event: _Event) -> Iterator[Change]:
     rule, text = event.additions.location_rule, event.additions.location
     line = event.component.first("LOCATION")
-    anew = event.relinked(line) if line else None
-    if line is not None and anew is not None:
-        yield Change("LOCATION", event.replaced(line, anew))
+    present = unescape_text(line.value).strip() if line else ""
+    anew = event.relinked(line, text=True) if line else ()
+    if anew or event.additions.link in present:
+        yield Change("LOCATION", anew)
+    elif rule == "never" or not text:
         return
-    if rule == "never" or not text:
-        return
-    if line is None:
+    elif line is None:
         yield Change("LOCATION", added=event.line("LOCATION", (), escape_text(text)))
-        return
-    present = unescape_text(line.value).strip()
-    if event.additions.link in present or present == text or present.endswith(f"; {text}"):
+    elif present == text or present.endswith(f"; {text}"):
         yield Change("LOCATION")
     elif not present or present.casefold() in event.additions.keywords:
         yield Change("LOCATION", event.replaced(line, escape_text(text)))
     elif rule == "append":
-        yield Change("LOCATION", event.replaced(line, f"{line.value.rstrip()}\\; {escape_text(text)}"))
+        yield Change("LOCATION", event.edited(line, rb"\s*\Z", f"\\; {escape_text(text)}"))
 
 
 def _url(event: _Event) -> Iterator[Change]:
@@ -238,8 +261,8 @@ def _url(event: _Event) -> Iterator[Change]:
         yield Change("URL")
     elif not line.value.strip():
         yield Change("URL", event.replaced(line, link))
-    elif (anew := event.relinked(line)) is not None:
-        yield Change("URL", event.replaced(line, anew))
+    elif anew := event.relinked(line, text=False):
+        yield Change("URL", anew)
 
 
 def _conference(event: _Event) -> Iterator[Change]:
@@ -247,7 +270,7 @@ def _conference(event: _Event) -> Iterator[Change]:
     link = event.additions.link
     lines = event.all("CONFERENCE")
     mine = [line for line in lines if line.value.strip() == link]
-    old = [line for line in lines if event.relinked(line) is not None]
+    old = [line for line in lines if event.relinked(line, text=False)]
     if mine:
         yield Change("CONFERENCE", event.removed([*mine[1:], *old]))
     elif old:
@@ -267,8 +290,8 @@ def _extensions(event: _Event) -> Iterator[Change]:
     """What other products have made of a link that is ours."""
     for line in event.component.lines:
         if line.name.startswith("X-") and line.name not in {"X-ALT-DESC", OWN_PROPERTY}:
-            anew = event.relinked(line)
-            yield from () if anew is None else (Change(line.name, event.replaced(line, anew)),)
+            anew = event.relinked(line, text=False)
+            yield from (Change(line.name, anew),) if anew or event.additions.link in line.value else ()
 
 
 def _own_property(event: _Event) -> Iterator[Change]:
@@ -294,8 +317,7 @@ def _bare_link(event: _Event) -> Iterator[Change]:
     present = unescape_text(line.value) if line else ""
     link = next((link for link in _dead(event) if link and link in present), None)
     if line is not None and link is not None:
-        rest = re.sub(rf"(?:; )?{re.escape(link)}", "", present).strip()
-        yield Change("LOCATION", event.replaced(line, escape_text(rest)))
+        yield Change("LOCATION", event.edited(line, rb"(?:\\; | )?" + _as_text(link), ""))
 
 
 def _references(event: _Event) -> Iterator[Change]:

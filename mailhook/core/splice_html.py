@@ -26,8 +26,12 @@ ELEMENT = "videomost-conference"
 _TEXT_BEGIN, _TEXT_END = splice_text.BEGIN.encode("ascii"), splice_text.END.encode("ascii")
 _BEGIN_COMMENT, _END_COMMENT = b"videomost:begin", b"videomost:end"
 _MARKUP = re.compile(rb"<(?:!--|/?([A-Za-z][A-Za-z0-9:-]*)|[!?])")
+_LIKE_BOUNDARY = re.compile(r"^--", re.MULTILINE)
 _COMMENT_END = re.compile(rb"--!?>")
 _LINE_END = re.compile(rb"(?:\r?\n)?")
+# A conditional comment that shows what it encloses (`[if !mso]`): the block must stand outside, or Outlook hides it.
+_SHOWING_BEGINS = re.compile(rb"<!(?:--)?\[if[^\]>]{0,80}\]>(?:<!-->|-->)?\s*\Z", re.IGNORECASE)
+_SHOWING_ENDS = re.compile(rb"\s*<!(?:--\s*<!)?\s*\[endif\]\s*(?:--)?>", re.IGNORECASE)
 _IN_TAG = re.compile(rb">|=\s*(\"|')")
 _RAW_TEXT = {
     name: re.compile(rb"</" + name + rb"(?=[\s/>])", re.IGNORECASE)
@@ -67,8 +71,9 @@ class _Landmarks:
 
 
 def marked(html: str) -> str:
-    """The block between its marks, one per line."""
-    return f'{BEGIN}\n<div id="{ELEMENT}">\n{html.strip()}\n</div>\n{END}'
+    """The block between its marks, one per line; no line could be a boundary of the message (RFC 2046 §5.1.1)."""
+    html = _LIKE_BOUNDARY.sub(" --", html.strip())
+    return f'{BEGIN}\n<div id="{ELEMENT}">\n{html}\n</div>\n{END}'
 
 
 def carries_mark(text: str) -> bool:
@@ -85,7 +90,7 @@ def place(data: bytes, block: bytes, position: Position, line_end: bytes) -> lis
     marks = _landmarks(data)
     if _blocks(data, marks):
         return settled(data, lambda html: _replaced(html, block))
-    at = _top(data, marks) if position == "top" else _bottom(marks)
+    at = _top(data, marks) if position == "top" else _bottom(data, marks)
     return [Splice(at, at, block + line_end)]
 
 
@@ -103,11 +108,14 @@ def _without(data: bytes) -> list[Splice]:
 def _top(data: bytes, marks: _Landmarks) -> int:
     bom = 3 if data.startswith(b"\xef\xbb\xbf") else 0
     found = next((at for at in (marks.body_open, marks.head_end) if at is not None), marks.preamble_end)
-    return max(bom, found)
+    ends = _SHOWING_ENDS.match(data, found)
+    return max(bom, ends.end() if ends else found)
 
 
-def _bottom(marks: _Landmarks) -> int:
-    return next((at for at in (marks.body_close, marks.html_close) if at is not None), marks.limit)
+def _bottom(data: bytes, marks: _Landmarks) -> int:
+    found = next((at for at in (marks.body_close, marks.html_close) if at is not None), marks.limit)
+    begins = _SHOWING_BEGINS.search(data, max(0, found - 200), found)
+    return begins.start() if begins else found
 
 
 def _blocks(data: bytes, marks: _Landmarks) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ Errors: none.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mailhook.core.splices import Position, Splice, settled
 
@@ -23,9 +23,23 @@ _LINE_ENDS_BEFORE = re.compile(rb"(?:\r?\n)?(\r?\n)\Z")
 
 
 def marked(text: str) -> str:
-    """The block's lines between the marks; a mark inside the text (a topic may hold anything) is taken out."""
-    lines = text.replace(BEGIN, "").replace(END, "").splitlines()
-    return "\n".join((BEGIN, *(line.rstrip() for line in lines), END))
+    """The block's lines between the marks; a mark inside the text (a topic may hold anything) is taken out.
+
+    A line that could be a boundary of the message (RFC 2046 §5.1.1) is put off its beginning.
+    """
+    while BEGIN in text or END in text:
+        text = text.replace(BEGIN, "").replace(END, "")
+    lines = (f" {line}" if line.startswith("--") else line.rstrip() for line in text.splitlines())
+    return "\n".join((BEGIN, *lines, END))
+
+
+def held(text: str, charset: str) -> str:
+    """The lines that the charset can hold: the link always is one, because it is ASCII."""
+    try:
+        text.encode(charset)
+    except UnicodeEncodeError:
+        return "\n".join(line for line in text.split("\n") if line.isascii())
+    return text
 
 
 def flowed(block: str) -> str:
@@ -35,16 +49,29 @@ def flowed(block: str) -> str:
     )
 
 
-def place(data: bytes, block: bytes, position: Position, line_end: bytes) -> list[Splice]:
+def place(
+    data: bytes, block: bytes, position: Position, line_end: bytes, older: Iterable[bytes] = ()
+) -> list[Splice]:
     """Put `block` where the first older block stands, and take others out; else at the top or bottom.
 
-    Without a `block` all are taken out, with the empty lines that came with them.
+    Where an editor has lost the marks, links that stand alone on their lines are left: ours, or one of `older`, which
+    others exchange. Without a `block` all are taken out, with the empty lines that came with them.
     """
     if not block:
         return settled(data, _without)
     if next(blocks(data), None):
         return settled(data, lambda text: _replaced(text, block))
+    if _stand_alone(data, [url.encode("ascii") for url in links(block)]) or any(
+        _stand_alone(data, [url]) for url in older
+    ):
+        return []
     return [_at_top(data, block, line_end) if position == "top" else _at_bottom(data, block, line_end)]
+
+
+def _stand_alone(data: bytes, urls: list[bytes]) -> bool:
+    """Whether there are such links, and each has a line of its own."""
+    lines = {line.strip() for line in data.split(b"\n")} if any(url in data for url in urls) else set()
+    return bool(urls) and lines.issuperset(urls)
 
 
 def _replaced(data: bytes, block: bytes) -> list[Splice]:

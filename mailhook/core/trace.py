@@ -1,4 +1,4 @@
-"""What the header says of a message's way: Received (RFC 5321 §4.4), DKIM-Signature (RFC 6376).
+"""What the header says of a message's way: Received (RFC 5321 §4.4), DKIM-Signature (RFC 6376), ARC (RFC 8617).
 
 Not here: the structure of a message (`message`).
 
@@ -35,6 +35,11 @@ def is_signed_by(message: Message, domains: Iterable[str]) -> bool:
     """Whether a DKIM signature is of one of `domains` or of a domain below one (tag d=)."""
     ours = tuple(domains)
     return any(_is_of(_domain(each.value), ours) for each in message.headers if each.name == "dkim-signature")
+
+
+def is_in_custody(message: Message) -> bool:
+    """Whether a server on the way has set its ARC seal on the message: changing it would break the chain."""
+    return any(each.name == "arc-seal" for each in message.headers)
 
 
 def unsigned(message: Message, domains: Iterable[str]) -> Message:

@@ -80,6 +80,19 @@ def test_a_message_without_signatures_of_ours_stays_itself() -> None:
     assert trace.unsigned(before, ["corp.example"]) is before
 
 
+@pytest.mark.parametrize(
+    ("header", "custody"),
+    [
+        (b"ARC-Seal: i=1; a=rsa-sha256; d=list.example; s=x; cv=none; b=AAAA\r\n", True),
+        (b"arc-seal: nonsense\r\n", True),
+        (b"ARC-Authentication-Results: i=1; list.example\r\n", False),
+        (CORP, False),
+    ],
+)
+def test_custody(header: bytes, custody: bool) -> None:
+    assert trace.is_in_custody(read(header)) is custody
+
+
 @given(st.binary(max_size=300))
 def test_any_header_is_survived(value: bytes) -> None:
     parsed = read(b"Received: " + value + b"\r\nDKIM-Signature: " + value + b"\r\n")

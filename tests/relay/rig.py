@@ -27,6 +27,7 @@ from mailhook.config import (
     Organizer,
     PolicySettings,
     Provider,
+    Rewrite,
     Settings,
     StoreSettings,
     VideomostSettings,
@@ -220,6 +221,7 @@ def settings_for(
     notice: Mapping[str, Any] | None = None,
     caldav: Mapping[str, Any] | None = None,
     imap: Mapping[str, Any] | None = None,
+    rewrite: Mapping[str, Any] | None = None,
 ) -> Settings:
     rules: dict[str, Any] = {"organizer_domains": ("corp.example",), **(policy or {})}
     hosts = ("127.0.0.1", PUBLIC.partition("://")[2])
@@ -234,6 +236,7 @@ def settings_for(
         ),
         store=StoreSettings(path=store),
         policy=PolicySettings(**rules),
+        rewrite=Rewrite(**(rewrite or {})),
         organizer=Organizer(
             notice=NoticeSettings(**(notice or {})),
             caldav=CalDavSettings(**(caldav or {})),
@@ -254,8 +257,9 @@ async def world(
     notice: Mapping[str, Any] | None = None,
     caldav: Mapping[str, Any] | None = None,
     imap: Mapping[str, Any] | None = None,
+    rewrite: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[World]:
-    """`port`: where mail is handed in, by default any that is free; `videomost` and the like: settings."""
+    """`port`: where mail is handed in, by default any that is free; the mappings are sections of the settings."""
     clock = clock or Clock()
     async with AsyncExitStack() as stack:
         told = stack.enter_context(stories())
@@ -264,7 +268,9 @@ async def world(
         stack.push_async_callback(sandbox.stop)
         await sink.start()
         stack.push_async_callback(sink.close)
-        settings = settings_for(sandbox.url, sink.port, policy, store, port, videomost, notice, caldav, imap)
+        settings = settings_for(
+            sandbox.url, sink.port, policy, store, port, videomost, notice, caldav, imap, rewrite
+        )
         app = await stack.enter_async_context(running(settings, clock))
         yield World(app, sandbox, sink, clock, told)
 
