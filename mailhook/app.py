@@ -22,16 +22,15 @@ from urllib.parse import urlsplit
 from mailhook import journal
 from mailhook.config import Problem, Settings, VideomostSettings
 from mailhook.config.problem import is_secret
-from mailhook.core.notice_wording import NoticeWording
-from mailhook.core.wording import Wording
 from mailhook.courier import Courier
-from mailhook.errors import Misconfigured
+from mailhook.errors import MailhookError, Misconfigured
 from mailhook.flight import Flight
 from mailhook.front.dialogue import Terms
 from mailhook.front.smtp import Listener
 from mailhook.guard import Guard
 from mailhook.nexthop.pool import Pool
 from mailhook.organizer.notice import MailNotifier
+from mailhook.phrasebook import Phrasebook
 from mailhook.pipeline import Pipeline
 from mailhook.ports import NextHop, Provider, Reception, Store
 from mailhook.provider import external
@@ -62,6 +61,7 @@ class App:
     courier: Courier | None
     listener: Listener
     sandbox: Sandbox | None
+    phrases: Phrasebook
 
 
 @asynccontextmanager
@@ -85,17 +85,16 @@ async def running(
         await stack.enter_async_context(background(sync.run()))
         hop = make_pool(settings)
         stack.push_async_callback(hop.close)
-        courier = make_courier(settings, store, hop, clock)
+        phrases = Phrasebook(settings)
+        courier = make_courier(settings, store, hop, phrases, clock)
         if courier is not None:
             await stack.enter_async_context(background(courier.run()))
-        pipeline = Pipeline(
-            store, flight, policy, make_wording(settings), manner(settings), provider.identity, clock
-        )
+        pipeline = Pipeline(store, flight, policy, phrases.blocks, manner(settings), provider.identity, clock)
         listener = Listener(watch(Relay(hop, pipeline, store, policy)), terms(settings))
         await listener.start(settings.listen.host, settings.listen.port)
         stack.push_async_callback(listener.drain, longest_transaction(settings))
         journal.event("listening", host=settings.listen.host, port=listener.port)
-        yield App(settings, store, provider, flight, sync, courier, listener, sandbox)
+        yield App(settings, store, provider, flight, sync, courier, listener, sandbox, phrases)
 
 
 async def open_store(settings: Settings, clock: Clock, stack: AsyncExitStack) -> SqliteStore:
@@ -245,59 +244,17 @@ def own_link_hosts(settings: Settings) -> tuple[str, ...]:
 
 
 def make_writer(settings: Settings) -> Writer:
-    return Writer(settings.policy, make_wording(settings), manner(settings))
+    return Writer(settings.policy, Phrasebook(settings).blocks, manner(settings))
 
 
-def make_wording(settings: Settings) -> Wording:
-    return Wording(_templates(settings), settings.templates.language)
-
-
-def make_notice_wording(settings: Settings) -> NoticeWording:
-    return NoticeWording(
-        _templates(settings),
-        settings.templates.language,
-        next(iter(settings.policy.opt_out), ""),
-        test=settings.provider.kind == "sandbox",
-    )
-
-
-def try_templates(settings: Settings) -> None:
-    """Misconfigured when a template that is used is missing or broken."""
-    make_wording(settings)
-    if settings.organizer.notice.enabled:
-        make_notice_wording(settings)
-
-
-def make_courier(settings: Settings, store: Store, hop: NextHop, clock: Clock) -> Courier | None:
+def make_courier(
+    settings: Settings, store: Store, hop: NextHop, phrases: Phrasebook, clock: Clock
+) -> Courier | None:
     own = settings.organizer.notice
     if not own.enabled:
         return None
-    notifier = MailNotifier(
-        hop, make_notice_wording(settings), own.sender, own.sender_name, own_name(settings), clock
-    )
+    notifier = MailNotifier(hop, phrases.notices, own.sender, own.sender_name, own_name(settings), clock)
     return Courier(store, notifier, own.when, settings.policy)
-
-
-def _templates(settings: Settings) -> dict[str, str]:
-    """The shipped templates, with those of `templates.path` over them."""
-    sources = read_templates(shipped("templates"))
-    if settings.templates.path:
-        sources |= read_templates(Path(settings.templates.path))
-    return sources
-
-
-def shipped(name: str) -> Path:
-    """A folder that comes with mailhook: inside the installed package, or beside it in a source tree."""
-    package = Path(__file__).parent
-    inside = package / name
-    return inside if inside.is_dir() else package.parent / name
-
-
-def read_templates(folder: Path) -> dict[str, str]:
-    """language/file → source."""
-    kinds = ("*/*.txt.j2", "*/*.html.j2")
-    paths = (path for kind in kinds for path in folder.glob(kind))
-    return {f"{path.parent.name}/{path.name}": path.read_text(encoding="utf-8") for path in paths}
 
 
 @asynccontextmanager
@@ -325,9 +282,25 @@ async def stop_signal() -> None:
     await stop.wait()
 
 
+async def reloading(app: App, asked: asyncio.Event) -> None:
+    """Whenever `asked` is set, read again what may change while mail flows; what is broken changes nothing."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            await asyncio.to_thread(app.phrases.reload)
+        except (MailhookError, OSError) as error:
+            for fault in str(error).splitlines():
+                journal.event("templates-kept", error=fault)
+        else:
+            journal.event("templates-reloaded", languages=app.phrases.blocks().languages)
+
+
 async def serve(settings: Settings) -> None:
     """Run until a signal; then drain: transactions past DATA end, others are asked to come again."""
-    async with running(settings):
+    reload = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
+    async with running(settings) as app, background(reloading(app, reload)):
         await stop_signal()
         journal.event("stopping")
     journal.event("stopped")

@@ -22,6 +22,7 @@ from mailhook.core.itip import Invitation
 from mailhook.core.policy import domain
 from mailhook.errors import MailhookError, Misconfigured
 from mailhook.listing import add_conferences, add_pending
+from mailhook.phrasebook import copied, template_problems
 from mailhook.preview import differences, envelope_of, preview, read
 from mailhook.provider.sandbox import Sandbox
 from mailhook.trial import trial
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_daemons(commands)
     _add_preview(commands)
+    _add_templates(commands)
     add_conferences(commands)
     add_pending(commands)
     return parser
@@ -151,6 +153,22 @@ def _add_preview(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.set_defaults(command=_preview)
 
 
+def _add_templates(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "templates", help="the wording", description="Wording of your own (docs/templates.md)."
+    )
+    kinds = parser.add_subparsers(required=True, metavar="COMMAND")
+    init = kinds.add_parser(
+        "init",
+        help="copy the templates that come with mailhook",
+        description="Copies them into DIR, one folder for each language, to be changed there. What is there already "
+        "is kept; exit status 1 if it differs. Delete what you do not change: mailhook then uses its own.",
+    )
+    init.add_argument("folder", metavar="DIR", type=Path)
+    init.add_argument("--force", action="store_true", help="replace files that are there already")
+    init.set_defaults(command=_templates_init)
+
+
 # --- commands ------------------------------------------------------------------------------------------
 
 
@@ -167,12 +185,12 @@ def _serve(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     found = problems(options.config)
     if not any(not problem.warning for problem in found):
-        found = app.provider_problems(load(options.config)) + found
+        settings = load(options.config)
+        found = app.provider_problems(settings) + template_problems(settings) + found
     for problem in found:
         print(f"{'warning' if problem.warning else 'error'}: {problem}")
     errors = [problem for problem in found if not problem.warning]
     if not errors:
-        app.try_templates(load(options.config))
         print(f"{options.config}: no errors")
     return WRONG_CALL if errors else OK
 
@@ -252,6 +270,17 @@ def _preview(options: argparse.Namespace) -> int:
     for line in differences(raw, shown.content):
         print(line)
     return OK
+
+
+def _templates_init(options: argparse.Namespace) -> int:
+    files = list(copied(options.folder, force=options.force))
+    kept = [path for path, written in files if not written]
+    for path in kept:
+        print(f"kept {path}: it differs; --force would replace it", file=sys.stderr)
+    print(f"{len(files) - len(kept)} files copied to {options.folder}")
+    print(f'Set path = "{options.folder.resolve()}" in [templates], delete what you do not change, and let')
+    print("`mailhook check` look at the rest.")
+    return NOT_IN_ORDER if kept else OK
 
 
 def _settings_for(raw: bytes) -> Settings:

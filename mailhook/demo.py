@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import assert_never
 
-from mailhook.app import App, running, shipped, utc_now
+from mailhook.app import App, running, utc_now
 from mailhook.config import (
     Listen,
     Log,
@@ -30,6 +30,7 @@ from mailhook.errors import Temporary
 from mailhook.front.pages import Room, Shown, event_properties, pages, title_of
 from mailhook.front.sink import Sink
 from mailhook.nexthop.pool import Pool
+from mailhook.phrasebook import shipped
 from mailhook.ports import Answered, Client, Content, Lost, Reception, Submission
 from mailhook.relay import Wire
 from mailhook.samples import LANGUAGES, ORGANIZER_DOMAIN, Sample, samples

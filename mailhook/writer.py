@@ -7,14 +7,21 @@ Not here: whether to (`pipeline`).
 Errors: none; what stands in the way makes a verdict of its own.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from mailhook.core import trace
+from mailhook.core.aim import shortened
 from mailhook.core.conference import JoinDetails
+from mailhook.core.dates import Timing
 from mailhook.core.itip import Invitation
+from mailhook.core.meeting import MASTER
 from mailhook.core.message import Message
 from mailhook.core.policy import Envelope, Policy, domain
+from mailhook.core.recurrence import Schedule, first, zone_of
 from mailhook.core.revision import Condemn
 from mailhook.core.rewrite import Options, remove, rewrite
 from mailhook.core.wording import Block, Variables, Wording
@@ -44,13 +51,13 @@ class Manner:
 
 
 class Writer:
-    """Writes a link into a message: languages, wording, obstacles."""
+    """Writes a link into a message: languages, wording, obstacles. `wording` gives what is in force at the moment."""
 
-    def __init__(self, policy: Policy, wording: Wording, manner: Manner) -> None:
+    def __init__(self, policy: Policy, wording: Callable[[], Wording], manner: Manner) -> None:
         self._policy = policy
         self._wording = wording
         self._manner = manner
-        self._languages = dict(manner.languages)
+        self._domain_languages = dict(manner.languages)
         self._own_domains = (*policy.organizer_domains, *policy.domain_aliases)
 
     @property
@@ -114,23 +121,45 @@ class Writer:
 
     def block(self, invitation: Invitation, details: JoinDetails, recipients: tuple[str, ...]) -> Block:
         """The wording in the language of the reader, as far as the invitation tells it."""
-        component = invitation.events[0].component
+        components = [event.component for event in invitation.events]
+        leading = next((each for each in components if each.key == MASTER), components[0])
         variables = Variables(
             link=details.link,
-            topic=component.summary,
-            organizer_name=invitation.organizer.name,
+            topic=shortened(leading.summary),
+            organizer_name=shortened(invitation.organizer.name),
             organizer_address=invitation.organizer.address,
             passcode=details.passcode,
             conference_id=details.conference_id,
             dial_in=details.dial_in,
             test=self._manner.test,
+            timing=_timing(leading.schedule, self._policy.timezone),
         )
-        return self._wording.render(self._language(invitation, recipients), variables)
+        wording = self._wording()
+        told = self._languages_of(invitation, recipients)
+        return wording.render(next(filter(wording.speaks, told), self._manner.language), variables)
 
-    def _language(self, invitation: Invitation, recipients: tuple[str, ...]) -> str:
-        sole = recipients[0] if len(recipients) == 1 else ""
-        told = invitation.languages.get(sole) or invitation.languages.get(invitation.key.organizer, "")
-        if told:
-            return told.partition("-")[0].lower()
+    def _languages_of(self, invitation: Invitation, recipients: tuple[str, ...]) -> Iterator[str]:
+        """The surest first: a sole recipient's own, the organizer's, that of the domain of all recipients."""
+        if len(recipients) == 1:
+            yield invitation.languages.get(recipients[0], "")
+        yield invitation.languages.get(invitation.key.organizer, "")
         domains = {domain(address) for address in recipients}
-        return (self._languages.get(domains.pop(), "") if len(domains) == 1 else "") or self._manner.language
+        if len(domains) == 1:
+            yield self._domain_languages.get(domains.pop(), "")
+
+
+def _timing(schedule: Schedule | None, timezone: str) -> Timing | None:
+    """When an event takes place; an instant that names no place (in UTC) is told in `timezone`."""
+    if schedule is None:
+        return None
+    name = "" if schedule.all_day else timezone if schedule.zone == "UTC" else schedule.zone
+    place = UTC if schedule.all_day else ZoneInfo(name) if name else zone_of(schedule)
+    repeats = bool(schedule.rrule or schedule.rdates)
+    try:
+        if schedule.all_day:
+            begins = schedule.start.replace(tzinfo=UTC)
+            return Timing(begins, begins + schedule.duration, all_day=True, repeats=repeats)
+        told = first(schedule)
+        return Timing(told.start.astimezone(place), told.end.astimezone(place), name, repeats=repeats)
+    except OverflowError:  # about the year 1 or 9999
+        return None

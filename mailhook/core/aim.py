@@ -153,10 +153,15 @@ def _leading(meeting: Meeting) -> Component | None:
 
 
 def topic(meeting: Meeting) -> str:
-    """SUMMARY in one line, cut to LONGEST_TOPIC characters: a long title must not cost the link."""
+    """SUMMARY, shortened: a long title must not cost the link."""
     leading = _leading(meeting)
-    summary = " ".join(_UNPRINTED.sub(" ", leading.summary).split()) if leading else ""
-    return summary if len(summary) <= LONGEST_TOPIC else f"{summary[: LONGEST_TOPIC - 1]}…"
+    return shortened(leading.summary) if leading else ""
+
+
+def shortened(text: str) -> str:
+    """One line of what can be seen, cut to LONGEST_TOPIC characters."""
+    line = " ".join(_UNPRINTED.sub(" ", text).split())
+    return line if len(line) <= LONGEST_TOPIC else f"{line[: LONGEST_TOPIC - 1]}…"
 
 
 def _timezone(meeting: Meeting) -> str:

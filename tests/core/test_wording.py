@@ -68,7 +68,7 @@ def test_variables_are_escaped_in_html_only() -> None:
     ("source", "message"),
     [
         ("ok\n{{ link", "template en/body.txt.j2, line 2"),
-        ("ok\n\n{{ lnik }}", "template en/body.txt.j2, line 3: 'lnik' is undefined"),
+        ("ok\n\n{{ lnik }}", "template en/body.txt.j2, line 3: there is no variable lnik"),
         ("{% include 'nowhere' %}", "template en/body.txt.j2, line 1"),
         ("\n{{ 1 / 0 }}", "template en/body.txt.j2, line 2"),
         ("{{ link.__class__.__mro__ }}", "template en/body.txt.j2, line 1"),

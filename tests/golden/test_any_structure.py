@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailhook.app import make_wording
 from mailhook.config import Settings
 from mailhook.core.message import read
 from mailhook.core.rewrite import Options, rewrite
 from mailhook.core.splices import Position
 from mailhook.core.wording import Variables
+from mailhook.phrasebook import make_wording
 from tests.golden.oracle import Expected, check
 
 EXPECTED = Expected("https://videomost.corp.example/service/join/?confid=a&confpass=1", "a")

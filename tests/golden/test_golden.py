@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 import pytest
 
-from mailhook.app import make_wording
 from mailhook.config import Settings
 from mailhook.core.message import read
 from mailhook.core.rewrite import Options, rewrite
 from mailhook.core.splices import Position
 from mailhook.core.wording import Variables
 from mailhook.front.sink import EXTENSIONS
+from mailhook.phrasebook import make_wording
 from tests.golden.oracle import Expected, check, check_removed
 from tests.golden.table import Mail, Passage, envelope_file, expected_file, mails, run
 

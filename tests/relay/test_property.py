@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mailhook.app import make_wording, manner
+from mailhook.app import manner
 from mailhook.core.policy import Envelope
 from mailhook.journal import Story
 from mailhook.pipeline import Pipeline
@@ -133,7 +133,7 @@ def here() -> Iterator[Running]:
         stack = AsyncExitStack()
         started = runner.run(stack.enter_async_context(world(POLICY)))
         app = started.app
-        parts = (app.settings.policy, make_wording(app.settings), manner(app.settings), app.provider.identity)
+        parts = (app.settings.policy, app.phrases.blocks, manner(app.settings), app.provider.identity)
         yield Running(runner, started, Pipeline(app.store, app.flight, *parts, started.clock))
         runner.run(stack.aclose())
 
