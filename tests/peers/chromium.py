@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -65,6 +65,11 @@ class Browser:
             self._driver.get(url)
 
         await to_thread(work)
+
+    async def scheme(self, name: Literal["light", "dark"]) -> None:
+        """What the person prefers (prefers-color-scheme), from the next page on."""
+        wanted = {"features": [{"name": "prefers-color-scheme", "value": name}]}
+        await to_thread(self._driver.execute_cdp_cmd, "Emulation.setEmulatedMedia", wanted)
 
     async def seen(self, selector: str = "body") -> list[str]:
         """The text of the visible elements, as it is shown."""

@@ -184,6 +184,43 @@ def test_check(office: Office) -> None:
     assert "listn" in wrong
 
 
+def test_check_renders_every_template(office: Office, tmp_path: Path) -> None:
+    own = tmp_path / "own" / "ru"
+    own.mkdir(parents=True)
+    with office.settings.open("a", encoding="utf-8") as file:
+        file.write(f'[templates]\npath = "{own.parent}"\n')
+    (own / "body.txt.j2").write_text("{% if test %}\n{{ lnik }}{% endif %}")
+    (own / "notice.txt.j2").write_text("{{ topic.upper() }}")
+    wrong = office.run("check", expect=2)
+    where = f'error: templates.path = "{own.parent}": template ru'
+    assert f"{where}/body.txt.j2, line 2: there is no variable lnik\n" in wrong
+    assert f"{where}/notice.txt.j2, line 1: a template calls nothing" in wrong
+    (own / "body.txt.j2").write_text("{{ link }}")
+    (own / "notice.txt.j2").rename(own / "notis.txt.j2")
+    said = office.run("check")
+    assert "warning: templates.path" in said
+    assert "ru/notis.txt.j2 is the name of no template" in said
+    assert said.endswith("no errors\n")
+
+
+def test_templates_init(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "templates"
+    assert main(["templates", "init", str(folder)]) == 0
+    assert f'Set path = "{folder}" in [templates]' in capsys.readouterr().out
+    own = folder / "ru" / "body.txt.j2"
+    usual = own.read_text(encoding="utf-8")
+    own.write_text("{{ link }}")
+    assert main(["templates", "init", str(folder)]) == 1
+    said = capsys.readouterr()
+    assert said.err == f"kept {own}: it differs; --force would replace it\n"
+    assert said.out.startswith("0 files copied")
+    assert own.read_text(encoding="utf-8") == "{{ link }}"
+    assert main(["templates", "init", str(folder), "--force"]) == 0
+    assert own.read_text(encoding="utf-8") == usual
+    assert main(["templates", "init", str(own)]) == 2
+    assert capsys.readouterr().err == f"mailhook: {own}/en: Not a directory\n"
+
+
 def test_a_missing_settings_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["conferences", "list", "--config", str(tmp_path / "none.toml")]) == 2
     assert "none.toml" in capsys.readouterr().err
