@@ -12,18 +12,21 @@ import json
 import os
 import re
 import sys
+import tempfile
+import webbrowser
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from mailhook import app, doctor, journal
+from mailhook.comparison import differences, document, title_of
 from mailhook.config import PolicySettings, Provider, Settings, load, problems
 from mailhook.core.itip import Invitation
 from mailhook.core.policy import domain
 from mailhook.errors import MailhookError, Misconfigured
 from mailhook.listing import add_conferences, add_pending
 from mailhook.phrasebook import copied, template_problems
-from mailhook.preview import differences, envelope_of, preview, read
+from mailhook.preview import envelope_of, preview, read
 from mailhook.provider.sandbox import Sandbox
 from mailhook.trial import trial
 
@@ -150,6 +153,10 @@ def _add_preview(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--output", metavar="NEW.eml", type=Path, help="write the message as it would be relayed"
     )
+    parser.add_argument(
+        "--html", metavar="PAGE.html", type=Path, help="write a page with the message before and after"
+    )
+    parser.add_argument("--open", action="store_true", help="open that page in a browser")
     parser.set_defaults(command=_preview)
 
 
@@ -262,14 +269,32 @@ def _preview(options: argparse.Namespace) -> int:
     shown = preview(raw, settings.policy, app.make_writer(settings), base, app.utc_now())
     if options.output:
         options.output.write_bytes(shown.content)
-    print(f"decision: {shown.decision}\nreason:   {shown.reason}")
-    if shown.invitation:
-        print(f"meeting:  {shown.invitation.key.uid} of {shown.invitation.key.organizer}")
-    if shown.places:
-        print(f"places:   {', '.join(shown.places)}")
+    page = _page_file(options)
+    if page:
+        html = document(title_of(raw), shown.facts, raw, shown.content)
+        page.write_text(html, encoding="utf-8", errors="replace")
+    for name, value in shown.facts:
+        print(f"{name + ':':9} {value}")
     for line in differences(raw, shown.content):
         print(line)
-    return OK
+    return _opened(page) if page and options.open else OK
+
+
+def _page_file(options: argparse.Namespace) -> Path | None:
+    """Where the page goes: as told, or into a temporary file that only this user may read."""
+    told: Path | None = options.html
+    if told or not options.open:
+        return told
+    handle, name = tempfile.mkstemp(prefix="mailhook-", suffix=".html")
+    os.close(handle)
+    return Path(name)
+
+
+def _opened(page: Path) -> int:
+    if webbrowser.open(page.resolve().as_uri()):
+        return OK
+    print(f"mailhook: there is no browser here; the page is {page}", file=sys.stderr)
+    return NOT_IN_ORDER
 
 
 def _templates_init(options: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from mailhook.app import App, running, utc_now
+from mailhook.comparison import event_properties, title_of
 from mailhook.config import (
     Listen,
     Log,
@@ -27,7 +28,7 @@ from mailhook.config import (
     StoreSettings,
 )
 from mailhook.errors import Temporary
-from mailhook.front.pages import Room, Shown, event_properties, pages, title_of
+from mailhook.front.pages import Room, Shown, pages
 from mailhook.front.sink import Sink
 from mailhook.nexthop.pool import Pool
 from mailhook.phrasebook import shipped

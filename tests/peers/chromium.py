@@ -75,6 +75,30 @@ class Browser:
         """The text of the visible elements, as it is shown."""
         return await to_thread(lambda: [each.text for each in self._found(selector) if each.is_displayed()])
 
+    async def in_frame(self, number: int, selector: str = "body") -> list[str]:
+        """As `seen`, within the page's frame of that number, from 0."""
+
+        def work() -> list[str]:
+            self._driver.switch_to.frame(self._found("iframe")[number])
+            try:
+                return [each.text for each in self._found(selector)]
+            finally:
+                self._driver.switch_to.default_content()
+
+        return await to_thread(work)
+
+    async def click_in_frame(self, number: int, selector: str) -> None:
+        """A click on something within a frame; where it leads is not waited for."""
+
+        def work() -> None:
+            self._driver.switch_to.frame(self._found("iframe")[number])
+            try:
+                self._found(selector)[0].click()
+            finally:
+                self._driver.switch_to.default_content()
+
+        await to_thread(work)
+
     async def ask(self, script: str) -> Any:
         """What `script` returns in the page, which itself may run none."""
         return await to_thread(self._driver.execute_script, script)
