@@ -77,7 +77,11 @@ def _config(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_daemons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    serve = commands.add_parser("serve", help="the relay", description="Run the relay until SIGTERM.")
+    serve = commands.add_parser(
+        "serve",
+        help="the relay",
+        description="Run the relay until SIGTERM. SIGHUP reads the templates again.",
+    )
     _config(serve)
     serve.set_defaults(command=_serve)
     check = commands.add_parser(

@@ -14,12 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 
-from jinja2 import DictLoader, StrictUndefined, Template, TemplateSyntaxError, meta, nodes
+from jinja2 import DictLoader, StrictUndefined, Template, TemplateSyntaxError, meta, nodes, pass_eval_context
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup, escape
 
 from mailhook.core.dates import Moment
 from mailhook.core.templates import FAULTS
@@ -165,7 +164,8 @@ class Sources:
             raise _fault(name, error.lineno, error.message or "is no template") from error
         for node in parsed.find_all(nodes.Name):
             if node.name in unknown:
-                raise _fault(name, node.lineno, f"there is no variable {node.name}")
+                known = ", ".join(sorted(variables))
+                raise _fault(name, node.lineno, f"there is no variable {node.name}; there are {known}")
         return parsed
 
 
@@ -221,15 +221,15 @@ def _moment(value: object) -> Moment:
     return value
 
 
-def _join(values: Iterable[object], between: str = ", ") -> str:
-    """As Jinja's, within LONGEST_OUTPUT; escaped where a part is."""
-    parts: list[str] = []
+@pass_eval_context
+def _join(context: nodes.EvalContext, values: Iterable[object], between: str = ", ") -> str:
+    """As Jinja's, within LONGEST_OUTPUT."""
+    parts: list[object] = []
     size = 0
     for value in values:
-        parts.append(value if isinstance(value, str) else str(value))
-        size += len(parts[-1]) + len(between)
+        parts.append(value)
+        size += len(str(value)) + len(between)
         if size > LONGEST_OUTPUT:
             raise SecurityError(f"more than {LONGEST_OUTPUT} characters would come of join")
-    if any(isinstance(part, Markup) for part in (between, *parts)):
-        return escape(between).join(parts)
-    return between.join(parts)
+    joined: str = FILTERS["join"](context, parts, between)
+    return joined

@@ -196,7 +196,7 @@ def test_check_renders_every_template(office: Office, tmp_path: Path) -> None:
     (own / "notice.txt.j2").write_text("{{ topic.upper() }}")
     wrong = office.run("check", expect=2)
     where = f'error: templates.path = "{own.parent}": template ru'
-    assert f"{where}/body.txt.j2, line 2: there is no variable lnik\n" in wrong
+    assert f"{where}/body.txt.j2, line 2: there is no variable lnik; there are all_day, " in wrong
     assert f"{where}/notice.txt.j2, line 1: a template calls nothing" in wrong
     (own / "body.txt.j2").write_text("{{ link }}")
     (own / "notice.txt.j2").rename(own / "notis.txt.j2")
