@@ -152,13 +152,18 @@ def _inert(html: str) -> str:
 
 
 def _pairs(title: str, old: Message | None, new: Message | None, wanted: Callable[[Part], bool]) -> str:
-    pairs = zip_longest(_contents(old, wanted), _contents(new, wanted))
-    return "".join(_section(title, _sides(one or [], other or [])) for one, other in pairs)
+    nothing: tuple[str, list[str]] = ("", [])
+    return "".join(
+        _section(f"{title} ({shown(one[0] or other[0])})", _sides(one[1], other[1]))
+        for one, other in zip_longest(_contents(old, wanted), _contents(new, wanted), fillvalue=nothing)
+    )
 
 
-def _contents(parsed: Message | None, wanted: Callable[[Part], bool]) -> list[list[str]]:
-    """The lines of each part that is wanted."""
-    return [_lines(parsed, part) for part in parsed.parts if wanted(part)] if parsed else []
+def _contents(parsed: Message | None, wanted: Callable[[Part], bool]) -> list[tuple[str, list[str]]]:
+    """Type and lines of each part that is wanted."""
+    if parsed is None:
+        return []
+    return [(part.content_type, _lines(parsed, part)) for part in parsed.parts if wanted(part)]
 
 
 def _lines(parsed: Message, part: Part) -> list[str]:

@@ -107,7 +107,13 @@ async def test_before_and_after(chromium: Browser, screen: Screen, tmp_path: Pat
     assert await chromium.seen("h1") == ["Weekly sync"]
     assert (await chromium.seen("dd"))[:2] == ["rewrite", "rewritten"]
     assert await chromium.seen("h2") == [
-        *("HTML as it came", "HTML as it goes", "Text", "Calendar", "MIME structure"),
+        *(
+            "HTML as it came",
+            "HTML as it goes",
+            "Text (text/plain)",
+            "Calendar (text/calendar)",
+            "MIME structure",
+        ),
     ]
     assert "Конференция в Videomost" not in (await chromium.in_frame(0))[0]
     assert "Конференция в Videomost" in (await chromium.in_frame(1))[0]
