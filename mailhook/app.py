@@ -22,7 +22,7 @@ from mailhook import journal, texts
 from mailhook.config import Problem, Settings, VideomostSettings
 from mailhook.config.problem import is_secret
 from mailhook.courier import Courier
-from mailhook.errors import Misconfigured
+from mailhook.errors import MailhookError, Misconfigured
 from mailhook.flight import Flight
 from mailhook.front.dialogue import Terms
 from mailhook.front.smtp import Listener
@@ -30,6 +30,7 @@ from mailhook.guard import Guard
 from mailhook.nexthop.pool import Pool
 from mailhook.organizer.notice import MailNotifier
 from mailhook.own_copies import copy_kinds, make_scribes
+from mailhook.phrasebook import Phrasebook
 from mailhook.pipeline import Pipeline
 from mailhook.ports import NextHop, Provider, Reception, Store
 from mailhook.provider import external
@@ -61,6 +62,7 @@ class App:
     scribes: tuple[Scribe, ...]
     listener: Listener
     sandbox: Sandbox | None
+    phrases: Phrasebook
 
 
 @asynccontextmanager
@@ -83,26 +85,21 @@ async def running(
         await stack.enter_async_context(background(sync.run()))
         hop = make_pool(settings)
         stack.push_async_callback(hop.close)
-        courier = make_courier(settings, store, hop, clock)
+        phrases = Phrasebook(settings)
+        courier = make_courier(settings, store, hop, phrases, clock)
         if courier is not None:
             await stack.enter_async_context(background(courier.run()))
-        scribes = make_scribes(settings, store, stack)
+        scribes = make_scribes(settings, store, phrases, stack)
         for scribe in scribes:
             await stack.enter_async_context(background(scribe.run()))
         pipeline = Pipeline(
-            store,
-            flight,
-            policy,
-            texts.make_wording(settings),
-            texts.manner(settings),
-            provider.identity,
-            clock,
+            store, flight, policy, phrases.blocks, texts.manner(settings), provider.identity, clock
         )
         listener = Listener(watch(Relay(hop, pipeline, store, policy)), terms(settings))
         await listener.start(settings.listen.host, settings.listen.port)
         stack.push_async_callback(listener.drain, longest_transaction(settings))
         journal.event("listening", host=settings.listen.host, port=listener.port)
-        yield App(settings, store, provider, flight, sync, courier, scribes, listener, sandbox)
+        yield App(settings, store, provider, flight, sync, courier, scribes, listener, sandbox, phrases)
 
 
 async def open_store(settings: Settings, clock: Clock, stack: AsyncExitStack) -> SqliteStore:
@@ -227,13 +224,13 @@ def terms(settings: Settings) -> Terms:
     )
 
 
-def make_courier(settings: Settings, store: Store, hop: NextHop, clock: Clock) -> Courier | None:
+def make_courier(
+    settings: Settings, store: Store, hop: NextHop, phrases: Phrasebook, clock: Clock
+) -> Courier | None:
     own = settings.organizer.notice
     if not own.enabled:
         return None
-    notifier = MailNotifier(
-        hop, texts.make_notice_wording(settings), own.sender, own.sender_name, own_name(settings), clock
-    )
+    notifier = MailNotifier(hop, phrases.notices, own.sender, own.sender_name, own_name(settings), clock)
     return Courier(store, notifier, own.when, settings.policy, copy_kinds(settings))
 
 
@@ -262,9 +259,25 @@ async def stop_signal() -> None:
     await stop.wait()
 
 
+async def reloading(app: App, asked: asyncio.Event) -> None:
+    """Whenever `asked` is set, read again what may change while mail flows; what is broken changes nothing."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            await asyncio.to_thread(app.phrases.reload)
+        except (MailhookError, OSError) as error:
+            for fault in str(error).splitlines():
+                journal.event("templates-kept", error=fault)
+        else:
+            journal.event("templates-reloaded", languages=app.phrases.blocks().languages)
+
+
 async def serve(settings: Settings) -> None:
     """Run until a signal; then drain: transactions past DATA end, others are asked to come again."""
-    async with running(settings):
+    reload = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
+    async with running(settings) as app, background(reloading(app, reload)):
         await stop_signal()
         journal.event("stopping")
     journal.event("stopped")

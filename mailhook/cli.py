@@ -13,17 +13,21 @@ import os
 import re
 import signal
 import sys
+import tempfile
+import webbrowser
 from collections.abc import Callable, Coroutine, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from mailhook import app, doctor, journal, texts
-from mailhook.config import PolicySettings, Provider, Settings, load, problems
+from mailhook.comparison import differences, document, title_of
+from mailhook.config import PolicySettings, Problem, Provider, Settings, load, problems
 from mailhook.core.itip import Invitation
 from mailhook.core.policy import domain
 from mailhook.errors import MailhookError, Misconfigured
 from mailhook.listing import add_conferences, add_pending
-from mailhook.preview import differences, envelope_of, preview, read
+from mailhook.phrasebook import copied, template_problems
+from mailhook.preview import envelope_of, preview, read
 from mailhook.provider.sandbox import Sandbox
 from mailhook.trial import trial
 
@@ -63,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_daemons(commands)
     _add_preview(commands)
+    _add_templates(commands)
     add_conferences(commands)
     add_pending(commands)
     return parser
@@ -73,7 +78,11 @@ def _config(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_daemons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    serve = commands.add_parser("serve", help="the relay", description="Run the relay until SIGTERM.")
+    serve = commands.add_parser(
+        "serve",
+        help="the relay",
+        description="Run the relay until SIGTERM. SIGHUP reads the templates again.",
+    )
     _config(serve)
     serve.set_defaults(command=_serve)
     check = commands.add_parser(
@@ -149,7 +158,27 @@ def _add_preview(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--output", metavar="NEW.eml", type=Path, help="write the message as it would be relayed"
     )
+    parser.add_argument(
+        "--html", metavar="PAGE.html", type=Path, help="write a page with the message before and after"
+    )
+    parser.add_argument("--open", action="store_true", help="open that page in a browser")
     parser.set_defaults(command=_preview)
+
+
+def _add_templates(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "templates", help="the wording", description="Wording of your own (docs/templates.md)."
+    )
+    kinds = parser.add_subparsers(required=True, metavar="COMMAND")
+    init = kinds.add_parser(
+        "init",
+        help="copy the templates that come with mailhook",
+        description="Copies them into DIR, one folder for each language, to be changed there. What is there already "
+        "is kept; exit status 1 if it differs. Delete what you do not change: mailhook then uses its own.",
+    )
+    init.add_argument("folder", metavar="DIR", type=Path)
+    init.add_argument("--force", action="store_true", help="replace files that are there already")
+    init.set_defaults(command=_templates_init)
 
 
 # --- commands ------------------------------------------------------------------------------------------
@@ -165,13 +194,17 @@ def _serve(options: argparse.Namespace) -> int:
     return OK
 
 
+def _tried(settings: Settings, known: Sequence[Problem]) -> list[Problem]:
+    """What shows only when the provider and the wording are made."""
+    return [*app.provider_problems(settings, known), *template_problems(settings)]
+
+
 def _check(options: argparse.Namespace) -> int:
-    found = problems(options.config, app.provider_problems)
+    found = problems(options.config, _tried)
     for problem in found:
         print(f"{'warning' if problem.warning else 'error'}: {problem}")
     errors = [problem for problem in found if not problem.warning]
     if not errors:
-        texts.try_templates(load(options.config))
         print(f"{options.config}: no errors")
     return WRONG_CALL if errors else OK
 
@@ -255,14 +288,43 @@ def _preview(options: argparse.Namespace) -> int:
     shown = preview(raw, settings.policy, texts.make_writer(settings), base, app.utc_now())
     if options.output:
         options.output.write_bytes(shown.content)
-    print(f"decision: {shown.decision}\nreason:   {shown.reason}")
-    if shown.invitation:
-        print(f"meeting:  {shown.invitation.key.uid} of {shown.invitation.key.organizer}")
-    if shown.places:
-        print(f"places:   {', '.join(shown.places)}")
+    page = _page_file(options)
+    if page:
+        html = document(title_of(raw), shown.facts, raw, shown.content)
+        page.write_text(html, encoding="utf-8", errors="replace")
+    for name, value in shown.facts:
+        print(f"{name + ':':9} {value}")
     for line in differences(raw, shown.content):
         print(line)
-    return OK
+    return _opened(page) if page and options.open else OK
+
+
+def _page_file(options: argparse.Namespace) -> Path | None:
+    """Where the page goes: as told, or into a temporary file that only this user may read."""
+    told: Path | None = options.html
+    if told or not options.open:
+        return told
+    handle, name = tempfile.mkstemp(prefix="mailhook-", suffix=".html")
+    os.close(handle)
+    return Path(name)
+
+
+def _opened(page: Path) -> int:
+    if webbrowser.open(page.resolve().as_uri()):
+        return OK
+    print(f"mailhook: there is no browser here; the page is {page}", file=sys.stderr)
+    return NOT_IN_ORDER
+
+
+def _templates_init(options: argparse.Namespace) -> int:
+    files = list(copied(options.folder, force=options.force))
+    kept = [path for path, written in files if not written]
+    for path in kept:
+        print(f"kept {path}: it differs; --force would replace it", file=sys.stderr)
+    print(f"{len(files) - len(kept)} files copied to {options.folder}")
+    print(f'Set path = "{options.folder.resolve()}" in [templates], delete what you do not change, and let')
+    print("`mailhook check` look at the rest.")
+    return NOT_IN_ORDER if kept else OK
 
 
 def _settings_for(raw: bytes) -> Settings:

@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from mailhook.app import App, running, utc_now
+from mailhook.comparison import event_properties, title_of
 from mailhook.config import (
     Listen,
     Log,
@@ -27,9 +28,10 @@ from mailhook.config import (
     StoreSettings,
 )
 from mailhook.errors import Temporary
-from mailhook.front.pages import Room, Shown, event_properties, pages, title_of
+from mailhook.front.pages import Room, Shown, pages
 from mailhook.front.sink import Sink
 from mailhook.nexthop.pool import Pool
+from mailhook.phrasebook import shipped
 from mailhook.ports import Answered, Client, Content, Lost, Reception, Submission
 from mailhook.relay import Wire
 from mailhook.samples import LANGUAGES, ORGANIZER_DOMAIN, Sample, samples
@@ -37,7 +39,6 @@ from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.content import dot_stuff, dot_unstuff
 from mailhook.smtp.ehlo import Capabilities
 from mailhook.smtp.replies import Reply
-from mailhook.texts import shipped
 from mailhook.web import WebServer
 
 DELETE_GRACE = timedelta(seconds=1)

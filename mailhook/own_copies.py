@@ -21,6 +21,7 @@ from mailhook.organizer.accounts import Accounts
 from mailhook.organizer.caldav import CalDavWriter
 from mailhook.organizer.dav import Dav
 from mailhook.organizer.imap import Account, SentCopies, SentMailWriter, Server
+from mailhook.phrasebook import Phrasebook
 from mailhook.ports import Store
 from mailhook.scribe import Scribe, Watch
 
@@ -31,21 +32,23 @@ def copy_kinds(settings: Settings) -> tuple[CopyKind, ...]:
     return (*caldav, CopyKind.IMAP) if settings.organizer.imap.host else caldav
 
 
-def make_scribes(settings: Settings, store: Store, stack: AsyncExitStack) -> tuple[Scribe, ...]:
+def make_scribes(
+    settings: Settings, store: Store, phrases: Phrasebook, stack: AsyncExitStack
+) -> tuple[Scribe, ...]:
     """One for each kind of copy that is written; what they hold is closed with `stack`."""
     found: list[Scribe] = []
-    caldav, sent = make_caldav(settings), make_sent_copies(settings)
+    caldav, sent = make_caldav(settings, phrases), make_sent_copies(settings)
     if caldav is not None:
         stack.push_async_callback(caldav.close)
         every = settings.organizer.caldav.watch
         found.append(Scribe(store, caldav, settings.policy, Watch(caldav, every) if every else None))
     if sent is not None:
-        editor = SentMailEditor(texts.make_wording(settings), _fashion(settings))
+        editor = SentMailEditor(phrases.blocks, _fashion(settings))
         found.append(Scribe(store, SentMailWriter(sent, editor), settings.policy))
     return tuple(found)
 
 
-def make_caldav(settings: Settings) -> CalDavWriter | None:
+def make_caldav(settings: Settings, phrases: Phrasebook) -> CalDavWriter | None:
     """Misconfigured when its certificate authority cannot be used."""
     own = settings.organizer.caldav
     if not own.url:
@@ -58,7 +61,7 @@ def make_caldav(settings: Settings) -> CalDavWriter | None:
         Dav(base, own.timeout.total_seconds(), own.ca_file),
         Accounts(own.username, own.password, own.token, own.users_file),
         own.url,
-        EventEditor(texts.make_wording(settings), fashion),
+        EventEditor(phrases.blocks, fashion),
         silence.headers,
     )
 
@@ -85,4 +88,5 @@ def _fashion(
         dict(way.languages),
         settings.policy.domain_aliases,
         way.test,
+        settings.policy.timezone,
     )

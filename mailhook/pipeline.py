@@ -48,7 +48,7 @@ class Pipeline:
         store: Store,
         flight: Flight,
         policy: Policy,
-        wording: Wording,
+        wording: Callable[[], Wording],
         manner: Manner,
         identity: str,
         clock: Callable[[], datetime],

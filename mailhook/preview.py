@@ -1,25 +1,22 @@
 """What mailhook would do with one message: decision, reason, and a readable difference. No side effects.
 
 What: `preview` decides as for a meeting that is not known yet, with a sample link in place of a real conference.
-`differences` compares two messages part by part, decoded.
 
-Not here: the store, the provider, the next hop: none is touched.
+Not here: showing it (`comparison`); the store, the provider, the next hop: none is touched.
 
 Errors: none; what cannot be read is a decision too.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import unified_diff
 from hashlib import sha256
 from typing import assert_never
 
-from mailhook.core import header_values, itip, message
+from mailhook.core import itip, message
 from mailhook.core.conference import JoinDetails
 from mailhook.core.itip import Invitation, NotOurs
 from mailhook.core.meeting import Meeting
-from mailhook.core.message import Message, Part
+from mailhook.core.message import Message
 from mailhook.core.policy import Envelope, Policy, defaults, may_act, wish
 from mailhook.core.revision import Condemn, Create, Insert, Leave, look
 from mailhook.errors import Unreadable
@@ -38,6 +35,17 @@ class Preview:
     content: bytes
     places: tuple[str, ...] = ()
     invitation: Invitation | None = None
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What is to be said of it, as names and values."""
+        facts = [("decision", self.decision), ("reason", self.reason)]
+        if self.invitation:
+            facts.append(("meeting", f"{self.invitation.key.uid} of {self.invitation.key.organizer}"))
+        if self.places:
+            facts.append(("places", ", ".join(self.places)))
+            facts.append(("link", "a sample; no conference was made"))
+        return facts
 
 
 def read(raw: bytes, policy: Policy) -> tuple[Message, Invitation | NotOurs]:
@@ -88,28 +96,3 @@ def _rewritten(
     if verdict.content is None:
         return Preview("pass", verdict.reason, parsed.raw, invitation=invitation)
     return Preview("rewrite", verdict.reason, verdict.content, story.places, invitation)
-
-
-def differences(before: bytes, after: bytes) -> list[str]:
-    """Lines of a unified diff over headers and decoded parts; empty for equal messages."""
-    if before == after:
-        return []
-    return list(
-        unified_diff(_readable(before), _readable(after), "as it came", "as it goes", n=2, lineterm="")
-    )
-
-
-def _readable(raw: bytes) -> list[str]:
-    parsed = message.read(raw)
-    lines = [f"{each.name}: {header_values.unfolded(each.value)}" for each in parsed.headers]
-    for part in parsed.parts:
-        lines += ["", f"--- {part.content_type} ({part.encoding or '7bit'})", *_part_lines(parsed, part)]
-    return lines
-
-
-def _part_lines(parsed: Message, part: Part) -> Iterator[str]:
-    if part.content_type.startswith("text/") or message.may_hold_calendar(part):
-        text = message.text(parsed, part)
-        yield from (line.rstrip("\r") for line in text.replace("\r\n ", "").replace("\n ", "").split("\n"))
-    else:
-        yield f"<{part.body_end - part.body_start} octets>"

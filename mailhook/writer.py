@@ -7,13 +7,16 @@ Not here: whether to (`pipeline`).
 Errors: none; what stands in the way makes a verdict of its own.
 """
 
-import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from mailhook.core import message, trace
+from mailhook.core.aim import shortened
 from mailhook.core.conference import JoinDetails
+from mailhook.core.dates import timing_of
 from mailhook.core.itip import Invitation
+from mailhook.core.meeting import MASTER
 from mailhook.core.message import Message
 from mailhook.core.policy import Envelope, Policy, domain
 from mailhook.core.revision import Condemn
@@ -21,12 +24,6 @@ from mailhook.core.rewrite import Options, remove, rewrite
 from mailhook.core.wording import Block, Variables, Wording
 from mailhook.journal import Story
 from mailhook.verdict import Pass, Renounce, Tell
-
-MAX_SHOWN = 1000
-"""Characters of a text from outside that a template gets: a topic fills no mail."""
-
-# Controls, and the marks that change the direction of what follows, the link too (Unicode, UAX #9 §2).
-_UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True)
@@ -51,13 +48,13 @@ class Manner:
 
 
 class Writer:
-    """Writes a link into a message: languages, wording, obstacles."""
+    """Writes a link into a message: languages, wording, obstacles. `wording` gives what is in force at the moment."""
 
-    def __init__(self, policy: Policy, wording: Wording, manner: Manner) -> None:
+    def __init__(self, policy: Policy, wording: Callable[[], Wording], manner: Manner) -> None:
         self._policy = policy
         self._wording = wording
         self._manner = manner
-        self._languages = dict(manner.languages)
+        self._domain_languages = dict(manner.languages)
         self._own_domains = (*policy.organizer_domains, *policy.domain_aliases)
 
     @property
@@ -128,29 +125,28 @@ class Writer:
 
     def block(self, invitation: Invitation, details: JoinDetails, recipients: tuple[str, ...]) -> Block:
         """The wording in the language of the reader, as far as the invitation tells it."""
-        component = invitation.events[0].component
+        components = [event.component for event in invitation.events]
+        leading = next((each for each in components if each.key == MASTER), components[0])
         variables = Variables(
             link=details.link,
-            topic=_one_line(component.summary),
-            organizer_name=_one_line(invitation.organizer.name),
+            topic=shortened(leading.summary),
+            organizer_name=shortened(invitation.organizer.name),
             organizer_address=invitation.organizer.address,
-            passcode=_one_line(details.passcode),
-            conference_id=_one_line(details.conference_id),
-            dial_in=_one_line(details.dial_in),
+            passcode=shortened(details.passcode),
+            conference_id=shortened(details.conference_id),
+            dial_in=shortened(details.dial_in),
             test=self._manner.test,
+            timing=timing_of(leading.schedule, self._policy.timezone),
         )
-        return self._wording.render(self._language(invitation, recipients), variables)
+        wording = self._wording()
+        told = self._languages_of(invitation, recipients)
+        return wording.render(next(filter(wording.speaks, told), self._manner.language), variables)
 
-    def _language(self, invitation: Invitation, recipients: tuple[str, ...]) -> str:
-        sole = recipients[0] if len(recipients) == 1 else ""
-        told = invitation.languages.get(sole) or invitation.languages.get(invitation.key.organizer, "")
-        if told:
-            return told.partition("-")[0].lower()
+    def _languages_of(self, invitation: Invitation, recipients: tuple[str, ...]) -> Iterator[str]:
+        """The surest first: a sole recipient's own, the organizer's, that of the domain of all recipients."""
+        if len(recipients) == 1:
+            yield invitation.languages.get(recipients[0], "")
+        yield invitation.languages.get(invitation.key.organizer, "")
         domains = {domain(address) for address in recipients}
-        return (self._languages.get(domains.pop(), "") if len(domains) == 1 else "") or self._manner.language
-
-
-def _one_line(text: str) -> str:
-    """A text from outside as a template may show it."""
-    shown = _UNSHOWN.sub(" ", text[: 2 * MAX_SHOWN]).strip()
-    return shown if len(shown) <= MAX_SHOWN else f"{shown[: MAX_SHOWN - 1]}…"
+        if len(domains) == 1:
+            yield self._domain_languages.get(domains.pop(), "")

@@ -26,8 +26,8 @@ from mailhook.core.recurrence import Occurrence, Standing, first, standing, unfo
 LONGEST_TOPIC = 250
 MAX_PARTICIPANTS = 1000
 """Of more the rest is not told to the provider; they have the link all the same."""
-_UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, and those that turn the direction of the text around them."""
+_UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, and those that turn the direction of what follows, the link too (Unicode, UAX #9 §2)."""
 EVER = datetime(1900, 1, 1, tzinfo=UTC)
 
 
@@ -153,10 +153,15 @@ def _leading(meeting: Meeting) -> Component | None:
 
 
 def topic(meeting: Meeting) -> str:
-    """SUMMARY in one line, cut to LONGEST_TOPIC characters: a long title must not cost the link."""
+    """SUMMARY, shortened: a long title must not cost the link."""
     leading = _leading(meeting)
-    summary = " ".join(_UNPRINTED.sub(" ", leading.summary).split()) if leading else ""
-    return summary if len(summary) <= LONGEST_TOPIC else f"{summary[: LONGEST_TOPIC - 1]}…"
+    return shortened(leading.summary) if leading else ""
+
+
+def shortened(text: str) -> str:
+    """One line of what can be seen, cut to LONGEST_TOPIC characters."""
+    line = " ".join(_UNPRINTED.sub(" ", text[: 4 * LONGEST_TOPIC]).split())
+    return line if len(line) <= LONGEST_TOPIC else f"{line[: LONGEST_TOPIC - 1]}…"
 
 
 def _timezone(meeting: Meeting) -> str:

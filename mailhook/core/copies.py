@@ -21,6 +21,7 @@ from mailhook.core.itip import Invitation
 from mailhook.core.meeting import MASTER, Component, Copy, CopyKind, Meeting, MeetingKey, Passage, Place
 from mailhook.core.order import Stamp
 from mailhook.core.policy import Policy, domain
+from mailhook.core.recurrence import Schedule
 
 SETTLE = timedelta(seconds=30)
 """How long a copy is left alone after a mail of its meeting: the server may still be at work on the event."""
@@ -71,6 +72,7 @@ class CopyTask:
     standing: str
     message_ids: tuple[str, ...] = ()
     copied: frozenset[str] = frozenset()
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True)
@@ -222,12 +224,13 @@ def _task(meeting: Meeting, copy: Copy, wish: str) -> CopyTask:
         meeting.key,
         _organizer(meeting),
         meeting.language,
-        master.summary if master else "",
+        aim.topic(meeting),
         None if wish == EMPTY else meeting.link,
         (copy.link, copy.conference_id),
         wish,
         meeting.sent,
         meeting.copied,
+        master.schedule if master else None,
     )
 
 

@@ -4,18 +4,20 @@ What: `NoticeWording` compiles and tries the templates when it is made, and rend
 
 Not here: when there is one (`notice`), the block of an invitation (`wording`).
 
-Errors: Misconfigured, naming the template and where possible the line, when one is broken, or missing for the default.
+Errors: Misconfigured when templates are broken, or there is none for the default: a line for each.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from mailhook.core import dates
 from mailhook.core.conference import JoinDetails, Person, Spec
+from mailhook.core.confined import Faults, Sources
+from mailhook.core.dates import Locale, Timing
+from mailhook.core.languages import Languages, rules_of
 from mailhook.core.meeting import Cause
 from mailhook.core.notice import Notice
-from mailhook.core.templates import Sources
-from mailhook.errors import Misconfigured
 
 FILE = "notice.txt.j2"
 
@@ -28,45 +30,51 @@ class NoticeWording:
     """Templates "language/notice.txt.j2": the first line is the subject. `opt_out`: a tag that removes the link."""
 
     def __init__(self, sources: Mapping[str, str], default: str, opt_out: str, *, test: bool = False) -> None:
-        self._default, self._opt_out, self._test = default.lower(), opt_out, test
-        names = [name for name in sources if name.endswith(f"/{FILE}")]
-        samples = [self._values(_sample(cause, with_room=full)) for cause in Cause for full in (False, True)]
-        compiled = Sources(sources)
-        self._templates = {name.partition("/")[0].lower(): compiled.tried(name, *samples) for name in names}
-        if self._default not in self._templates:
-            raise Misconfigured(f"template missing: {default}/{FILE}")
+        self._opt_out, self._test = opt_out, test
+        compiled, faults, texts = Sources(sources), Faults(), {}
+        for name in sorted(name for name in sources if name.endswith(f"/{FILE}")):
+            with faults.gathered():
+                tag = name.partition("/")[0]
+                texts[tag] = compiled.tried(name, self._samples(rules_of(tag)))
+        faults.tell()
+        self._texts = Languages(texts, default)
 
     def render(self, notice: Notice) -> tuple[str, str]:
         """Subject and text; the language is the organizer's, or the default."""
-        tag = notice.language.strip().lower().replace("_", "-").partition("-")[0]
-        template = self._templates.get(tag) or self._templates[self._default]
-        subject, _, text = template.render(self._values(notice)).strip().partition("\n")
-        return " ".join(subject.split()), text.strip() + "\n"
+        text, rules = self._texts.chosen(notice.language)
+        subject, _, body = text.render(self._values(notice, rules)).strip().partition("\n")
+        return " ".join(subject.split()), body.strip() + "\n"
 
-    def _values(self, notice: Notice) -> dict[str, object]:
-        """What a template may use; `start` is local time in `timezone`, None where it is not known."""
-        spec, details = notice.spec, notice.details
-        zone = _zone(spec.timezone if spec else "")
+    def _samples(self, rules: Locale) -> list[dict[str, object]]:
+        return [
+            self._values(_sample(cause, with_room=full), rules) for cause in Cause for full in (True, False)
+        ]
+
+    def _values(self, notice: Notice, rules: Locale) -> dict[str, object]:
+        """What a template may use."""
+        details = notice.details
         return {
             "cause": notice.cause.value,
             "topic": " ".join(notice.topic.split()),
             "link": details.link if details else "",
             "dial_in": details.dial_in if details else "",
-            "start": spec.start.astimezone(zone) if spec else None,
-            "timezone": zone.key,
             "people": [person.name or person.address for person in notice.people],
             "renounced": notice.renounced,
             "opt_out": self._opt_out,
             "test": self._test,
+            **dates.values(_timing(notice.spec), rules),
         }
 
 
-def _zone(name: str) -> ZoneInfo:
-    """UTC for a name that the IANA database of this machine does not have."""
+def _timing(spec: Spec | None) -> Timing | None:
+    """In UTC where the IANA database of this machine does not have the zone."""
+    if spec is None:
+        return None
     try:
-        return ZoneInfo(name)
+        zone = ZoneInfo(spec.timezone)
     except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")
+        zone = ZoneInfo("UTC")
+    return Timing(spec.start.astimezone(zone), spec.end.astimezone(zone), zone.key)
 
 
 def _sample(cause: Cause, *, with_room: bool) -> Notice:

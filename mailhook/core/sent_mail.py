@@ -8,6 +8,8 @@ Not here: finding and replacing it (`organizer.imap`).
 Errors: Unreadable for what cannot be read, or holds no such invitation that may be changed (it is sealed).
 """
 
+from collections.abc import Callable
+
 from mailhook.core import message
 from mailhook.core.copies import CopyTask
 from mailhook.core.rewrite import Rewritten, remove, rewrite
@@ -19,7 +21,7 @@ from mailhook.errors import Unreadable
 class SentMailEditor:
     """One for the process."""
 
-    def __init__(self, wording: Wording, fashion: Fashion) -> None:
+    def __init__(self, wording: Callable[[], Wording], fashion: Fashion) -> None:
         self._wording = wording
         self._fashion = fashion
 
@@ -36,6 +38,6 @@ class SentMailEditor:
         details = task.details
         if details is None:
             return remove(parsed, former, name, options)
-        block = block_for(task, details, self._wording, self._fashion)
+        block = block_for(task, details, self._wording(), self._fashion)
         old = task.copied | ({former} - {"", details.link})
         return rewrite(parsed, block, details.link, details.conference_id, options, task.key.uid, old)

@@ -9,13 +9,15 @@ fetching and storing (`organizer`).
 Errors: Unreadable for what is no calendar, or is not the organizer's event.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mailhook.core import contentlines, splice_calendar, truncation
+from mailhook.core.aim import shortened
 from mailhook.core.conference import JoinDetails
 from mailhook.core.contentlines import Component, unescape_text
 from mailhook.core.copies import CopyTask, LookTask, Stands
+from mailhook.core.dates import timing_of
 from mailhook.core.itip import address, canonical, stamp
 from mailhook.core.policy import domain
 from mailhook.core.rewrite import NO_BLOCK, Options, additions
@@ -37,7 +39,10 @@ class Edited:
 
 @dataclass(frozen=True)
 class Fashion:
-    """How the link is written. `languages`: by the organizer's domain, else `language`; `test`: it is a sandbox's."""
+    """How the link is written. `languages`: by the organizer's domain, else `language`; `test`: it is a sandbox's.
+
+    `timezone`: in which instants are told that name no place.
+    """
 
     options: Options = field(default_factory=Options)
     reach: Reach = "everywhere"
@@ -45,29 +50,30 @@ class Fashion:
     languages: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     test: bool = False
+    timezone: str = "Europe/Moscow"
 
 
 def block_for(task: CopyTask, details: JoinDetails, wording: Wording, fashion: Fashion) -> Block:
     """The wording in the organizer's language, as far as it is known."""
-    own = fashion.languages.get(domain(task.organizer.address), "")
-    language = task.language.partition("-")[0].lower() or own or fashion.language
+    told = (task.language, fashion.languages.get(domain(task.organizer.address), ""))
     variables = Variables(
         link=details.link,
-        topic=task.topic,
-        organizer_name=task.organizer.name,
+        topic=shortened(task.topic),
+        organizer_name=shortened(task.organizer.name),
         organizer_address=task.organizer.address,
-        passcode=details.passcode,
-        conference_id=details.conference_id,
-        dial_in=details.dial_in,
+        passcode=shortened(details.passcode),
+        conference_id=shortened(details.conference_id),
+        dial_in=shortened(details.dial_in),
         test=fashion.test,
+        timing=timing_of(task.schedule, fashion.timezone),
     )
-    return wording.render(language, variables)
+    return wording.render(next(filter(wording.speaks, told), fashion.language), variables)
 
 
 class EventEditor:
     """One for the process."""
 
-    def __init__(self, wording: Wording, fashion: Fashion) -> None:
+    def __init__(self, wording: Callable[[], Wording], fashion: Fashion) -> None:
         self._wording = wording
         self._fashion = fashion
 
@@ -100,7 +106,7 @@ class EventEditor:
         if task.details is None:
             return replace(additions(NO_BLOCK, link, name, options), removing=True)
         details = task.details
-        block = block_for(task, details, self._wording, self._fashion)
+        block = block_for(task, details, self._wording(), self._fashion)
         return replace(
             additions(block, details.link, details.conference_id, options),
             former=frozenset({link, *task.copied} - {"", details.link}),

@@ -1,10 +1,10 @@
-"""Jinja2 in its sandbox: texts, and tables of which only the leaves are templates.
+"""Jinja2 in its sandbox: tables of which only the leaves are templates.
 
-What: `Sources` holds named texts; `Tree` is data as it stands in TOML, in which every string is a template. A leaf that
-is one expression and nothing else (`"{{ participants }}"`) keeps the type of its value, so that no JSON has to be
-glued from text. A table's entry or a list's item that yields `OMIT` is left out.
+What: `Tree` is data as it stands in TOML, in which every string is a template. A leaf that is one expression and
+nothing else (`"{{ participants }}"`) keeps the type of its value, so that no JSON has to be glued from text. A table's
+entry or a list's item that yields `OMIT` is left out.
 
-Not here: what the texts say (`wording`), what the tables are for (the transport of a provider).
+Not here: files of wording (`confined`), what the tables are for (the transport of a provider).
 
 Errors: Misconfigured, naming the template and where possible the line or the variable.
 """
@@ -12,13 +12,12 @@ Errors: Misconfigured, naming the template and where possible the line or the va
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from types import TracebackType
 from typing import ClassVar
 from urllib.parse import quote
 
-from jinja2 import DictLoader, StrictUndefined, Template, TemplateError, TemplateSyntaxError, Undefined, meta
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, Undefined, meta
 from jinja2.environment import TemplateExpression
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mailhook.errors import Misconfigured
 
@@ -34,45 +33,10 @@ class _Omit:
 
 OMIT = _Omit()
 
-_PLAIN = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
-_URL = SandboxedEnvironment(undefined=StrictUndefined, finalize=lambda value: quote(str(value), safe=""))
-
-
-class Sources:
-    """Texts by "folder/file"; those named *.html.j2 escape what is put into them."""
-
-    def __init__(self, sources: Mapping[str, str]) -> None:
-        self._environment = SandboxedEnvironment(
-            loader=DictLoader(dict(sources)),
-            autoescape=lambda name: bool(name) and str(name).endswith(".html.j2"),
-            undefined=StrictUndefined,
-            keep_trailing_newline=False,
-            trim_blocks=False,
-            lstrip_blocks=True,
-        )
-
-    def tried(self, name: str, *samples: Mapping[str, object]) -> Template:
-        """Compiled, and rendered once with each of the samples, which shows misspelt variables."""
-        try:
-            template = self._environment.get_template(name)
-            for sample in samples:
-                template.render(sample)
-        except TemplateSyntaxError as error:
-            raise Misconfigured(f"template {name}, line {error.lineno}: {error.message}") from error
-        except FAULTS as error:
-            line = _template_line(error.__traceback__, name)
-            raise Misconfigured(f"template {name}, line {line}: {error}") from error
-        return template
-
-
-def _template_line(traceback: TracebackType | None, name: str) -> int:
-    """The innermost line of the template on the way to the error; 0 if there is none."""
-    line = 0
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename in {name, "<template>", "<unknown>"}:
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
-    return line
+_PLAIN = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+_URL = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined, finalize=lambda value: quote(str(value), safe="")
+)
 
 
 def rendered(source: str, values: Mapping[str, str]) -> str:

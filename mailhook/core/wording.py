@@ -2,18 +2,21 @@
 
 What: `Wording` compiles and tries all templates when it is made, and renders the block of one invitation.
 
-Not here: reading template files (`app`), where the block goes (`rewrite`), marks around it (`splice_text`,
-`splice_html`).
+Not here: reading template files (`phrasebook`), which language (`writer`), what a template may do (`confined`), where
+the block goes (`rewrite`), marks around it (`splice_text`, `splice_html`).
 
-Errors: Misconfigured, naming the template and where possible the line, when a template is missing or broken.
+Errors: Misconfigured when templates are missing or broken: a line for each, naming it, and where possible its line.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from html import escape
 
-from mailhook.core.templates import Sources
-from mailhook.errors import Misconfigured
+from mailhook.core import dates
+from mailhook.core.confined import Faults, Sources, Text
+from mailhook.core.dates import Locale, Timing
+from mailhook.core.languages import Languages, rules_of
 
 FILES = {
     "text": "body.txt.j2",
@@ -25,10 +28,12 @@ FILES = {
 }
 """The template behind each piece of a block."""
 
+_SINGLE_LINES = ("location", "label")
+
 
 @dataclass(frozen=True)
 class Variables:
-    """What a template may use. `test`: the conference is one of the sandbox's."""
+    """What a template may use, in one line each. `test`: the conference is one of the sandbox's."""
 
     link: str
     topic: str = ""
@@ -38,6 +43,7 @@ class Variables:
     conference_id: str = ""
     dial_in: str = ""
     test: bool = False
+    timing: Timing | None = None
 
 
 @dataclass(frozen=True)
@@ -52,54 +58,99 @@ class Block:
     label: str
 
 
-_SAMPLE = Variables(
-    "https://vm.example/service/join/?confid=1&confpass=2", "t", "n", "a@b.example", "1", "1", "1"
+_HOUR = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
+SAMPLE = Variables(
+    link="https://videomost.example/service/join/?confid=0123456789abcdef&confpass=1234",
+    topic='Планёрка <отдела> & "гости"',
+    organizer_name="Анна Миллер",
+    organizer_address="anna@example.com",
+    passcode="1234",
+    conference_id="0123456789abcdef",
+    dial_in="+7 495 000-00-00, 1234#",
+    timing=Timing(_HOUR, _HOUR + timedelta(minutes=90), "Europe/London", repeats=True),
 )
+"""An invitation that tells everything."""
 
-
-class Template(Protocol):
-    """A compiled text."""
-
-    def render(self, values: Mapping[str, object], /) -> str: ...
+_SAMPLES = (
+    SAMPLE,
+    replace(SAMPLE, test=True, timing=Timing(_HOUR, _HOUR + timedelta(days=2), all_day=True)),
+    Variables(SAMPLE.link),
+)
 
 
 class Wording:
     """Templates by "language/file", e.g. "ru/body.txt.j2"; `default` is used for languages that have none."""
 
     def __init__(self, sources: Mapping[str, str], default: str) -> None:
-        self._default = default.lower()
-        self._sources = Sources(sources)
+        compiled, faults = Sources(sources), Faults()
         folders = (name.split("/") for name in sources)
-        languages = sorted({path[0] for path in folders if path[1:] and path[-1] in FILES.values()})
-        self._templates = {language.lower(): self._compiled(language, sources) for language in languages}
-        if self._default not in self._templates:
-            raise Misconfigured(f"there are no templates for the language {default!r}")
+        tags = sorted({path[0] for path in folders if path[1:] and path[-1] in FILES.values()})
+        texts = {tag: _compiled(tag, compiled, faults) for tag in tags}
+        faults.tell()
+        self._texts = Languages(texts, default)
 
     @property
     def languages(self) -> tuple[str, ...]:
-        return tuple(self._templates)
+        return tuple(self._texts.tags)
+
+    def speaks(self, language: str) -> bool:
+        """Whether there are templates for the tag, or for its language alone."""
+        return language in self._texts
 
     def render(self, language: str, variables: Variables) -> Block:
         """The block in `language`, a tag as of RFC 5646 ("ru", "en-GB"); another one falls back to the default."""
-        tag = language.strip().lower().replace("_", "-")
-        templates = self._templates.get(tag) or self._templates.get(tag.partition("-")[0])
-        values = asdict(variables)
-        pieces = {
-            piece: _tidy(template.render(values))
-            for piece, template in (templates or self._templates[self._default]).items()
-        }
-        return Block(**pieces)
+        texts, rules = self._texts.chosen(language)
+        values = _values(variables, rules)
+        return Block(
+            **{
+                piece: _tidy(text.render(values), single=piece in _SINGLE_LINES)
+                for piece, text in texts.items()
+            }
+        )
 
-    def _compiled(self, language: str, sources: Mapping[str, str]) -> dict[str, Template]:
-        missing = [file for file in FILES.values() if f"{language}/{file}" not in sources]
-        if missing:
-            raise Misconfigured(f"template missing: {', '.join(f'{language}/{file}' for file in missing)}")
-        samples = [{**asdict(_SAMPLE), "test": test} for test in (False, True)]
-        return {piece: self._sources.tried(f"{language}/{file}", *samples) for piece, file in FILES.items()}
+    def doubts(self) -> list[str]:
+        """Templates that can be rendered, but do not show the link as everybody needs it."""
+        return [
+            f"template {language}/{doubt}"
+            for language in self.languages
+            for doubt in _doubts(self.render(language, SAMPLE), SAMPLE.link)
+        ]
 
 
-def _tidy(text: str) -> str:
-    """Lines without trailing blanks, none empty at the ends."""
+def _compiled(tag: str, sources: Sources, faults: Faults) -> dict[str, Text]:
+    compiled = {}
+    with faults.gathered():
+        samples = [_values(sample, rules_of(tag)) for sample in _SAMPLES]
+        for piece, file in FILES.items():
+            with faults.gathered():
+                compiled[piece] = sources.tried(f"{tag}/{file}", samples)
+    return compiled
+
+
+def variable_names() -> frozenset[str]:
+    """What templates of the block may use."""
+    return (frozenset(Variables.__dataclass_fields__) - {"timing"}) | frozenset(dates.NAMES)
+
+
+def _values(variables: Variables, rules: Locale) -> dict[str, object]:
+    """The variables by name; dates and lengths by the rules of a language."""
+    plain = {name: value for name, value in vars(variables).items() if name != "timing"}
+    return plain | dates.values(variables.timing, rules)
+
+
+def _doubts(block: Block, link: str) -> Iterator[str]:
+    for name, text in (("body.txt.j2", block.text), ("description.txt.j2", block.description)):
+        if not any(line.strip() == link for line in text.split("\n")):
+            yield f"{name} does not show the link alone on its line, so that it cannot be copied or clicked everywhere"
+    for name, html in (("body.html.j2", block.html), ("description.html.j2", block.description_html)):
+        if escape(link) not in html:
+            yield f"{name} does not show the link"
+
+
+def _tidy(text: str, *, single: bool) -> str:
+    """Lines without trailing blanks, none empty at the ends; or all in one line."""
+    if single:
+        return " ".join(text.split())
     return "\n".join(_stripped(text.replace("\r\n", "\n").split("\n"))).strip("\n")
 
 

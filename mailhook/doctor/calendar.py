@@ -11,6 +11,7 @@ from mailhook import own_copies
 from mailhook.config import Settings
 from mailhook.doctor.finding import Finding, failure, ok
 from mailhook.errors import MailhookError, Temporary
+from mailhook.phrasebook import Phrasebook
 
 CALENDAR = "calendar"
 
@@ -18,7 +19,7 @@ CALENDAR = "calendar"
 async def calendar(settings: Settings) -> Sequence[Finding]:
     """With the login that counts for every organizer, or that of the first one who has a password."""
     try:
-        writer = own_copies.make_caldav(settings)
+        writer = own_copies.make_caldav(settings, Phrasebook(settings))
         if writer is None:
             return []
         try:

@@ -47,7 +47,7 @@ class MailNotifier:
     def __init__(
         self,
         hop: NextHop,
-        wording: NoticeWording,
+        wording: Callable[[], NoticeWording],
         sender: str,
         sender_name: str,
         hostname: str,
@@ -83,7 +83,7 @@ class MailNotifier:
 
     def compose(self, notice: Notice) -> bytes:
         """The message; Auto-Submitted (RFC 3834 §5) keeps responders silent."""
-        subject, text = self._wording.render(notice)
+        subject, text = self._wording().render(notice)
         message = EmailMessage(policy=SMTP)
         message["From"] = self._sender
         message["To"] = Address(" ".join(notice.to.name.split()), addr_spec=notice.to.address)

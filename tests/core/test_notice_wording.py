@@ -10,13 +10,17 @@ from mailhook.core.meeting import Cause
 from mailhook.core.notice import Notice
 from mailhook.core.notice_wording import NoticeWording
 from mailhook.errors import Misconfigured
-from mailhook.texts import read_templates, shipped
+from mailhook.phrasebook import read_templates, shipped
 
 LINK = "https://vm.corp.example/service/join/?confid=1&confpass=2"
 IVAN = Person("ivan@corp.example", "Ivan")
 SPEC = Spec(
     "Budget", datetime(2027, 3, 1, 7, tzinfo=UTC), datetime(2027, 3, 1, 8, tzinfo=UTC), "Europe/Moscow", IVAN
 )
+WHEN = {
+    "ru": "понедельник, 1 марта 2027 г., 10:00 – 11:00 (Москва, UTC+3)",
+    "en": "Monday, March 1, 2027, 10:00 AM – 11:00 AM (Moscow, UTC+3)",
+}
 SOURCES = read_templates(shipped("templates"))
 
 
@@ -36,7 +40,7 @@ def test_every_cause_has_words_of_its_own(cause: Cause, language: str) -> None:
     assert subject.endswith("Bud get")
     assert "\n" not in subject
     assert LINK in text.splitlines()
-    assert "10:00 (Europe/Moscow)" in text
+    assert WHEN[language] in text
     assert "#novideomost" in text
     assert LINK not in subject
 
@@ -62,7 +66,7 @@ def test_the_language(language: str, words: str) -> None:
 
 def test_an_unknown_zone_is_utc() -> None:
     odd = replace(notice(Cause.LINK), spec=replace(SPEC, timezone="Mars/Olympus"))
-    assert "07:00 (UTC)" in NoticeWording(SOURCES, "ru", "").render(odd)[1]
+    assert "07:00 – 08:00 (UTC)" in NoticeWording(SOURCES, "ru", "").render(odd)[1]
 
 
 def test_the_sandbox_is_named() -> None:
@@ -72,15 +76,15 @@ def test_the_sandbox_is_named() -> None:
 @pytest.mark.parametrize(
     ("sources", "default", "words"),
     [
-        (SOURCES, "de", "template missing: de/notice.txt.j2"),
+        (SOURCES, "de", "there are no templates for the language 'de'"),
         (
             SOURCES | {"en/notice.txt.j2": "{{ lnk }}"},
             "ru",
-            "template en/notice.txt.j2, line 1: 'lnk' is undefined",
+            "template en/notice.txt.j2, line 1: there is no variable lnk",
         ),
     ],
 )
 def test_what_is_wrong_with_templates_is_named(sources: dict[str, str], default: str, words: str) -> None:
     with pytest.raises(Misconfigured) as caught:
         NoticeWording(sources, default, "")
-    assert str(caught.value) == words
+    assert str(caught.value).startswith(words)

@@ -13,7 +13,7 @@ from mailhook.config import Settings
 from mailhook.core import message
 from mailhook.core.rewrite import Options, remove, rewrite
 from mailhook.core.wording import Variables
-from mailhook.texts import make_wording
+from mailhook.phrasebook import make_wording
 from tests.core.edited import LINK, occurrences, request
 
 EVENTS = sorted((Path(__file__).parent / "data" / "edited").glob("*.ics"))

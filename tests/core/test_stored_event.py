@@ -14,7 +14,7 @@ from mailhook.core.stored_event import Edited, EventEditor, Fashion
 from mailhook.core.truncation import is_cut
 from mailhook.core.wording import Wording
 from mailhook.errors import Unreadable
-from mailhook.texts import read_templates, shipped
+from mailhook.phrasebook import read_templates, shipped
 from tests.core.invitations import at
 from tests.core.meetings import KEY, LINK
 
@@ -28,7 +28,7 @@ UNTOUCHED = ("SEQUENCE", "DTSTAMP", "LAST-MODIFIED", "ATTENDEE", "ORGANIZER", "D
 
 def editor(reach: Reach = "everywhere", options: Options | None = None) -> EventEditor:
     keywords = options or Options(keywords=("videomost",))
-    return EventEditor(WORDING, Fashion(keywords, reach, aliases={"old.example": "corp.example"}))
+    return EventEditor(lambda: WORDING, Fashion(keywords, reach, aliases={"old.example": "corp.example"}))
 
 
 def stored(*events: str, eol: str = "\r\n") -> bytes:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_the_name_of_the_service_and_the_bare_link_below_it(language: str, test:
     assert block.label == name
     escaped = LINK.replace("&", "&amp;")
     for html in (block.html, block.description_html):
-        assert f'<a href="{escaped}">{escaped}</a>' in html
+        assert f'<a href="{escaped}" style="color:inherit;word-break:break-all">{escaped}</a>' in html
         assert name in html
         assert "<table" in html
 
@@ -53,6 +54,26 @@ def test_html_has_no_external_resources_and_no_background() -> None:
         assert not any(
             word in html.lower() for word in ("src=", "url(", "background", "bgcolor", "<script", "<style")
         )
+
+
+def test_html_uses_what_the_word_engine_of_outlook_knows() -> None:
+    """A table, its cell's padding and border; what it does not know (word-break, inherit) only helps others."""
+    for language in ("ru", "en"):
+        html = Wording(shipped(), language).render(language, Variables(link=LINK, dial_in="1")).html
+        assert set(re.findall(r"<(\w+)", html)) == {"table", "tr", "td", "b", "br", "a"}
+        styles = ";".join(re.findall(r'style="([^"]*)"', html))
+        assert {declaration.partition(":")[0] for declaration in styles.split(";")} == {
+            *(
+                "border-collapse",
+                "margin",
+                "padding",
+                "border-left",
+                "font-family",
+                "font-size",
+                "line-height",
+            ),
+            *("color", "word-break"),
+        }
 
 
 def test_variables_are_escaped_in_html_only() -> None:
@@ -68,7 +89,7 @@ def test_variables_are_escaped_in_html_only() -> None:
     ("source", "message"),
     [
         ("ok\n{{ link", "template en/body.txt.j2, line 2"),
-        ("ok\n\n{{ lnik }}", "template en/body.txt.j2, line 3: 'lnik' is undefined"),
+        ("ok\n\n{{ lnik }}", "template en/body.txt.j2, line 3: there is no variable lnik"),
         ("{% include 'nowhere' %}", "template en/body.txt.j2, line 1"),
         ("\n{{ 1 / 0 }}", "template en/body.txt.j2, line 2"),
         ("{{ link.__class__.__mro__ }}", "template en/body.txt.j2, line 1"),

@@ -89,10 +89,10 @@ async def test_problems_of_the_settings_are_findings(site: Site) -> None:
     ("file", "text", "level", "said"),
     [
         ("body.txt.j2", "{{ link", FAILURE, "template ru/body.txt.j2, line 1"),
-        ("body.txt.j2", "{{ lnik }}", FAILURE, "'lnik' is undefined"),
-        ("body.txt.j2", "Join: {{ link }}.", WARNING, "ru: body.txt.j2 does not show the link alone"),
-        ("description.txt.j2", "none", WARNING, "ru: description.txt.j2 does not show the link alone"),
-        ("body.html.j2", "<p>none</p>", WARNING, "ru: body.html.j2 does not show the link"),
+        ("body.txt.j2", "{{ lnik }}", FAILURE, "there is no variable lnik"),
+        ("body.txt.j2", "Join: {{ link }}.", WARNING, "ru/body.txt.j2 does not show the link alone"),
+        ("description.txt.j2", "none", WARNING, "ru/description.txt.j2 does not show the link alone"),
+        ("body.html.j2", "<p>none</p>", WARNING, "ru/body.html.j2 does not show the link"),
         ("body.html.j2", "<p>{{ link }}</p>", OK, "usable in en, ru"),
     ],
 )

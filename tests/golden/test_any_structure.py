@@ -12,7 +12,7 @@ from mailhook.core.message import read
 from mailhook.core.rewrite import Options, rewrite
 from mailhook.core.splices import Position
 from mailhook.core.wording import Variables
-from mailhook.texts import make_wording
+from mailhook.phrasebook import make_wording
 from tests.golden.oracle import Expected, check
 
 EXPECTED = Expected("https://videomost.corp.example/service/join/?confid=a&confpass=1", "a")

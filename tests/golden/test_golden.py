@@ -15,7 +15,7 @@ from mailhook.core.rewrite import Options, rewrite
 from mailhook.core.splices import Position
 from mailhook.core.wording import Variables
 from mailhook.front.sink import EXTENSIONS
-from mailhook.texts import make_wording
+from mailhook.phrasebook import make_wording
 from tests.golden.oracle import Expected, check, check_removed
 from tests.golden.table import Mail, Passage, envelope_file, expected_file, mails, run
 

@@ -16,6 +16,7 @@ from mailhook.core.watch import Absent, Present, Unchanged
 from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary
 from mailhook.organizer.caldav import MAX_COPIES, TRIES, CalDavWriter
 from mailhook.organizer.dav import MAX_ANSWER
+from mailhook.phrasebook import Phrasebook
 from tests.core.meetings import KEY, LINK
 from tests.core.test_stored_event import stored
 from tests.organizer.calendars import HOME, Answer, Calendars, multistatus, tag
@@ -52,7 +53,7 @@ async def _make(server: Calendars) -> AsyncIterator[Make]:
     def make(path: str = "/dav/{user}/", **own: Any) -> CalDavWriter:
         values = {**SERVICE, **own, "url": f"{server.url}{path}"}
         settings = Settings(organizer=Organizer(caldav=CalDavSettings(**values)))
-        writer = own_copies.make_caldav(settings)
+        writer = own_copies.make_caldav(settings, Phrasebook(settings))
         assert writer is not None
         made.append(writer)
         return writer

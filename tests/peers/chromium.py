@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -66,9 +66,38 @@ class Browser:
 
         await to_thread(work)
 
+    async def scheme(self, name: Literal["light", "dark"]) -> None:
+        """What the person prefers (prefers-color-scheme), from the next page on."""
+        wanted = {"features": [{"name": "prefers-color-scheme", "value": name}]}
+        await to_thread(self._driver.execute_cdp_cmd, "Emulation.setEmulatedMedia", wanted)
+
     async def seen(self, selector: str = "body") -> list[str]:
         """The text of the visible elements, as it is shown."""
         return await to_thread(lambda: [each.text for each in self._found(selector) if each.is_displayed()])
+
+    async def in_frame(self, number: int, selector: str = "body") -> list[str]:
+        """As `seen`, within the page's frame of that number, from 0."""
+
+        def work() -> list[str]:
+            self._driver.switch_to.frame(self._found("iframe")[number])
+            try:
+                return [each.text for each in self._found(selector)]
+            finally:
+                self._driver.switch_to.default_content()
+
+        return await to_thread(work)
+
+    async def click_in_frame(self, number: int, selector: str) -> None:
+        """A click on something within a frame; where it leads is not waited for."""
+
+        def work() -> None:
+            self._driver.switch_to.frame(self._found("iframe")[number])
+            try:
+                self._found(selector)[0].click()
+            finally:
+                self._driver.switch_to.default_content()
+
+        await to_thread(work)
 
     async def ask(self, script: str) -> Any:
         """What `script` returns in the page, which itself may run none."""

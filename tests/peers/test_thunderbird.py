@@ -15,7 +15,7 @@ from mailhook.config import Settings
 from mailhook.core import message
 from mailhook.core.rewrite import Options, rewrite
 from mailhook.core.wording import Variables
-from mailhook.texts import make_wording
+from mailhook.phrasebook import make_wording
 from tests.core.edited import LINK, occurrences, request
 from tests.peers.thunderbird import Thunderbird, thunderbird
 

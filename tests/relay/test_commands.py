@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -234,6 +237,43 @@ def test_check(office: Office) -> None:
     assert "listn" in wrong
 
 
+def test_check_renders_every_template(office: Office, tmp_path: Path) -> None:
+    own = tmp_path / "own" / "ru"
+    own.mkdir(parents=True)
+    with office.settings.open("a", encoding="utf-8") as file:
+        file.write(f'[templates]\npath = "{own.parent}"\n')
+    (own / "body.txt.j2").write_text("{% if test %}\n{{ lnik }}{% endif %}")
+    (own / "notice.txt.j2").write_text("{{ topic.upper() }}")
+    wrong = office.run("check", expect=2)
+    where = f'error: templates.path = "{own.parent}": template ru'
+    assert f"{where}/body.txt.j2, line 2: there is no variable lnik; there are all_day, " in wrong
+    assert f"{where}/notice.txt.j2, line 1: a template calls nothing" in wrong
+    (own / "body.txt.j2").write_text("{{ link }}")
+    (own / "notice.txt.j2").rename(own / "notis.txt.j2")
+    said = office.run("check")
+    assert "warning: templates.path" in said
+    assert "ru/notis.txt.j2 is the name of no template" in said
+    assert said.endswith("no errors\n")
+
+
+def test_templates_init(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "templates"
+    assert main(["templates", "init", str(folder)]) == 0
+    assert f'Set path = "{folder}" in [templates]' in capsys.readouterr().out
+    own = folder / "ru" / "body.txt.j2"
+    usual = own.read_text(encoding="utf-8")
+    own.write_text("{{ link }}")
+    assert main(["templates", "init", str(folder)]) == 1
+    said = capsys.readouterr()
+    assert said.err == f"kept {own}: it differs; --force would replace it\n"
+    assert said.out.startswith("0 files copied")
+    assert own.read_text(encoding="utf-8") == "{{ link }}"
+    assert main(["templates", "init", str(folder), "--force"]) == 0
+    assert own.read_text(encoding="utf-8") == usual
+    assert main(["templates", "init", str(own)]) == 2
+    assert capsys.readouterr().err == f"mailhook: {own}/en: Not a directory\n"
+
+
 def test_a_missing_settings_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["conferences", "list", "--config", str(tmp_path / "none.toml")]) == 2
     assert "none.toml" in capsys.readouterr().err
@@ -275,6 +315,56 @@ def test_preview_with_settings_touches_nothing(office: Office) -> None:
 def test_preview_of_somebody_elses_invitation(office: Office) -> None:
     said = office.run("preview", str(GOLDEN / "anyone-foreign-organizer" / "in.eml"))
     assert said.startswith("decision: pass\nreason:   foreign-organizer")
+
+
+def test_preview_as_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.html"
+    assert main(["preview", str(GOLDEN / "zimbra-series" / "in.eml"), "--html", str(page)]) == 0
+    assert "decision: rewrite" in capsys.readouterr().out
+    html = page.read_text(encoding="utf-8")
+    for words in (
+        "<h1>Weekly sync</h1>",
+        "<dt>reason</dt><dd>rewritten</dd>",
+        "no conference was made",
+        "srcdoc=",
+    ):
+        assert words in html
+    assert "src=" not in html.replace("srcdoc=", "")
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(("browser", "status"), [("cp", 0), ("false", 1)])
+def test_preview_in_a_browser(browser: str, status: int, named: bool, tmp_path: Path) -> None:
+    """What the person's browser is asked to open; where there is none, the file is named."""
+    seen, page = tmp_path / "seen", tmp_path / "page.html"
+    script = tmp_path / "browser"
+    script.write_text(f'#!/bin/sh\n{browser} "${{1#file://}}" {seen}\n')
+    script.chmod(0o755)
+    mail = str(GOLDEN / "zimbra-series" / "in.eml")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mailhook.cli",
+            "preview",
+            mail,
+            "--open",
+            *(["--html", str(page)] if named else []),
+        ],
+        env={**os.environ, "BROWSER": f"{script} %s", "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    (file,) = tmp_path.glob("*.html")
+    assert (file == page) == named
+    assert done.returncode == status, done.stderr
+    if status:
+        assert done.stderr == f"mailhook: there is no browser here; the page is {file}\n"
+    else:
+        assert seen.read_text(encoding="utf-8") == file.read_text(encoding="utf-8")
+    assert named or file.stat().st_mode & 0o077 == 0
 
 
 def test_preview_without_a_file(capsys: pytest.CaptureFixture[str]) -> None:
