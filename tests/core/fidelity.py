@@ -11,6 +11,7 @@ from mailhook.core import contentlines, message, rewrite
 from mailhook.core.contentlines import Component
 from mailhook.core.message import Message, Part
 from mailhook.core.rewrite import Options, Rewritten
+from mailhook.core.splice_calendar import OWN_PROPERTY
 from mailhook.core.wording import Block
 from mailhook.errors import Unreadable
 
@@ -40,8 +41,8 @@ def check(raw: bytes, block: Block, link: str, options: Options) -> Rewritten | 
     after = message.read(once.content)
     _same_outside(before, after)
     again = rewrite.rewrite(after, block, link, "c", options)
-    if rewrite.carries_block(_all_text(before)):
-        # An older block may have held the only octets of no known charset; without it more can be written.
+    if rewrite.carries_block(_all_text(before)) or OWN_PROPERTY in _all_text(before).upper():
+        # What is replaced may have held the only octets of no known charset; without it more can be written.
         assert rewrite.rewrite(message.read(again.content), block, link, "c", options) == again
         return once
     assert again == once

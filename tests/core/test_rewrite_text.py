@@ -75,3 +75,9 @@ def test_twice_is_once(data: bytes, position: Position) -> None:
     once = placed(data, position)
     assert placed(once, position) == once
     assert NEW in once
+
+
+def test_a_text_of_nothing_but_marks_is_left_alone() -> None:
+    data = f"{splice_text.BEGIN}\n".encode() * (splice_text.MAX_BLOCKS + 1)
+    assert placed(data) == data
+    assert list(splice_text.blocks(data)) == []
