@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhook.core.splice_text import BEGIN, END, blocks, flowed, links, marked, place
+from mailhook.core.splice_text import BEGIN, END, MAX_BLOCKS, blocks, flowed, links, marked, place
 from mailhook.core.splices import Position, apply
 
 BLOCK = marked("Name\nhttps://vm.example/?a=1&b=2")
@@ -78,6 +78,6 @@ def test_twice_is_once(data: bytes, position: Position) -> None:
 
 
 def test_a_text_of_nothing_but_marks_is_left_alone() -> None:
-    data = f"{splice_text.BEGIN}\n".encode() * (splice_text.MAX_BLOCKS + 1)
+    data = f"{BEGIN}\n".encode() * (MAX_BLOCKS + 1)
     assert placed(data) == data
-    assert list(splice_text.blocks(data)) == []
+    assert list(blocks(data)) == []
