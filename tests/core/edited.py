@@ -5,6 +5,13 @@ from urllib.parse import unquote
 
 import icalendar
 
+from mailhook.app import make_wording
+from mailhook.config import Settings
+from mailhook.core import message
+from mailhook.core.rewrite import Options, rewrite
+from mailhook.core.wording import Variables
+
+WORDING = make_wording(Settings())
 LINK = "https://videomost.corp.example/service/join/?confid=a&confpass=1"
 
 
@@ -28,3 +35,19 @@ def occurrences(raw: bytes) -> Counter[str]:
             html = unquote(params["ALTREP"]).replace("&amp;", "&")
             found["ALTREP"] += html.count(f">{LINK}</a>")
     return found
+
+
+def stored(description: str) -> bytes:
+    """An event with this DESCRIPTION, once the block is written into it."""
+    lines = (
+        *("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//x//EN", "METHOD:REQUEST", "BEGIN:VEVENT", "UID:u1"),
+        *("DTSTAMP:20261122T000000Z", "DTSTART:20261210T090000Z", "DTEND:20261210T100000Z", "SUMMARY:s"),
+        *(description, "END:VEVENT", "END:VCALENDAR", ""),
+    )
+    mailed = rewritten(request("\r\n".join(lines).encode()))
+    return mailed.partition(b"\r\n\r\n")[2].replace(b"METHOD:REQUEST\r\n", b"")
+
+
+def rewritten(raw: bytes, language: str = "ru") -> bytes:
+    block = WORDING.render(language, Variables(LINK, "Topic", conference_id="a"))
+    return rewrite(message.read(raw), block, LINK, "a", Options()).content
