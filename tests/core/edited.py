@@ -24,16 +24,16 @@ def request(event: bytes) -> bytes:
     return head + calendar
 
 
-def occurrences(raw: bytes) -> Counter[str]:
+def occurrences(raw: bytes, link: str = LINK) -> Counter[str]:
     """How often a reader meets the link, by property; in HTML a link and its text are one."""
     (event,) = icalendar.Calendar.from_ical(raw.partition(b"\r\n\r\n")[2]).walk("VEVENT")
     found: Counter[str] = Counter()
     for name, value in event.property_items(recursive=False):
-        found[name] += str(value).count(LINK)
+        found[name] += str(value).count(link)
         params: dict[str, str] = getattr(value, "params", {})
         if "ALTREP" in params:
             html = unquote(params["ALTREP"]).replace("&amp;", "&")
-            found["ALTREP"] += html.count(f">{LINK}</a>")
+            found["ALTREP"] += html.count(f">{link}</a>")
     return found
 
 

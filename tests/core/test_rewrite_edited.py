@@ -10,8 +10,9 @@ import icalendar
 import pytest
 
 from mailhook.core import message
-from mailhook.core.rewrite import Options, remove
-from tests.core.edited import LINK, occurrences, request, rewritten
+from mailhook.core.rewrite import Options, remove, rewrite
+from mailhook.core.wording import Variables
+from tests.core.edited import LINK, WORDING, occurrences, request, rewritten
 
 EVENTS = sorted((Path(__file__).parent / "data" / "edited").glob("*.ics"))
 
@@ -38,3 +39,12 @@ def test_nothing_but_text_is_left_when_the_link_is_taken_out(path: Path) -> None
     counted = occurrences(found)
     assert counted.pop("DESCRIPTION") <= 1
     assert not any(counted.values())
+
+
+@pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
+def test_a_copied_event_gets_its_own_link_in_place_of_the_other(path: Path) -> None:
+    raw, own = request(path.read_bytes()), LINK.replace("confid=a", "confid=b")
+    block = WORDING.render("ru", Variables(own, "Topic", conference_id="b"))
+    found = rewrite(message.read(raw), block, own, "b", Options(), copied=frozenset({LINK})).content
+    assert not any(occurrences(found).values())
+    assert occurrences(found, own) == occurrences(raw)
