@@ -12,7 +12,7 @@ is no content line is kept with an empty name and never loses the calendar.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from itertools import groupby
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ _BLANKS = (b" ", b"\t")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _SEPARATOR = re.compile(r'[";:]')
 _BYTE_SEPARATOR = re.compile(rb'[":]')
-_ESCAPED = re.compile(r"\\([\\;,nN])")
+_ESCAPES = (("\\n", "\n"), ("\\N", "\n"), ("\\,", ","), ("\\;", ";"))
 _TO_ESCAPE = re.compile(r"([\\;,])|\r?\n|[\x00-\x08\x0b-\x1f\x7f]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _CARETS = {"^n": "\n", "^N": "\n", "^^": "^", "^'": '"'}
@@ -225,7 +225,10 @@ def _escape(match: re.Match[str]) -> str:
 
 def unescape_text(value: str) -> str:
     """RFC 5545 §3.3.11; a backslash before anything else stays."""
-    return _ESCAPED.sub(lambda m: "\n" if m[1] in "nN" else m[1], value)
+    if "\\" not in value:
+        return value
+    pieces = value.split("\\\\")
+    return "\\".join(reduce(lambda text, each: text.replace(*each), _ESCAPES, piece) for piece in pieces)
 
 
 # --- writing -------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from mailhook.errors import Unreadable
 MAX_DEPTH = 20
 MAX_PARTS = 200
 MAX_HEADER = 256 * 1024
-MAX_DELIMITER_LOOKALIKES = 100_000
+MAX_DELIMITER_LOOKALIKES = 50_000
 
 _FIELD_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _OPAQUE_MULTIPART = "multipart/encrypted"

@@ -10,8 +10,11 @@ data is read as far as it goes.
 """
 
 import re
+from binascii import unhexlify
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from mailhook.core import header_values
 from mailhook.core.splices import Splice, apply
@@ -22,7 +25,7 @@ MAX_ENCODED_LINE = 76
 # Beyond this a line is no quoted-printable that a mail program wrote; such a body is encoded anew.
 MAX_TOLERATED_LINE = 2000
 # A body of more encoded lines would hold up all other mail for the time of its decoding.
-MAX_ENCODED_LINES = 50_000
+MAX_ENCODED_LINES = 20_000
 
 _ESCAPES = re.compile(rb"(?:=[0-9A-Fa-f]{2})+")
 _TOKEN = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.DOTALL)
@@ -49,7 +52,7 @@ def decode(raw: bytes, encoding: str) -> bytes:
     if encoding == "quoted-printable":
         if raw.count(b"\n") > MAX_ENCODED_LINES:
             raise Unreadable("too many quoted-printable lines")
-        return QuotedPrintable.read(raw).decoded()
+        return quoted_printable(raw).decoded()
     if encoding in _UNKNOWN_ENCODINGS:
         raise Unreadable("a transfer encoding that is not MIME's")
     return raw
@@ -77,8 +80,7 @@ def _base64(data: bytes, like: bytes, eol: bytes) -> bytes:
 # --- quoted-printable ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     """One encoded line: content without trailing blanks and soft break, and what it decodes to (RFC 2045 §6.7)."""
 
     start: int
@@ -91,20 +93,6 @@ class _Line:
 class QuotedPrintable:
     raw: bytes
     lines: tuple[_Line, ...]
-
-    @classmethod
-    def read(cls, raw: bytes) -> "QuotedPrintable":
-        lines: list[_Line] = []
-        start = decoded_start = 0
-        while True:
-            newline = raw.find(b"\n", start)
-            after = len(raw) if newline < 0 else newline + 1
-            line = _line(raw, start, after, decoded_start)
-            lines.append(line)
-            decoded_start += len(line.decoded)
-            if newline < 0:
-                return cls(raw, tuple(lines))
-            start = after
 
     def decoded(self) -> bytes:
         return b"".join(line.decoded for line in self.lines)
@@ -147,6 +135,22 @@ class QuotedPrintable:
         return b"=" + eol if column and rest and column + len(rest) > MAX_ENCODED_LINE else b""
 
 
+@lru_cache(maxsize=4)  # a part is decoded to be looked at, and again to be edited
+def quoted_printable(raw: bytes) -> QuotedPrintable:
+    """The body's lines."""
+    lines: list[_Line] = []
+    start = decoded_start = 0
+    while True:
+        newline = raw.find(b"\n", start)
+        after = len(raw) if newline < 0 else newline + 1
+        line = _line(raw, start, after, decoded_start)
+        lines.append(line)
+        decoded_start += len(line.decoded)
+        if newline < 0:
+            return QuotedPrintable(raw, tuple(lines))
+        start = after
+
+
 def _line(raw: bytes, start: int, after: int, decoded_start: int) -> _Line:
     text = raw[start:after]
     bare = text.rstrip(b"\r\n")
@@ -159,7 +163,7 @@ def _line(raw: bytes, start: int, after: int, decoded_start: int) -> _Line:
 
 
 def _unescaped(content: bytes) -> bytes:
-    return _ESCAPES.sub(lambda m: bytes.fromhex(m[0].replace(b"=", b"").decode("ascii")), content)
+    return _ESCAPES.sub(lambda m: unhexlify(m[0].replace(b"=", b"")), content)
 
 
 def _step_back(kept: bytes, column: int, following: bytes) -> tuple[bytes, bytes]:

@@ -125,7 +125,7 @@ def _body(whole: Message, prepared: Prepared, edits: list[Splice], encoding: str
         return shifted(edits, part.body_start)
     default = mime_bodies.line_end(whole.raw[: part.body_start])
     if encoding == part.encoding == "quoted-printable" and not prepared.transcoded:
-        new = mime_bodies.QuotedPrintable.read(raw).spliced(edits, default)
+        new = mime_bodies.quoted_printable(raw).spliced(edits, default)
     else:
         new = mime_bodies.encode(apply(prepared.data, edits), encoding, raw, default)
     return [_tightened(whole.raw, Splice(part.body_start, part.body_end, new))]

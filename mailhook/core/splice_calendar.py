@@ -24,6 +24,8 @@ LocationRule = Literal["if-empty", "append", "never"]
 Reach = Literal["everywhere", "links", "hidden"]
 """Every place; URL, CONFERENCE and our own property; or only those two, which programs do not take for a change."""
 
+MAX_TWIN = 128 * 1024
+"""Octets of a description or its HTML twin; a longer one is left alone, because its escapes take long to follow."""
 OWN_PROPERTY = "X-VIDEOMOST-CONFERENCE"
 _TEXT_ESCAPE = re.compile(rb"\\[\\;,nN]")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
@@ -152,6 +154,8 @@ def _description(event: _Event) -> Iterator[Change]:
         yield Change("DESCRIPTION", added=event.line("DESCRIPTION", (), escape_text(block)))
         return
     line = next((each for each in lines if splice_text.BEGIN in each.value), lines[0])
+    if line.end - line.start > MAX_TWIN:
+        return
     layer = contentlines.unfold(event.data, line.start, line.end)
     start = contentlines.value_start(layer.content)
     text = decoded(layer.content[start:], _TEXT_ESCAPE, _unescaped)
@@ -182,7 +186,7 @@ def _old(event: _Event) -> set[bytes]:
 def _altrep(event: _Event, head: bytes) -> list[Splice] | None:
     """Edits of the HTML in DESCRIPTION;ALTREP="data:text/html,…", which some clients prefer over the text."""
     found = _ALTREP.search(head)
-    if not found:
+    if not found or found.end() - found.start() > MAX_TWIN:
         return None
     prefix, source, at = found[1], found[2], found.start(2)
     if prefix.lower().endswith(b";base64,"):
@@ -199,6 +203,8 @@ def _altrep(event: _Event, head: bytes) -> list[Splice] | None:
 def _html_twins(event: _Event) -> Iterator[Change]:
     """X-ALT-DESC and STYLED-DESCRIPTION (RFC 9073 §6.5) that hold HTML as TEXT."""
     for line in event.component.lines:
+        if line.end - line.start > MAX_TWIN:
+            continue
         html = line.name in {"X-ALT-DESC", "STYLED-DESCRIPTION"} and line.param("VALUE").upper() != "URI"
         if not html or line.param("FMTTYPE").lower() != "text/html":
             continue

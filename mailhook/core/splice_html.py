@@ -6,7 +6,8 @@ changes what it did not understand.
 
 Not here: charsets and transfer encodings (`rewrite`).
 
-Errors: none; in markup that breaks off (an open comment, an open quote) the scan ends where it breaks off.
+Errors: none; in markup that breaks off (an open comment, an open quote) the scan ends where it breaks off, and markup
+beyond MAX_NOTED is left alone.
 """
 
 import re
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 from mailhook.core import splice_text
 from mailhook.core.splices import Position, Splice, settled
+from mailhook.errors import Unreadable
 
 BEGIN = "<!-- videomost:begin -->"
 END = "<!-- videomost:end -->"
@@ -38,6 +40,16 @@ _RAW_TEXT = {
     for name in (b"style", b"script", b"title", b"textarea", b"xmp")
 }
 _NOTED = frozenset({b"html", b"head", b"body", b"div", b"!--", b"!"})
+# What need not be noted, in one go: text, and tags of other names, with their attributes as `_IN_TAG` sees them.
+# Groups are not possessive: before Python 3.11.5 such are wrong.
+_NAMED = rb"(?:html|head|body|div|style|script|title|textarea|xmp)(?![a-z0-9:-])"
+_UNNOTED = re.compile(
+    rb"(?:[^<]*+</?(?:[acefgijklmnopqruvwyz]|(?!" + _NAMED + rb")[a-z])"
+    rb"[^>=]*+(?:=\s*+(?:\"[^\"]*+\"|'[^']*+'|(?![\"']))[^>=]*+)*>)*",
+    re.IGNORECASE,
+)
+MAX_NOTED = 10_000
+"""Comments, divs and the like of HTML that a person or a mail program wrote."""
 # A declaration or <html> further down is no preamble.
 _PREAMBLE = 1024
 _COMMENT, _DECLARATION = b"!--", b"!"
@@ -85,6 +97,13 @@ def place(data: bytes, block: bytes, position: Position, line_end: bytes) -> lis
 
     Without a `block` all are taken out.
     """
+    try:
+        return _placed(data, block, position, line_end)
+    except Unreadable:
+        return []
+
+
+def _placed(data: bytes, block: bytes, position: Position, line_end: bytes) -> list[Splice]:
     if not block:
         return settled(data, _without)
     marks = _landmarks(data)
@@ -151,7 +170,9 @@ def _landmarks(data: bytes) -> _Landmarks:
     begun: int | None = None
     divs: list[int] = []
     shows_text = _TEXT_BEGIN in data
-    for token in _tokens(data, everything=shows_text):
+    for number, token in enumerate(_tokens(data, everything=shows_text)):
+        if number > MAX_NOTED:
+            raise Unreadable("too much markup")
         if shows_text:
             marks.hidden.append((token.start, token.end))
         match token.name:
@@ -207,7 +228,7 @@ def _structure(token: _Token, marks: _Landmarks) -> None:
 def _tokens(data: bytes, *, everything: bool) -> Iterator[_Token]:
     """Markup in order, unless everything is wanted only the kinds that matter; a nameless token where it breaks off."""
     at = 0
-    while match := _MARKUP.search(data, at):
+    while match := _MARKUP.search(data, at if everything else _next_noted(data, at)):
         name = match[1].lower() if match[1] else _COMMENT if match[0] == b"<!--" else _DECLARATION
         end = _end(data, name, match)
         if end is None:
@@ -223,6 +244,11 @@ def _tokens(data: bytes, *, everything: bool) -> Iterator[_Token]:
         if everything or name in _NOTED:
             yield _Token(b"/" + name if closing else name, match.start(), end)
         at = end
+
+
+def _next_noted(data: bytes, at: int) -> int:
+    skipped = _UNNOTED.match(data, at)
+    return skipped.end() if skipped else at
 
 
 def _end(data: bytes, name: bytes, match: re.Match[bytes]) -> int | None:

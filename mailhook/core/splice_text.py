@@ -17,6 +17,8 @@ from mailhook.core.splices import Position, Splice, settled
 BEGIN = "_______ Videomost _______"
 END = "_______ /Videomost ______"
 _BEGIN, _END = BEGIN.encode("ascii"), END.encode("ascii")
+MAX_BLOCKS = 100
+"""A text with more of our marks was made to cost much; it is left alone."""
 _BOM = b"\xef\xbb\xbf"
 _LINE_ENDS = re.compile(rb"(\r?\n)(?:\r?\n)?")
 _LINE_ENDS_BEFORE = re.compile(rb"(?:\r?\n)?(\r?\n)\Z")
@@ -57,6 +59,8 @@ def place(
     Where an editor has lost the marks, links that stand alone on their lines are left: ours, or one of `older`, which
     others exchange. Without a `block` all are taken out, with the empty lines that came with them.
     """
+    if data.count(_BEGIN) > MAX_BLOCKS:
+        return []
     if not block:
         return settled(data, _without)
     if next(blocks(data), None):
@@ -101,6 +105,8 @@ def blocks(data: bytes) -> Iterator[tuple[int, int]]:
     A block whose end mark was lost (some phones truncate) goes up to the first empty line.
     """
     at = data.find(_BEGIN)
+    if data.count(_BEGIN) > MAX_BLOCKS:
+        return
     while at >= 0:
         end = _block_end(data, at)
         if b">" not in data[max(data.rfind(b"\n", 0, at) + 1, at - 80) : at]:

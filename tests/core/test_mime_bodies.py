@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhook.core import mime_bodies
-from mailhook.core.mime_bodies import QuotedPrintable, decode, encode
+from mailhook.core.mime_bodies import decode, encode, quoted_printable
 from mailhook.core.splices import Splice, apply
 from mailhook.errors import Unreadable
 
@@ -94,19 +94,19 @@ def test_edits_of_quoted_printable_decode_to_edits_of_the_text(
         if line_end not in (text[at - 1 : at + 1], text[to - 1 : to + 1]):
             splices.append(Splice(at, to, new.replace(b"\n", line_end)))
             done = to
-    edited = QuotedPrintable.read(raw).spliced(splices, line_end)
+    edited = quoted_printable(raw).spliced(splices, line_end)
     assert decode(edited, "quoted-printable") == apply(text, splices)
     assert all(len(line) <= mime_bodies.MAX_ENCODED_LINE for line in edited.split(line_end))
 
 
 def test_lines_that_are_not_edited_keep_their_encoding() -> None:
     raw = b"=41bc =\r\n  def\r\nsecond=20\r\n"
-    edited = QuotedPrintable.read(raw).spliced([Splice(12, 12, "в".encode())])
+    edited = quoted_printable(raw).spliced([Splice(12, 12, "в".encode())])
     assert edited == b"=41bc =\r\n  def\r\ns=D0=B2econd=20\r\n"
 
 
 def test_a_body_in_one_giant_line_is_encoded_anew() -> None:
     raw = b"x" * 5000
-    edited = QuotedPrintable.read(raw).spliced([Splice(2500, 2500, b"-")])
+    edited = quoted_printable(raw).spliced([Splice(2500, 2500, b"-")])
     assert decode(edited, "quoted-printable") == b"x" * 2500 + b"-" + b"x" * 2500
     assert max(map(len, edited.split(b"\r\n"))) == mime_bodies.MAX_ENCODED_LINE

@@ -386,6 +386,24 @@ def test_a_new_link_takes_the_places_of_the_old_one() -> None:
     assert new.places == old.places
 
 
+@pytest.mark.parametrize("position", ["top", "bottom"])
+@pytest.mark.parametrize("first", [RUSSIAN, block("An older template")], ids=["language", "template"])
+def test_a_block_in_other_words_is_replaced_and_not_repeated(position: str, first: Block) -> None:
+    """The same link; the second wording stands as if it had been the only one."""
+    options = Options(position="top" if position == "top" else "bottom", keywords=("videomost",))
+    for raw in SENDERS.values():
+        once = rewritten(rewritten(raw, options, first).content, options, ENGLISH)
+        assert shown_texts(once.content) == shown_texts(rewritten(raw, options, ENGLISH).content)
+
+
+def shown_texts(raw: bytes) -> list[str]:
+    read = message.read(raw)
+    texts = [
+        message.text(read, each) for each in read.parts if each.content_type in {"text/plain", "text/html"}
+    ]
+    return [*texts, *(str(event["DESCRIPTION"]) for event in events(raw))]
+
+
 def test_added_lines_stand_after_the_events_own_properties_and_before_its_alarms() -> None:
     alarm = ("BEGIN:VALARM", "ACTION:DISPLAY", "DESCRIPTION:Reminder", "TRIGGER:-PT5M", "END:VALARM")
     content = rewritten(request(*alarm), Options(location="never")).content

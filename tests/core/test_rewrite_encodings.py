@@ -239,6 +239,15 @@ def test_quoted_printable_lines_that_are_not_edited_stay_and_no_line_is_long() -
     assert max(map(len, after.split(b"\r\n"))) <= 76
 
 
+@pytest.mark.parametrize("eight_bit", [True, False], ids=["8bit", "7bit"])
+def test_raw_utf_8_in_the_header_stays_and_gets_no_company(eight_bit: bool) -> None:
+    """As SMTPUTF8 mail has it (RFC 6532): what is added is ASCII, so that no next hop needs more than before."""
+    raw = "Subject: Повестка\r\nTo: Анна <anna@partner.example>\r\n".encode() + mail(PLAIN_CALENDAR)
+    head, _, _ = rewritten(raw, "ru", eight_bit=eight_bit).partition(b"\r\n\r\n")
+    added = head.removeprefix(raw.partition(b"\r\n\r\n")[0])
+    assert added == b"\r\nX-Mailhook-Conference: c"
+
+
 def test_content_length_and_line_ends_are_those_of_the_part() -> None:
     text, html = b"a\nb\n", b"<p>x</p>\r\n"
     parts = (

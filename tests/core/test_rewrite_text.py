@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhook.core.splice_text import BEGIN, END, blocks, flowed, links, marked, place
+from mailhook.core.splice_text import BEGIN, END, MAX_BLOCKS, blocks, flowed, links, marked, place
 from mailhook.core.splices import Position, apply
 
 BLOCK = marked("Name\nhttps://vm.example/?a=1&b=2")
@@ -75,3 +75,9 @@ def test_twice_is_once(data: bytes, position: Position) -> None:
     once = placed(data, position)
     assert placed(once, position) == once
     assert NEW in once
+
+
+def test_a_text_of_nothing_but_marks_is_left_alone() -> None:
+    data = f"{BEGIN}\n".encode() * (MAX_BLOCKS + 1)
+    assert placed(data) == data
+    assert list(blocks(data)) == []

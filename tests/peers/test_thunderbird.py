@@ -11,12 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from mailhook.config import Settings
-from mailhook.core import message
-from mailhook.core.rewrite import Options, rewrite
-from mailhook.core.wording import Variables
-from mailhook.phrasebook import make_wording
-from tests.core.edited import LINK, occurrences, request
+from tests.core.edited import LINK, occurrences, request, rewritten, stored
 from tests.peers.thunderbird import Thunderbird, thunderbird
 
 pytestmark = [pytest.mark.peers("thunderbird"), pytest.mark.asyncio(loop_scope="module")]
@@ -34,7 +29,6 @@ def is_case(folder: Path) -> bool:
 
 
 CASES = sorted(filter(is_case, GOLDEN.iterdir()))
-BLOCK = make_wording(Settings()).render("ru", Variables(LINK, "Topic", conference_id="a"))
 HTML_TWIN = 'DESCRIPTION;ALTREP="data:text/html,%3Cbody%3E%3Cp%3EAgenda%3C%2Fp%3E%3C%2Fbody%3E":Agenda'
 
 
@@ -74,15 +68,8 @@ async def test_the_link_is_shown_and_accept_is_offered(anna: Thunderbird, folder
 @pytest.mark.parametrize("typed", ["", "and more"], ids=["retitled", "retyped"])
 async def test_an_edited_event_keeps_one_block(anna: Thunderbird, description: str, typed: str) -> None:
     """As tests/core/data/edited holds it."""
-    lines = (
-        *("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//x//EN", "METHOD:REQUEST", "BEGIN:VEVENT", "UID:u1"),
-        *("DTSTAMP:20261122T000000Z", "DTSTART:20261210T090000Z", "DTEND:20261210T100000Z", "SUMMARY:s"),
-        *(description, "END:VEVENT", "END:VCALENDAR", ""),
-    )
-    mailed = rewrite(message.read(request("\r\n".join(lines).encode())), BLOCK, LINK, "a", Options()).content
-    stored = mailed.partition(b"\r\n\r\n")[2].replace(b"METHOD:REQUEST\r\n", b"")
-    edited = request((await anna.edit(stored.decode(), typed, LINK)).encode())
+    edited = request((await anna.edit(stored(description).decode(), typed, LINK)).encode())
     assert b"edited" in edited
-    found = rewrite(message.read(edited), BLOCK, LINK, "a", Options()).content
+    found = rewritten(edited)
     assert set(occurrences(found).values()) <= {0, 1}
     assert occurrences(found)["DESCRIPTION"] == 1

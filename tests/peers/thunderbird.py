@@ -129,7 +129,9 @@ class Thunderbird:
         """Open the mail of that number, and wait until `expected` stands in it."""
         found = Shown(**await self._session.run(OPEN, number, expected))
         if picture:
-            await asyncio.to_thread(os.system, f"DISPLAY={self._display} scrot -o '{picture}'")
+            screen = {**os.environ, "DISPLAY": self._display}
+            taken = await asyncio.create_subprocess_exec("scrot", "-o", picture, env=screen)
+            assert await taken.wait() == 0
         await self._session.run(CLOSE)
         return found
 

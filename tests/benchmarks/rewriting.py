@@ -1,0 +1,216 @@
+"""What it costs to write a link into an invitation: milliseconds of CPU, the best of several runs.
+
+    python -m tests.benchmarks.rewriting
+
+`scan`: is there anything like a calendar in the bytes? `read`: the message and its invitation. `decide`: whether a
+conference is wanted, and the meeting after it. `rewrite`: wording and splices. Nothing is remembered from one run to
+the next. The aims: 3 ms for a typical invitation of 10 kB, 30 ms for one of 1 MB, 50 ms for hostile input, or `passed`
+where a bound of the code leaves the message as it came. What hostile calendars cost, `hostile_calendars` tells.
+"""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from time import process_time
+
+from mailhook.config import Settings
+from mailhook.core import contentlines, expansion, itip, message, rrule, vtimezone
+from mailhook.core.bearing import bare_links
+from mailhook.core.conference import JoinDetails
+from mailhook.core.itip import Invitation
+from mailhook.core.meeting import Meeting
+from mailhook.core.mime_bodies import quoted_printable
+from mailhook.core.policy import Envelope, Policy, defaults, wish
+from mailhook.core.revision import look
+from mailhook.errors import Unreadable
+from mailhook.journal import Story
+from mailhook.phrasebook import make_wording
+from mailhook.smtp.content import Inspector
+from mailhook.writer import Carriage, Manner, Writer
+from tests.relay.mails import ANNA, IVAN, NOW, Event, invitation
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+CHUNK = 64 * 1024
+RUNS = 7
+POLICY = Policy(organizer_domains=("corp.example",))
+WORDING = make_wording(Settings())
+WRITER = Writer(POLICY, lambda: WORDING, Manner())
+ENVELOPE = Envelope(IVAN, "127.0.0.1", (ANNA,))
+DETAILS = JoinDetails("a", "https://videomost.corp.example/service/join/?confid=a&confpass=1")
+HOSTS = ("videomost.corp.example",)
+
+
+def attached(raw: bytes, size: int) -> bytes:
+    """The invitation with a file of that size as base64 beside it."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    fields = [line for line in head.split(b"\r\n") if not line.startswith(b"Content-Type")]
+    kind = next(line for line in head.split(b"\r\n") if line.startswith(b"Content-Type"))
+    file = base64.encodebytes(bytes(size * 3 // 4)).replace(b"\n", b"\r\n")
+    return b"\r\n".join(
+        (
+            *fields,
+            b"Content-Type: multipart/mixed; boundary=outer",
+            b"",
+            b"--outer",
+            kind,
+            b"",
+            body,
+            b"--outer",
+            b"Content-Type: application/pdf; name=a.pdf",
+            b"Content-Transfer-Encoding: base64",
+            b"",
+            file + b"--outer--",
+            b"",
+        )
+    )
+
+
+def described(text: str, html: str = "", **headers: str) -> bytes:
+    """An invitation with that text in its DESCRIPTION and, escaped by the caller, in its HTML."""
+    raw = invitation(Event(description="D"), **headers)
+    line = contentlines.write("DESCRIPTION", (), text)
+    page = f"<html><body>{html}</body></html>".encode()
+    return raw.replace(b"DESCRIPTION:D\r\n", line).replace(b"<html><body>", b"<html><body>" + page, 1)
+
+
+def nested(depth: int) -> bytes:
+    opened = b"".join(
+        b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n" % (n, n) for n in range(depth)
+    )
+    return b"From: <ivan@corp.example>\r\n" + opened + invitation(Event())
+
+
+def golden(name: str) -> bytes:
+    return (GOLDEN / name / "in.eml").read_bytes()
+
+
+TEXT = "Повестка: один, два; три\\n" * 100
+TYPICAL = {
+    "Exchange Online": lambda: golden("exchange-online-request"),
+    "Google": lambda: golden("google-request"),
+    "Cyrus": lambda: golden("cyrus-request"),
+    "10 kB, 8bit": lambda: described(TEXT, "<p>Повестка</p>" * 150),
+    "1 MB, an attached file": lambda: attached(invitation(Event()), 1_000_000),
+    "1 MB of HTML": lambda: described("x", "<p class='a'>Повестка <b>дня</b></p>" * 20_000),
+    "1 MB of DESCRIPTION": lambda: described("Повестка\\, " * 55_000),
+}
+HOSTILE = {
+    "<!-- x 50 000": lambda: described("x", "<!--" * 50_000),
+    "quotes x 50 000 in a tag": lambda: described("x", '<a ="' + '" ="' * 50_000),
+    "<div> x 100 000": lambda: described("x", "<div>" * 100_000),
+    "begin marks x 20 000 in text": lambda: described("_______ Videomost _______\\n" * 20_000),
+    "begin marks x 20 000 in HTML": lambda: described("x", "<!-- videomost:begin -->" * 20_000),
+    "blocks x 2000 in HTML": lambda: described(
+        "x", "<!-- videomost:begin --><div id='videomost-conference'>x</div><!-- videomost:end -->" * 2000
+    ),
+    "multiparts 3000 deep": lambda: nested(3000),
+    "900 multiparts, 20 000 lines": lambda: nested(900) + b"x\r\n" * 20_000,
+    "20 000 quotes in a header": lambda: invitation(Event(), X_Quotes='"' * 20_000),
+    "20 000 quotes in Content-Type": lambda: (
+        b'Content-Type: text/x; a="' + b'"; a="' * 20_000 + invitation(Event())
+    ),
+    "lines like boundaries x 90 000": lambda: invitation(Event()).replace(
+        b"\r\n\r\n", b"\r\n\r\n" + b"--=_testx\r\n" * 90_000, 1
+    ),
+    "calendar lines x 45 000": lambda: described("x\r\nX-A:b" + "\r\nX-A:b" * 45_000),
+    "encoded words x 20 000": lambda: invitation(Event(), X_Words="=?utf-8?q?a?= " * 15_000),
+    "escapes x 400 000 in DESCRIPTION": lambda: described("\\,\\n" * 200_000),
+    "<div> x 100 000 after a block": lambda: described(
+        "x", "<div id=videomost-conference>" + "<div>" * 100_000
+    ),
+    "1 MB of quoted-printable": lambda: (
+        invitation(Event())
+        .replace(b"Transfer-Encoding: 8bit", b"Transfer-Encoding: quoted-printable", 1)
+        .replace(b"\r\n\r\n\xd0", b"\r\n\r\n" + (b"=D0=B6=20" * 8 + b"=\r\n") * 13_000 + b"\xd0", 1)
+    ),
+    "folds x 40 000": lambda: described("x" + "\r\n x" * 40_000),
+    "ALTREP of 1 MB": lambda: invitation(Event(description="D")).replace(
+        b"DESCRIPTION:D", b'DESCRIPTION;ALTREP="data:text/html,' + b"%3C!--" * 170_000 + b'":D'
+    ),
+    "quoted-printable, 40 000 lines": lambda: (
+        invitation(Event())
+        .replace(b"Transfer-Encoding: 8bit", b"Transfer-Encoding: quoted-printable", 1)
+        .replace(b"\r\n\r\n\xd0", b"\r\n\r\n" + b"=D0=B6=20=\r\n" * 40_000 + b"\xd0", 1)
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Milliseconds; `outcome`: what became of the message."""
+
+    scan: float
+    read: float
+    decide: float
+    rewrite: float
+    outcome: str
+
+    @property
+    def total(self) -> float:
+        return self.scan + self.read + self.decide + self.rewrite
+
+
+def forget() -> None:
+    for each in (contentlines.read, rrule.parse, expansion._year, vtimezone.custom_zone, quoted_printable):
+        each.cache_clear()
+
+
+def scan(raw: bytes) -> None:
+    look = Inspector()
+    for at in range(0, len(raw), CHUNK):
+        look.feed(raw[at : at + CHUNK])
+
+
+def once(raw: bytes) -> Cost:
+    forget()
+    times = [process_time()]
+
+    def passed() -> None:
+        times.append(process_time())
+
+    scan(raw)
+    passed()
+    outcome = "passed"
+    try:
+        parsed = message.read(raw)
+        found = itip.read(parsed, defaults(POLICY))
+        passed()
+        if isinstance(found, Invitation):
+            wanted = wish(POLICY, found, HOSTS)
+            bare_links(found, HOSTS)
+            look(Meeting(found.key), found, wanted, POLICY, NOW, (ANNA,))
+            passed()
+            verdict = WRITER.rewritten(parsed, found, DETAILS, ENVELOPE, Carriage(True, None), Story())
+            outcome = verdict.reason
+    except Unreadable as error:
+        outcome = f"passed: {error}"
+    times += [process_time()] * (5 - len(times))
+    spent = [(after - before) * 1000 for before, after in pairwise(times)]
+    return Cost(spent[0], spent[1], spent[2], spent[3], outcome)
+
+
+def best(raw: bytes) -> Cost:
+    return min((once(raw) for _ in range(RUNS)), key=lambda cost: cost.total)
+
+
+def table(title: str, cases: dict[str, Callable[[], bytes]], aim: Callable[[int], float]) -> None:
+    heads = ("octets", "scan", "read", "decide", "rewrite", "sum")
+    print(f"{title:34}" + "".join(f"{head:>9}" for head in heads))
+    for name, make in cases.items():
+        raw = make()
+        cost = best(raw)
+        parts = (cost.scan, cost.read, cost.decide, cost.rewrite, cost.total)
+        figures = "".join(f"{each:9.2f}" for each in parts)
+        over = "  OVER" if cost.total > aim(len(raw)) else ""
+        print(f"{name:34}{len(raw):9}{figures}  {cost.outcome}{over}", flush=True)
+
+
+def main() -> None:
+    table("typical", TYPICAL, lambda size: 3.0 if size < 20_000 else 30.0)
+    table("hostile", HOSTILE, lambda size: 50.0)
+
+
+if __name__ == "__main__":
+    main()
