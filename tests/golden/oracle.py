@@ -255,7 +255,7 @@ def _outside(raw: bytes, edited: list[Message]) -> list[bytes]:
 
 
 def _span(raw: bytes, body: bytes, after: int) -> tuple[int, int]:
-    """Where the body stands: below an empty line."""
-    ends = [(raw.find(eol * 2 + body, after), 2 * len(eol)) for eol in (b"\r\n", b"\n")]
-    start = min(at + gap for at, gap in ends if at >= 0)
-    return start, start + len(body)
+    """Where the body stands: between an empty line and a delimiter or the end."""
+    found = re.compile(rb"\n\r?\n(%b)(?=\r?\n--|\r?\n?\Z)" % re.escape(body)).search(raw, after)
+    assert found is not None
+    return found.span(1)

@@ -8,7 +8,7 @@ import asyncio
 import json
 from typing import Any
 
-PATIENCE = 60
+PATIENCE = 30
 
 
 class Marionette:
@@ -23,11 +23,18 @@ class Marionette:
     async def connect(cls, port: int) -> "Marionette":
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         made = cls(reader, writer)
-        await made._hear()  # its greeting
-        await made._ask("WebDriver:NewSession", capabilities={"alwaysMatch": {}})
-        await made._ask("Marionette:SetContext", value="chrome")
-        await made._ask("WebDriver:SetTimeouts", script=PATIENCE * 1000)
+        try:
+            await made._begin()
+        except BaseException:
+            made.close()  # it serves one session at a time
+            raise
         return made
+
+    async def _begin(self) -> None:
+        await self._hear()  # its greeting
+        await self._ask("WebDriver:NewSession", capabilities={"alwaysMatch": {}})
+        await self._ask("Marionette:SetContext", value="chrome")
+        await self._ask("WebDriver:SetTimeouts", script=PATIENCE * 1000)
 
     def close(self) -> None:
         self._writer.close()

@@ -200,6 +200,7 @@ async def thunderbird(mails: Sequence[bytes]) -> AsyncIterator[Thunderbird]:
     home = Path(tempfile.mkdtemp())
     _filled(home / "profile", mails, port)
     nothing = asyncio.subprocess.DEVNULL
+    output = home / "output"
     reading, writing = os.pipe()
     screen = await asyncio.create_subprocess_exec(
         *("Xvfb", "-displayfd", str(writing), "-screen", "0", SCREEN, "-nolisten", "tcp"),
@@ -210,15 +211,16 @@ async def thunderbird(mails: Sequence[bytes]) -> AsyncIterator[Thunderbird]:
     os.close(writing)
     display = f":{(await asyncio.to_thread(os.read, reading, 16)).decode().strip()}"
     os.close(reading)
-    program = await asyncio.create_subprocess_exec(
-        *("thunderbird", "--profile", str(home / "profile"), "--no-remote"),
-        *("--marionette", "--remote-allow-system-access"),
-        env={**os.environ, "DISPLAY": display, "HOME": str(home), "MOZ_CRASHREPORTER_DISABLE": "1"},
-        stdout=nothing,
-        stderr=nothing,
-    )
+    with output.open("wb") as said:
+        program = await asyncio.create_subprocess_exec(
+            *("thunderbird", "--profile", str(home / "profile"), "--no-remote"),
+            *("--marionette", "--remote-allow-system-access"),
+            env={**os.environ, "DISPLAY": display, "HOME": str(home), "MOZ_CRASHREPORTER_DISABLE": "1"},
+            stdout=said,
+            stderr=asyncio.subprocess.STDOUT,
+        )
     try:
-        session = await eventually_async(lambda: _session(port), "Thunderbird can be led")
+        session = await eventually_async(lambda: _session(port, program, output), "Thunderbird can be led")
         assert session is not None
         await session.run(CALENDAR)
         yield Thunderbird(session, display)
@@ -230,8 +232,13 @@ async def thunderbird(mails: Sequence[bytes]) -> AsyncIterator[Thunderbird]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-async def _session(port: int) -> Marionette | None:
+async def _session(port: int, program: asyncio.subprocess.Process, output: Path) -> Marionette | None:
+    assert program.returncode is None, _text(output)
     try:
         return await Marionette.connect(port)
-    except OSError:
+    except (OSError, EOFError):
         return None
+
+
+def _text(file: Path) -> str:
+    return file.read_text(errors="replace")
