@@ -92,7 +92,7 @@ class Pipeline:
         self, parsed: Message, invitation: Invitation, envelope: Envelope, carriage: Carriage, story: Story
     ) -> Verdict:
         story.step("decide")
-        known = await self._known_links(invitation)
+        known = await self._known_links(invitation, len(parsed.raw))
 
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, tuple[Invitation, Plan]]:
             seen = of_provider(meeting, self._identity)
@@ -141,9 +141,9 @@ class Pipeline:
         parsed = message.read(raw)
         return parsed, itip.read(parsed, self._defaults)
 
-    async def _known_links(self, invitation: Invitation) -> dict[str, frozenset[MeetingKey]]:
+    async def _known_links(self, invitation: Invitation, size: int) -> dict[str, frozenset[MeetingKey]]:
         """The links of ours that it shows, each with the meetings it stands for."""
-        spelled = spellings(invitation, self._link_hosts)
+        spelled = await self._beside(size, lambda: spellings(invitation, self._link_hosts))
         makers = await self._store.makers({each for place in spelled for each in place}) if spelled else {}
         links = (next((each for each in place if each in makers), None) for place in spelled)
         return {link: makers[link] for link in links if link is not None}

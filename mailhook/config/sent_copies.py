@@ -81,7 +81,7 @@ def _passwords_file(name: str) -> Iterator[Problem]:
         return
     key, value = f"{KEY}.passwords_file", shown("", name)
     try:
-        logins.passwords(Path(name).read_text(encoding="utf-8"))
+        logins.passwords(Path(name).read_text(encoding="utf-8-sig"))
     except OSError as fault:
         yield Problem(key, value, f"cannot be read: {fault.strerror}")
         return

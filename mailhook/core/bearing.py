@@ -20,6 +20,9 @@ from mailhook.core.itip import Event, Invitation
 from mailhook.core.meeting import MASTER
 
 _URL = re.compile(r"https?://[^\s<>\"\\]+", re.IGNORECASE)
+_LOOKED_AT = 256 * 1024
+"""Characters of one text in which links are looked for."""
+
 _TELLING = 8
 """An id of the provider's that is shorter says nothing by standing in a text."""
 
@@ -107,7 +110,7 @@ def bare_links(invitation: Invitation, hosts: Iterable[str]) -> frozenset[str]:
     texts = (
         text for event in invitation.events for text in (event.location, event.description, *event.links)
     )
-    found = {url.rstrip(".,;:!?)'") for text in texts for url in _URL.findall(text)}
+    found = {url.rstrip(".,;:!?)'") for text in texts for url in _URL.findall(text[:_LOOKED_AT])}
     wanted = {host.lower() for host in hosts}
     return frozenset(url for url in found if _names_conference(url, wanted)) - block_links(invitation)
 

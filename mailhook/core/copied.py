@@ -22,6 +22,10 @@ _MOST = 20
 _LONGEST = 400
 """So many links are looked at in one invitation, and so many characters of each."""
 
+_LOOKED_AT = 256 * 1024
+"""Characters of one text."""
+
+_HEAD = re.compile(r"https?://([^/?]*)", re.IGNORECASE)
 _GOES_ON = re.compile(r"[\w%=-]", re.ASCII)
 
 
@@ -33,9 +37,9 @@ def spellings(invitation: Invitation, hosts: Collection[str]) -> list[tuple[str,
     names = "|".join(re.escape(host) for host in hosts)
     if not names:
         return []
-    link = re.compile(rf"https?://(?:{names})[/?:]\S*", re.IGNORECASE)
+    link = re.compile(rf"https?://(?:{names})[/?:][!-~]{{0,{_LONGEST}}}", re.IGNORECASE)
     texts = dict.fromkeys(form for event in invitation.events for form in forms(event))
-    found = dict.fromkeys(match[:_LONGEST] for text in texts for match in link.findall(text))
+    found = dict.fromkeys(match for text in texts for match in link.findall(text[:_LOOKED_AT]))
     return [tuple(_beginnings(each)) for each in islice(found, _MOST)]
 
 
@@ -51,8 +55,18 @@ def _beginnings(spelled: str) -> Iterator[str]:
 
 def means(spelled: str, links: Iterable[str]) -> bool:
     """Whether `spelled` is one of `links`, with something behind it perhaps."""
-    beginnings = {*_beginnings(spelled), *_beginnings(html.unescape(spelled))}
-    return any(link in beginnings for link in links)
+    forms = [_normal(form) for form in (spelled[:_LONGEST], html.unescape(spelled[:_LONGEST]))]
+    return any(_begins(form, _normal(link)) for link in links for form in forms)
+
+
+def _begins(text: str, link: str) -> bool:
+    return text.startswith(link) and not _GOES_ON.match(text[len(link) : len(link) + 1])
+
+
+def _normal(url: str) -> str:
+    """Scheme and host, which may be written in any case, in one way."""
+    head = _HEAD.match(url)
+    return f"//{head[1].lower()}{url[head.end() :]}" if head else url
 
 
 def copied(

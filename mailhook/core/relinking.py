@@ -10,6 +10,7 @@ Errors: none.
 
 import html
 import re
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
@@ -23,18 +24,21 @@ _GOES_ON = rb"(?![\w=-])"
 
 def exchanged(data: bytes, old: Iterable[str], new: str, charset: str, edits: list[Splice]) -> list[Splice]:
     """`edits`, and `new` for each link in `old` that stands outside of what they replace."""
+    taken = sorted((each.start, each.end) for each in edits)
     found = list(edits)
     for link in sorted(set(old) - {new}, key=len, reverse=True):
-        for spelled in _SPELLINGS:
-            pattern = _pattern(spelled(link), charset)
-            written = spelled(new).encode(charset, "replace")
-            spans = [match.span() for match in pattern.finditer(data)]
-            found += [Splice(*span, written) for span in spans if not _touches(found, *span)]
+        for spelled, written in {spell(link): spell(new) for spell in _SPELLINGS}.items():
+            for match in _pattern(spelled, charset).finditer(data):
+                if _is_free(taken, *match.span()):
+                    insort(taken, match.span())
+                    found.append(Splice(*match.span(), written.encode(charset, "replace")))
     return found
 
 
-def _touches(edits: list[Splice], start: int, end: int) -> bool:
-    return any(each.start < end and start < each.end for each in edits)
+def _is_free(taken: list[tuple[int, int]], start: int, end: int) -> bool:
+    """Whether none of these spans, which are in order and do not overlap, has anything of it."""
+    after = bisect_left(taken, (end, end))
+    return after == 0 or taken[after - 1][1] <= start
 
 
 def _pattern(link: str, charset: str) -> re.Pattern[bytes]:

@@ -116,7 +116,7 @@ def _shown(meeting: Meeting, details: JoinDetails, invitation: Invitation, sent:
     """
     openly = known_to_bear(meeting, sent)
     stands = shows_openly(invitation, details) if openly else shows(invitation, details)
-    return stands or bool(invitation.copied)
+    return stands or any(bears(invitation, link) for link in invitation.copied)
 
 
 def is_cut(invitation: Invitation, link: str, known: Iterable[Passage]) -> bool:
@@ -138,7 +138,7 @@ def noted(meeting: Meeting, before: Meeting, invitation: Invitation, policy: Pol
     if meeting.link is not None and link is not None:
         borne, passage = new.stamp, _passage(invitation, link)
     elif borne is not None and is_older(borne, new.stamp):
-        borne = None
+        borne, passage = None, None
     return replace(meeting, markers=markers(policy, invitation), borne=borne, passage=passage)
 
 

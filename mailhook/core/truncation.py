@@ -32,7 +32,6 @@ _LONGEST = 60
 
 _DIGITS = 4
 _TAG = re.compile(r"<[^<>]*>")
-_ELLIPSIS = re.compile(r"\s*(?:…|\.{3})\s*\Z")
 
 
 def passage(text: str, link: str) -> Passage | None:
@@ -60,11 +59,17 @@ def passage(text: str, link: str) -> Passage | None:
     return Passage(
         digests=_digests(words[:first]),
         count=first,
-        heading=(*(word[:_LONGEST] for word in words[first:place]), words[place]),
+        heading=(*(word[:_LONGEST] for word in words[first:place]), _bounded(words[place], link)),
         ends=tuple(sorted(ends)),
         below=bool(below.strip()),
         more=bool(rest.strip() or beside or below.strip()),
     )
+
+
+def _bounded(word: str, link: str) -> str:
+    """The word up to the end of the link in it; where it is long, the link alone."""
+    at = word.find(link)
+    return word[: at + len(link)] if at <= _LONGEST else link
 
 
 def _line(text: str, at: int) -> tuple[int, int]:
@@ -96,7 +101,7 @@ def _headings(above: str) -> Iterator[str]:
 
 def is_cut(text: str, before: Passage) -> bool:
     """Whether `text`, which does not bear the link, may be what a client left of the one that did."""
-    words = _words(_ELLIPSIS.sub("", text))
+    words = _words(_without_ellipsis(text))
     if not words:
         return before.more
     same = _same(words, before)
@@ -108,13 +113,19 @@ def is_cut(text: str, before: Passage) -> bool:
         return before.below or same not in before.ends
     if same < before.count:
         return len(left) == 1 or len(words) < before.count
-    return len(left) == 1 and before.heading[same - before.count].startswith(left[0])
+    # All of it, a link of another conference too: somebody else's words may follow.
+    following = before.heading[same - before.count :]
+    return not following or (len(left) == 1 and following[0].startswith(left[0]))
 
 
 def breaks_off(location: str, link: str) -> bool:
     """Whether a LOCATION ends amid the link."""
-    end = _ELLIPSIS.sub("", location).rstrip()
+    end = _without_ellipsis(location)
     return any(end.endswith(link[:length]) for length in range(_FEWEST, len(link)))
+
+
+def _without_ellipsis(text: str) -> str:
+    return text.rstrip().removesuffix("…").removesuffix("...").rstrip()
 
 
 def _same(words: list[str], before: Passage) -> int:
@@ -122,7 +133,7 @@ def _same(words: list[str], before: Passage) -> int:
 
     def as_before(number: int) -> bool:
         if number >= before.count:
-            return before.heading[number - before.count] == words[number][:_LONGEST]
+            return before.heading[number - before.count][:_LONGEST] == words[number][:_LONGEST]
         known = before.digests[number * _DIGITS : (number + 1) * _DIGITS]
         return known in {"", _digest(words[number])}
 

@@ -42,7 +42,8 @@ def unheard(
     if before is None:
         concerned = {who for who in people if not holds(still_told(meeting.told[who], invitation))}
     else:
-        concerned = people - before.told.keys()
+        # Who was told by an attempt that did not pass either has still heard nothing.
+        concerned = people - (before.told.keys() - before.unheard.keys())
     if not concerned:
         return meeting
     since = dict.fromkeys(concerned, now if refused else now + GIVEN_UP)

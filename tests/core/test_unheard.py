@@ -74,6 +74,15 @@ def test_an_invitation_that_never_passed_is_a_doubt(fresh: Meeting) -> None:
     assert looked_at(told(after, request(1), ANNA), LATER) == ""
 
 
+def test_it_is_one_however_often_it_was_tried(fresh: Meeting) -> None:
+    meeting = fresh
+    for _ in range(3):
+        announced = told(meeting, request(1), ANNA)
+        meeting = unheard(announced, meeting, request(1), [ANNA], POLICY, NOW, refused=False)
+    assert ANNA in looked_at(meeting, LATER)
+    assert looked_at(told(meeting, request(1), ANNA), LATER) == ""
+
+
 def test_a_revision_that_never_passed_is_none(held: Meeting) -> None:
     """They have the invitation, in an earlier form."""
     announced = told(held, request(2), ANNA)

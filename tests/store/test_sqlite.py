@@ -18,6 +18,7 @@ import pytest
 
 from mailhook.core.conference import Conference, JoinDetails, State
 from mailhook.core.meeting import CopyKind, Meeting, MeetingKey
+from mailhook.core.order import Stamp
 from mailhook.errors import Misconfigured, Permanent, Temporary
 from mailhook.ports import Circumstances
 from mailhook.store import rows
@@ -227,6 +228,22 @@ async def test_a_migration_that_fails_leaves_no_half_of_it(path: Path) -> None:
     with direct(path) as connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("ledger",)]
         assert connection.execute("PRAGMA user_version").fetchone() == (0,)
+
+
+async def test_an_earlier_store_does_not_take_a_cut_text_for_a_link_taken_out(path: Path) -> None:
+    """It remembered the revision that bore the link, and not enough of its text. One bad row harms nothing."""
+    with direct(path) as connection:
+        for script in migrations()[:3]:
+            connection.executescript(script)
+        connection.execute("PRAGMA user_version = 3")
+        old = rows.document(Meeting(KEY, borne=Stamp(1, NOON)))
+        for uid, document in (("uid", old.replace('"passage":null', '"borne_after":40')), ("bad", "{")):
+            row = (KEY.organizer, uid, "absent", None, None, 0.0, document, None)
+            connection.execute("INSERT INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    store = await opened(path)
+    (meeting,) = await store.all()
+    assert (meeting.key, meeting.borne) == (KEY, None)
+    await store.close()
 
 
 async def test_an_earlier_store_knows_whose_its_links_are(path: Path) -> None:

@@ -65,7 +65,7 @@ class Account:
 
 def _passwords(file: str) -> dict[str, str]:
     try:
-        return dict(logins.passwords(Path(file).read_text(encoding="utf-8")))
+        return dict(logins.passwords(Path(file).read_text(encoding="utf-8-sig")))
     except (OSError, UnicodeDecodeError, Unreadable) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise Misconfigured(f"organizer.imap.passwords_file {file} cannot be used: {why}") from None

@@ -8,4 +8,7 @@ CREATE TABLE link (
 
 INSERT INTO link
     SELECT json_extract(document, '$.conference.details.link') AS link, organizer, uid
-    FROM meeting WHERE link IS NOT NULL;
+    FROM meeting WHERE json_valid(document) AND json_extract(document, '$.conference.details.link') IS NOT NULL;
+
+-- Of a text that bore the link more is remembered now: of one from before that nobody could tell whether it was cut off.
+UPDATE meeting SET document = json_remove(document, '$.borne') WHERE json_valid(document);
