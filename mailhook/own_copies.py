@@ -12,10 +12,10 @@ from contextlib import AsyncExitStack
 from mailhook import texts
 from mailhook.config import Settings
 from mailhook.core.calendar_servers import SERVERS, reach
+from mailhook.core.event_edit import LocationRule, Reach
 from mailhook.core.meeting import CopyKind
 from mailhook.core.rewrite import Options
 from mailhook.core.sent_mail import SentMailEditor
-from mailhook.core.splice_calendar import LocationRule, Reach
 from mailhook.core.stored_event import EventEditor, Fashion
 from mailhook.organizer.accounts import Accounts
 from mailhook.organizer.caldav import CalDavWriter

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mailhook.core.splice_calendar import Reach
+from mailhook.core.event_edit import Reach
 
 ServerKind = Literal["generic", "cyrus", "sogo", "sabre"]
 Extent = Literal["full", "conference"]

@@ -23,9 +23,9 @@ from mailhook.core import (
     splice_text,
 )
 from mailhook.core.contentlines import Component
+from mailhook.core.event_edit import Additions, LocationRule
 from mailhook.core.message import Message, Part
 from mailhook.core.relinking import exchanged
-from mailhook.core.splice_calendar import Additions, LocationRule
 from mailhook.core.splices import Position, Splice, apply
 from mailhook.core.wording import Block
 from mailhook.errors import Unreadable

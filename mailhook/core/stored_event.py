@@ -18,10 +18,10 @@ from mailhook.core.conference import JoinDetails
 from mailhook.core.contentlines import Component, unescape_text
 from mailhook.core.copies import CopyTask, LookTask, Stands
 from mailhook.core.dates import timing_of
+from mailhook.core.event_edit import Additions, Reach
 from mailhook.core.itip import address, canonical, stamp
 from mailhook.core.policy import domain
 from mailhook.core.rewrite import NO_BLOCK, Options, additions
-from mailhook.core.splice_calendar import Additions, Reach
 from mailhook.core.splices import Splice, apply
 from mailhook.core.wording import Block, Variables, Wording
 from mailhook.errors import Unreadable

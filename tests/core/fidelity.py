@@ -11,7 +11,7 @@ from mailhook.core import contentlines, header_values, message, rewrite
 from mailhook.core.contentlines import Component
 from mailhook.core.message import Message, Part
 from mailhook.core.rewrite import Options, Rewritten
-from mailhook.core.splice_calendar import OWN_PROPERTY
+from mailhook.core.splice_properties import OWN_PROPERTY
 from mailhook.core.wording import Block
 from mailhook.errors import Unreadable
 

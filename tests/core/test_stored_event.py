@@ -7,9 +7,9 @@ from icalendar import Calendar
 
 from mailhook.core.conference import Person
 from mailhook.core.copies import EMPTY, CopyTask, Stands
+from mailhook.core.event_edit import Reach
 from mailhook.core.order import Stamp
 from mailhook.core.rewrite import Options
-from mailhook.core.splice_calendar import Reach
 from mailhook.core.stored_event import Edited, EventEditor, Fashion
 from mailhook.core.truncation import is_cut
 from mailhook.core.wording import Wording
