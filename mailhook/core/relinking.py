@@ -27,7 +27,9 @@ def exchanged(data: bytes, old: Iterable[str], new: str, charset: str, edits: li
     taken = sorted((each.start, each.end) for each in edits)
     found = list(edits)
     for link in sorted(set(old) - {new}, key=len, reverse=True):
-        for spelled, written in {spell(link): spell(new) for spell in _SPELLINGS}.items():
+        # The plainest where a link is written alike in several spellings.
+        spellings = {spell(link): spell(new) for spell in reversed(_SPELLINGS)}
+        for spelled, written in spellings.items():
             for match in _pattern(spelled, charset).finditer(data):
                 if _is_free(taken, *match.span()):
                     insort(taken, match.span())
