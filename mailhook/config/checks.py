@@ -203,12 +203,25 @@ def _times(settings: Settings) -> Iterator[Problem]:
             "message and would then deliver it twice"
         )
         yield Problem("nexthop.data_timeout", shown("", data), why)
+    yield from _patience(settings)
     if policy.delete_grace < policy.defer_for:
         why = f"should not be shorter than policy.defer_for ({shown('', policy.defer_for)}): an update may be deferred"
         yield Problem("policy.delete_grace", shown("", policy.delete_grace), why, warning=True)
     elif policy.delete_grace < SHORTEST_GRACE:
         why = "should be at least 10m, longer than the mail server's pause between tries: deleting cannot be undone"
         yield Problem("policy.delete_grace", shown("", policy.delete_grace), why, warning=True)
+
+
+def _patience(settings: Settings) -> Iterator[Problem]:
+    provider, deadline = settings.provider, settings.policy.deadline
+    timeouts = {"videomost": provider.videomost.timeout, "external": provider.external.timeout}
+    timeout = timeouts.get(provider.kind or "")
+    if timeout is not None and timeout > deadline:
+        why = (
+            f"should be at most policy.deadline ({shown('', deadline)}): a mail waits no longer, and creating its "
+            "conference is given up soon after; for a slower server raise policy.deadline too, below 90s"
+        )
+        yield Problem(f"provider.{provider.kind}.timeout", shown("", timeout), why, warning=True)
 
 
 def _domains(settings: Settings) -> Iterator[Problem]:

@@ -105,6 +105,15 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
     assert problems(path) == []
 
 
+@pytest.mark.parametrize(("timeout", "said"), [("20s", []), ("60s", ["provider.videomost.timeout"])])
+def test_a_timeout_longer_than_a_mail_waits_is_warned_of(
+    tmp_path: Path, timeout: str, said: list[str]
+) -> None:
+    found = problems(written(tmp_path, f'timeout = "{timeout}"'))
+    assert [problem.key for problem in found if problem.warning] == said
+    assert all("at most policy.deadline" in problem.message for problem in found)
+
+
 # --- secrets ----------------------------------------------------------------------------------------------------
 
 
