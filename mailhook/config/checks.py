@@ -169,9 +169,22 @@ def _videomost(videomost: VideomostSettings) -> Iterator[Problem]:
     for fault in faults(videomost.transport):
         where = f"provider.videomost.{fault.key}"
         yield Problem(where, shown(where, fault.value) if fault.value else "", fault.message)
+    yield from _left_undone(videomost)
     if videomost.transport.capabilities.sends_mail:
         why = "means that participants are told twice: switch it off in the body of create, if the API can"
         yield Problem("provider.videomost.capabilities.sends_mail", "true", why, warning=True)
+
+
+def _left_undone(videomost: VideomostSettings) -> Iterator[Problem]:
+    """What stays as it is at the provider, because there is no operation for it."""
+    operations = videomost.transport.operations
+    for name, what in (
+        ("update", "a conference stays as it was made: no new date, title or participant reaches it"),
+        ("delete", "a conference that nobody wants any more stays until somebody deletes it by hand"),
+    ):
+        if operations.create.method and not getattr(operations, name).method:
+            why = f"is not given: {what}"
+            yield Problem(f"provider.videomost.operations.{name}.method", "", why, warning=True)
 
 
 def _external(external: ExternalSettings) -> Iterator[Problem]:
