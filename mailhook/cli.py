@@ -124,9 +124,15 @@ def _add_daemons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     demo.add_argument(
         "--once", action="store_true", help="run through, print a table, exit (1 if anything is missing)"
     )
-    demo.add_argument("--port", type=int, default=0, metavar="N", help="of the page (default: a free one)")
+    demo.add_argument("--port", type=_port, default=0, metavar="N", help="of the page (default: a free one)")
     demo.set_defaults(command=_demo)
     _add_sandbox(commands)
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port: should be a number from 0 to 65535")
+    return int(text)
 
 
 def _add_sandbox(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -137,7 +143,7 @@ def _add_sandbox(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "cabinet. Nothing in it is a conference.",
     )
     sandbox.add_argument(
-        "--port", type=int, default=18080, metavar="N", help="default: 18080; 0 takes a free one"
+        "--port", type=_port, default=18080, metavar="N", help="default: 18080; 0 takes a free one"
     )
     sandbox.add_argument("--state", type=Path, metavar="FILE", help="keep the conferences in this file")
     sandbox.add_argument(

@@ -27,6 +27,10 @@ class Permanent(MailhookError):  # noqa: N818
     """The same call will fail again for this conference; others are not affected."""
 
 
+class Impossible(Permanent):
+    """Permanent, and the call was not made: the provider has, or is given, nothing for it."""
+
+
 class Gone(Permanent):
     """The conference no longer exists at the provider; for an update: create it again."""
 

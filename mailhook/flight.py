@@ -66,6 +66,7 @@ class Flight:
         self._secret = secret
         self._policy = policy
         self._under_way: dict[MeetingKey, asyncio.Task[JoinDetails]] = {}
+        self._failed: dict[MeetingKey, MailhookError] = {}
         self._waiting = 0
 
     async def obtain(self, key: MeetingKey, spec: Spec) -> JoinDetails:
@@ -79,14 +80,18 @@ class Flight:
                 async with self._a_place_to_wait():
                     return await asyncio.shield(flight)
         except TimeoutError:
-            raise Temporary("the provider has not answered within policy.deadline") from None
+            raise self._late(key, "within policy.deadline") from None
 
     async def create(self, key: MeetingKey, spec: Spec) -> JoinDetails:
         """The same where no mail waits: it takes no place of those that may."""
         try:
             return await asyncio.shield(self._flight(key, spec))
         except TimeoutError:
-            raise Temporary("the provider has not answered in time") from None
+            raise self._late(key, "in time") from None
+
+    def _late(self, key: MeetingKey, limit: str) -> Temporary:
+        last = self._failed.get(key)
+        return Temporary(f"the provider has not answered {limit}" + (f" (last: {last})" if last else ""))
 
     def _flight(self, key: MeetingKey, spec: Spec) -> "asyncio.Task[JoinDetails]":
         flight = self._under_way.get(key)
@@ -98,6 +103,7 @@ class Flight:
 
     def _landed(self, key: MeetingKey, flight: "asyncio.Task[JoinDetails]") -> None:
         del self._under_way[key]
+        self._failed.pop(key, None)
         if not flight.cancelled():
             flight.exception()
 
@@ -175,6 +181,7 @@ class Flight:
                 late = asyncio.get_running_loop().time() >= end
                 if late or isinstance(error, LeftAloneError) or not (clear or self._traceable):
                     raise
+                self._failed[key] = error
             if not clear:
                 await self._store.change(key, lambda meeting, _: (doubt(meeting, token), None))
             await asyncio.sleep(pause(number))

@@ -2,13 +2,15 @@
 
 What: `Guard` is a `Provider` around another one, shared by all messages of the process and by the worker. After
 failures of several conferences in a row nothing is asked for a while (`core.breaker`): the failure policy then decides
-at once, and a single call tries whether the provider is back. A provider that answers is not down, whatever it says.
+at once, and a single call tries whether the provider is back. A provider that answers is not down, whatever it says;
+one whose answer is not awaited any longer is, as far as anybody knows.
 
 Not here: what is asked of the provider, and again (flight, sync); what a failure means (pipeline, `core.upkeep`).
 
 Errors: those of the provider; LeftAloneError while it is left alone.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
@@ -34,6 +36,7 @@ class Guard:
         self._provider = provider
         self._clock = clock
         self._breaker: breaker.Breaker = Closed()
+        self._last: MailhookError | None = None
 
     @property
     def identity(self) -> str:
@@ -68,9 +71,8 @@ class Guard:
     async def _admitted(self, conference: str, call: Callable[[], Awaitable[T]]) -> T:
         self._breaker, period = breaker.admit(self._breaker, self._clock())
         if period is None:
-            raise LeftAloneError(
-                "the provider has failed several times in a row and is left alone for a moment"
-            )
+            why = "the provider has failed several times in a row and is left alone for a moment"
+            raise LeftAloneError(f"{why} (last: {self._last})")
         try:
             answer = await call()
         except (Permanent, Unusable):
@@ -78,6 +80,10 @@ class Guard:
             raise
         except (Temporary, Misconfigured) as error:
             self._fails(period, conference, error)
+            raise
+        except asyncio.CancelledError:
+            given_up = Temporary(f"{self.identity}: no answer in the time that a mail may wait")
+            self._fails(period, conference, given_up)
             raise
         self._works(period)
         return answer
@@ -88,7 +94,7 @@ class Guard:
             journal.event("provider-back", provider=self.identity)
 
     def _fails(self, period: int, conference: str, error: MailhookError) -> None:
-        before = self._breaker
+        before, self._last = self._breaker, error
         self._breaker = breaker.failed(before, period, conference, self._clock())
         if isinstance(before, Closed) and isinstance(self._breaker, Open):
             journal.event("provider-down", provider=self.identity, error=str(error))

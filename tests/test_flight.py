@@ -1,5 +1,6 @@
 """A create for one mail: how often it is tried, and what is written down between two attempts."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,11 +10,12 @@ from typing import Any
 import pytest
 
 from mailhook import flight
+from mailhook.core.breaker import FAILURES
 from mailhook.core.meeting import MeetingKey
 from mailhook.core.policy import Policy
 from mailhook.errors import Gone, MailhookError, Misconfigured, Permanent, Temporary, Unsent, Unusable
 from mailhook.flight import ATTEMPTS, Flight, pause
-from mailhook.guard import LeftAloneError
+from mailhook.guard import Guard, LeftAloneError
 from mailhook.store.sqlite import SqliteStore
 from tests.scripted import MADE, NOW, SPEC, Scripted
 
@@ -90,6 +92,48 @@ async def test_a_second_room_is_looked_for_only_where_there_may_be_one(
         meeting = await store.get(KEY)
         assert meeting is not None
         assert len(meeting.suspects) == suspects
+
+
+async def test_a_provider_that_hangs_is_left_alone_though_its_own_timeout_is_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(flight, "LEASE", timedelta(seconds=0.01))
+    provider = Scripted()
+    provider.gate = asyncio.Event()
+    store = await SqliteStore.open(":memory:", lambda: NOW)
+    found = Flight(
+        store,
+        Guard(provider, lambda: NOW),
+        b"secret",
+        replace(Policy(), deadline=timedelta(seconds=0.05)),
+    )
+    keys = [MeetingKey("ivan@corp.example", f"meeting {number}") for number in range(FAILURES + 1)]
+    for key in keys[:-1]:
+        with pytest.raises(Temporary, match=r"within policy\.deadline"):
+            await found.obtain(key, SPEC)
+        while found._under_way:
+            await asyncio.wait(found._under_way.values())
+    with pytest.raises(LeftAloneError):
+        await found.obtain(keys[-1], SPEC)
+    await store.close()
+    assert provider.calls == FAILURES
+
+
+async def test_what_it_said_last_is_told_when_time_is_over() -> None:
+    provider = Scripted([Unsent("answered 502")])
+    async with under_way(provider, deadline=timedelta(seconds=0.05)) as (found, _):
+        answered, provider.gate = provider._call, asyncio.Event()
+        provider.gate.set()
+
+        async def once() -> None:
+            try:
+                await answered()
+            finally:
+                provider.gate = asyncio.Event()
+
+        provider._call = once  # type: ignore[method-assign]
+        with pytest.raises(Temporary, match=r"within policy\.deadline \(last: answered 502\)"):
+            await found.obtain(KEY, SPEC)
 
 
 def test_pauses_are_by_chance_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

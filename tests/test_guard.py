@@ -135,6 +135,25 @@ async def test_a_probe_that_fails_opens_it_again() -> None:
         await found.ping()
 
 
+async def test_calls_that_are_given_up_count_as_failed() -> None:
+    provider = Scripted()
+    found = guarded(provider)
+    provider.gate = asyncio.Event()
+    for conference in range(FAILURES):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await found.update(str(conference), SPEC)
+    with pytest.raises(LeftAloneError, match=r"last: scripted .*: no answer in the time"):
+        await found.update("another", SPEC)
+    assert provider.calls == FAILURES
+
+
+async def test_who_is_left_alone_has_said_why() -> None:
+    found = await opened(Scripted(), Clock())
+    with pytest.raises(LeftAloneError, match=r"left alone for a moment \(last: x\)"):
+        await found.ping()
+
+
 async def test_a_refusal_shows_that_it_works() -> None:
     provider = Scripted([Temporary("x"), Permanent("no account")] * FAILURES)
     found = guarded(provider)

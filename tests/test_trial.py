@@ -282,6 +282,51 @@ async def test_a_session_is_not_shown_by_whatever_name() -> None:
     assert SESSION not in "\n".join(said)
 
 
+@pytest.mark.parametrize(
+    ("auth", "operations"),
+    [
+        ({"value": 'Token token="{{ session }}"', "session": "/data/sid", "header": "X-Sid"}, {}),
+        ({"value": "v1/{{ session }}", "session": "/data/sid", "header": "X-Sid"}, {"ping": {"method": ""}}),
+        ({}, {}),
+    ],
+)
+async def test_a_session_is_not_shown_in_whatever_it_stands(
+    auth: dict[str, object], operations: dict[str, object]
+) -> None:
+    """Around it stands what its header wants; the answers to it and to the login repeat it; or it is a cookie."""
+
+    class Talking(Sessions):
+        def answer(self, asked: Asked) -> Told:
+            body = {"data": {"sid": SESSION}, "seen": f"is {SESSION}", "rolled": "r0lled-on"}
+            rolled = "" if asked.path == "/login" else "r0lled-on"
+            return as_json(200, body, Set_Cookie=f"JSID={rolled or SESSION}; Path=/")
+
+    server = Talking()
+    await server.start()
+    used = {"kind": "login", "login": {"method": "POST", "path": "login"}, **auth}
+    _, said = await run(videomost(server.url, auth=used, operations=operations))
+    await server.stop()
+    assert "ok      ping" in said
+    assert any("is ***" in line for line in said)
+    assert SESSION not in "\n".join(said)
+    if not operations:
+        assert "r0lled-on" not in "\n".join(said)
+
+
+async def test_what_cannot_be_asked_is_skipped() -> None:
+    server = Plain()
+    await server.start()
+    data = plain(Plain.PASSWORD, finds=False).model_dump(exclude_unset=True)
+    for name in ("ping", "update"):
+        data["operations"].pop(name, None)
+    status, said = await run(videomost(server.url, preset="none", **data))
+    await server.stop()
+    skipped = [line.partition(":")[0] for line in said if line.startswith("skipped")]
+    assert (status, said[-1]) == (0, "What can be asked works; the rest was skipped.")
+    assert skipped[-1:] == ["skipped move"]
+    assert not any(line.startswith("FAILED") for line in said)
+
+
 ROOM = {"n": "room-17", "w": "https://elsewhere.example/?x=abcdef", "o": 778899, "t": "say 778899, abcdef"}
 
 

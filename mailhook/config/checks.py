@@ -169,9 +169,22 @@ def _videomost(videomost: VideomostSettings) -> Iterator[Problem]:
     for fault in faults(videomost.transport):
         where = f"provider.videomost.{fault.key}"
         yield Problem(where, shown(where, fault.value) if fault.value else "", fault.message)
+    yield from _left_undone(videomost)
     if videomost.transport.capabilities.sends_mail:
         why = "means that participants are told twice: switch it off in the body of create, if the API can"
         yield Problem("provider.videomost.capabilities.sends_mail", "true", why, warning=True)
+
+
+def _left_undone(videomost: VideomostSettings) -> Iterator[Problem]:
+    """What stays as it is at the provider, because there is no operation for it."""
+    operations = videomost.transport.operations
+    for name, what in (
+        ("update", "a conference stays as it was made: no new date, title or participant reaches it"),
+        ("delete", "a conference that nobody wants any more stays until somebody deletes it by hand"),
+    ):
+        if operations.create.method and not getattr(operations, name).method:
+            why = f"is not given: {what}"
+            yield Problem(f"provider.videomost.operations.{name}.method", "", why, warning=True)
 
 
 def _external(external: ExternalSettings) -> Iterator[Problem]:
@@ -203,12 +216,25 @@ def _times(settings: Settings) -> Iterator[Problem]:
             "message and would then deliver it twice"
         )
         yield Problem("nexthop.data_timeout", shown("", data), why)
+    yield from _patience(settings)
     if policy.delete_grace < policy.defer_for:
         why = f"should not be shorter than policy.defer_for ({shown('', policy.defer_for)}): an update may be deferred"
         yield Problem("policy.delete_grace", shown("", policy.delete_grace), why, warning=True)
     elif policy.delete_grace < SHORTEST_GRACE:
         why = "should be at least 10m, longer than the mail server's pause between tries: deleting cannot be undone"
         yield Problem("policy.delete_grace", shown("", policy.delete_grace), why, warning=True)
+
+
+def _patience(settings: Settings) -> Iterator[Problem]:
+    provider, deadline = settings.provider, settings.policy.deadline
+    timeouts = {"videomost": provider.videomost.timeout, "external": provider.external.timeout}
+    timeout = timeouts.get(provider.kind or "")
+    if timeout is not None and timeout > deadline:
+        why = (
+            f"should be at most policy.deadline ({shown('', deadline)}): a mail waits no longer, and creating its "
+            "conference is given up soon after; for a slower server raise policy.deadline too, below 90s"
+        )
+        yield Problem(f"provider.{provider.kind}.timeout", shown("", timeout), why, warning=True)
 
 
 def _domains(settings: Settings) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from mailhook import app
 from mailhook.config import Settings
 from mailhook.doctor.finding import Finding, failure, ok, warning
-from mailhook.errors import MailhookError, Misconfigured
+from mailhook.errors import Impossible, MailhookError, Misconfigured
 from mailhook.provider.session import Exchange
 
 PROVIDER, CLOCK = "provider", "clock"
@@ -27,6 +27,10 @@ async def provider(settings: Settings) -> list[Finding]:
         except Misconfigured as error:
             advice = "compare the section [provider] with what your Videomost needs: docs/videomost.md"
             return [failure(PROVIDER, str(error), advice)]
+        except Impossible as error:
+            sentence = f"{peer.identity} is there; whether it accepts us is not known ({error})"
+            advice = "describe in [provider.videomost.operations.ping] a request that changes nothing"
+            return [warning(PROVIDER, sentence, advice)]
         except MailhookError as error:
             return [_unwell(settings, str(error))]
         return [ok(PROVIDER, f"{peer.identity} answers, and accepts us")]

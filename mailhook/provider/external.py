@@ -33,7 +33,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from mailhook.core.conference import Found, JoinDetails, Spec
-from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary, Unusable
+from mailhook.errors import Impossible, MailhookError, Misconfigured, Temporary, Unusable
 from mailhook.transport.credible import checked, checked_details
 
 T = TypeVar("T")
@@ -188,7 +188,7 @@ class External:
     async def find(self, key: str) -> tuple[Found, ...]:
         """Of what the file returns only what bears the key: the rest is somebody else's."""
         if not self.finds:
-            raise Permanent("the external provider, find: it cannot find a conference")
+            raise Impossible("the external provider, find: it cannot find a conference")
         found = await self._call("find", key)
         if not isinstance(found, Sequence) or isinstance(found, str):
             raise Unusable(f"the external provider, find: it returned {type(found).__name__}, not a list")
@@ -236,7 +236,13 @@ class External:
         except TimeoutError:
             why = f"no answer within {self._timeout:g} s"
             raise Temporary(f"the external provider, {operation}: {why}") from None
-        except (Exception, SystemExit) as error:
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            why = f"something that it waited for was cancelled{self._where(error)}"
+            raise Temporary(f"the external provider, {operation}: {why}") from error
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             # Its text may hold what the server sent, and is for the file's own log.
             why = f"{type(error).__name__}{self._where(error)}"
             raise Temporary(f"the external provider, {operation}: {why}") from error

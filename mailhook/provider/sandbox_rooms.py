@@ -173,6 +173,10 @@ def _load(state: Path) -> dict[str, Room]:
         stored = json.loads(state.read_bytes())["conferences"]
         rooms = [replace(_room(item["id"], item, None), deleted=item["deleted"]) for item in stored]
     except FileNotFoundError:
+        if not state.parent.is_dir():
+            raise Misconfigured(
+                f"the sandbox cannot keep {state}: there is no directory {state.parent}"
+            ) from None
         return {}
     except (OSError, ValueError, KeyError, TypeError, RefusedError) as error:
         raise Misconfigured(f"the sandbox cannot use its state file {state}: {error}") from error

@@ -1,8 +1,9 @@
 """HTTP with one server: who we are to it, how its certificate is checked, and how much of it is borne with.
 
 What: `Session` sends a `Request` and gives the `Reply`. It logs in where that is asked for, and once more when the
-login has run out. An answer is read up to MAX_ANSWER octets, redirects are not followed, the environment's proxies
-are not used.
+login has run out. Each login has cookies of its own, which only its own successes change: a refusal that comes late
+must not spoil the login that has followed. An answer is read up to MAX_ANSWER octets, redirects are not followed, the
+environment's proxies are not used.
 
 Not here: what is asked and what an answer means (`transport`); the time that a whole call may take (videomost).
 
@@ -17,13 +18,14 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import httpx
 
 from mailhook.core.templates import Leaf
 from mailhook.errors import MailhookError, Misconfigured, Temporary, Unsent
-from mailhook.transport.answers import Meaning, Reader, Reply, judged
+from mailhook.transport.answers import Meaning, Reader, Reply, holds, judged
 from mailhook.transport.requests import Form, Request, login_values
 from mailhook.transport.shape import Answer, Auth
 
@@ -45,7 +47,7 @@ class Route:
 class Exchange:
     """One request and what came of it, for whoever watches: `failure` is "" if there is a reply.
 
-    `secrets`: what authenticated it; a session among them stands in the answer to the login too.
+    `secrets`: what authenticated it, and what its answer gives out to do so; the body may repeat it.
     """
 
     method: str
@@ -60,6 +62,19 @@ class Exchange:
 
 
 Witness = Callable[[Exchange], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Who we are, from one login to the next: two are never the same. `session`: what the login yielded, or ""."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    session: str = ""
+    cookies: httpx.Cookies = field(default_factory=httpx.Cookies)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (*self.headers.values(), self.session, *_values(self.cookies))
 
 
 class OversizedError(Exception):
@@ -81,12 +96,14 @@ class Session:
         self._value = Leaf(auth.value)
         self._reader = Reader(Answer(id=auth.session), {}, frozenset())
         self._renewing = asyncio.Lock()
-        self._shown: dict[str, str] | None = None if auth.kind == "login" else self._standing(token)
+        self._proxy = urlsplit(route.proxy)
+        self._shown = None if auth.kind == "login" else Shown(self._standing(token))
         self._client = httpx.AsyncClient(
             base_url=f"{base}/",
             headers=_HEADERS,
             verify=_trust(route),
             proxy=_proxy(route.proxy),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # see `Shown`
             timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
             # Shorter than a server's own idle time-out, or a call meets a connection that is just being closed.
             limits=httpx.Limits(max_connections=20, keepalive_expiry=2.0),
@@ -99,13 +116,26 @@ class Session:
 
     async def exchange(self, operation: str, request: Request) -> Reply:
         """The reply, after a login where it needs one. Errors: those of `failures`, and Misconfigured."""
-        if self._auth.kind != "login":
-            return await self._send(request, self._shown or {})
         shown = self._shown or await self._renewed(operation, None)
         reply = await self._send(request, shown)
-        if reply.status == 401:
+        if self._auth.kind == "login" and self._expired(reply):
             reply = await self._send(request, await self._renewed(operation, shown))
         return reply
+
+    def _expired(self, reply: Reply) -> bool:
+        return reply.status == 401 or any(holds(when, reply) for when in self._auth.expired)
+
+    @property
+    def logs_in(self) -> bool:
+        return self._auth.kind == "login"
+
+    async def log_in(self, operation: str) -> None:
+        """Anew: whether one that was made before has run out is not known. Errors: as `exchange`."""
+        await self._renewed(operation, self._shown)
+
+    async def reach(self) -> None:
+        """Ask for base_url itself: whatever is answered, somebody is there. Errors: those of `failures`."""
+        await self._send(Request("HEAD", "", {}), Shown())
 
     @contextmanager
     def failures(self, operation: str) -> Iterator[None]:
@@ -124,16 +154,24 @@ class Session:
     def _failure(self, operation: str, error: Exception) -> MailhookError:
         match error:
             case httpx.ConnectTimeout() | httpx.PoolTimeout():
-                return Unsent(self.sentence(operation, "no connection in time"))
+                return Unsent(self.sentence(operation, f"no connection in time{self._way}"))
             case TimeoutError() | httpx.TimeoutException():
                 return Temporary(self.sentence(operation, f"no whole answer within {self._timeout:g} s"))
             case httpx.ConnectError() | httpx.ProxyError():
-                return Unsent(self.sentence(operation, f"cannot connect: {error}"))
+                return Unsent(
+                    self.sentence(operation, f"cannot connect{self._way}: {error}{_distrust(error)}")
+                )
             case httpx.RemoteProtocolError():
                 why = "the connection ended before the whole answer had come, or the answer is not HTTP"
                 return Temporary(self.sentence(operation, why))
             case _:
                 return Temporary(self.sentence(operation, f"the connection failed ({type(error).__name__})"))
+
+    @property
+    def _way(self) -> str:
+        """The proxy, if there is one: it, not the server, is what we connect to."""
+        named = self._proxy.netloc.rpartition("@")[2]
+        return f" by way of the proxy {named}" if named else ""
 
     # --- who we are ------------------------------------------------------------------------------------
 
@@ -157,17 +195,17 @@ class Session:
             raise Misconfigured(f"the header {self._auth.header} can hold only printable ASCII characters")
         return {self._auth.header: value}
 
-    async def _renewed(self, operation: str, refused: dict[str, str] | None) -> dict[str, str]:
+    async def _renewed(self, operation: str, refused: Shown | None) -> Shown:
         """A new login, unless another call has made one since `refused` was shown."""
         async with self._renewing:
             if self._shown is None or self._shown is refused:
-                self._client.cookies.clear()
                 self._shown = None
                 self._shown = await self._logged_in(operation)
             return self._shown
 
-    async def _logged_in(self, operation: str) -> dict[str, str]:
-        reply = await self._send(self._login.request(self._values), {})
+    async def _logged_in(self, operation: str) -> Shown:
+        shown = Shown()
+        reply = await self._send(self._login.request(self._values), shown)
         judgement = judged(self._auth.login, reply, "")
         match judgement.meaning:
             case Meaning.SUCCESS:
@@ -177,20 +215,24 @@ class Session:
             case _:
                 raise Misconfigured(self.sentence(operation, f"the login {judgement.why}"))
         if not self._auth.session:
-            return {}
-        session = self._reader.value(self._auth.session, reply)
+            return shown
+        session = self._session_in(reply)
         if not session:
             raise Unsent(self.sentence(operation, "the answer to the login holds no session"))
-        return self._as_header({"session": session})
+        return Shown(self._as_header({"session": session}), session, shown.cookies)
+
+    def _session_in(self, reply: Reply) -> str:
+        return self._reader.value(self._auth.session, reply)
 
     # --- the wire --------------------------------------------------------------------------------------
 
-    async def _send(self, request: Request, shown: Mapping[str, str]) -> Reply:
+    async def _send(self, request: Request, shown: Shown) -> Reply:
         sent = self._client.build_request(
             request.method,
             request.target,
-            headers={**request.headers, **shown},
+            headers={**request.headers, **shown.headers},
             content=request.content or None,
+            cookies=shown.cookies,
         )
         try:
             response = await self._client.send(sent, stream=True)
@@ -201,14 +243,20 @@ class Session:
         except BaseException as error:
             self._tell(sent, request, shown, failure=type(error).__name__)
             raise
+        if not self._refused(reply):
+            shown.cookies.extract_cookies(response)
         self._tell(sent, request, shown, response=response, reply=reply)
         return reply
+
+    def _refused(self, reply: Reply) -> bool:
+        """A login may be answered by a redirect, with the cookie."""
+        return reply.status >= 400 or self._expired(reply)
 
     def _tell(
         self,
         sent: httpx.Request,
         request: Request,
-        shown: Mapping[str, str],
+        shown: Shown,
         *,
         response: httpx.Response | None = None,
         reply: Reply | None = None,
@@ -218,6 +266,9 @@ class Session:
             return
         answered = tuple(response.headers.multi_items()) if response else ()
         status, content = (reply.status, reply.content) if reply else (0, b"")
+        secrets = (*shown.secrets, *(_values(response.cookies) if response else ()))
+        if reply and self._auth.session and not shown.session:
+            secrets = (*secrets, self._session_in(reply))
         self._witness(
             Exchange(
                 sent.method,
@@ -228,13 +279,32 @@ class Session:
                 answered,
                 content,
                 failure,
-                tuple(shown.values()),
+                tuple(filter(None, secrets)),
             )
         )
 
 
 # identity: the cap on an answer counts what is sent, and a compressed one could grow without bound.
 _HEADERS = {"User-Agent": "mailhook", "Accept": "application/json", "Accept-Encoding": "identity"}
+
+
+def _values(cookies: httpx.Cookies) -> Iterator[str]:
+    """Without the quotes that may stand around one (RFC 6265 §4.1.1)."""
+    return (cookie.value.strip('"') for cookie in cookies.jar if cookie.value)
+
+
+# What a chain of certificates is refused for when its authority is unknown (X509_V_ERR_… of OpenSSL).
+_UNKNOWN_AUTHORITY = (18, 19, 20, 21)
+
+
+def _distrust(error: BaseException) -> str:
+    """What to do about an authority that is not known, or ""."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code in _UNKNOWN_AUTHORITY:
+            return ": name the authority that has signed its certificate in ca_file"
+        cause = cause.__cause__ or cause.__context__
+    return ""
 
 
 async def _content(response: httpx.Response) -> bytes:

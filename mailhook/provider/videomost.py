@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from mailhook.core.conference import Found, JoinDetails, Person, Spec, usable
 from mailhook.core.templates import Tree
-from mailhook.errors import Gone, MailhookError, Misconfigured, Permanent, Temporary, Unusable
+from mailhook.errors import Gone, Impossible, MailhookError, Misconfigured, Permanent, Temporary, Unusable
 from mailhook.provider.session import Route, Session, Witness
 from mailhook.transport.answers import Judgement, Meaning, Reader, Reply, judged
 from mailhook.transport.presets import transport as transport_of
@@ -28,6 +28,8 @@ from mailhook.transport.requests import Form, described, keyed, login_values
 from mailhook.transport.shape import OPERATIONS, Transport
 
 MODE = "discussion"
+NOBODYS = "0" * 32
+"""A key of the right form that no conference has."""
 
 
 class Videomost:
@@ -126,7 +128,9 @@ class Videomost:
 
     async def update(self, conference_id: str, spec: Spec) -> None:
         if not self._has("update") or not self._can.updates_keep_link:
-            raise Permanent(self._sentence("update", "this API cannot change a conference and keep its link"))
+            raise Impossible(
+                self._sentence("update", "this API cannot change a conference and keep its link")
+            )
         reply, judgement = await self._described("update", spec, self._named(conference_id))
         if judgement.meaning is Meaning.GONE:
             raise Gone(self._sentence("update", "the conference no longer exists"))
@@ -135,7 +139,9 @@ class Videomost:
 
     async def delete(self, conference_id: str) -> None:
         if not self._has("delete"):
-            raise Permanent(self._sentence("delete", "this API cannot delete: somebody has to do it by hand"))
+            raise Impossible(
+                self._sentence("delete", "this API cannot delete: somebody has to do it by hand")
+            )
         reply, judgement = await self._call("delete", self._named(conference_id))
         if judgement.meaning is not Meaning.GONE:
             self._require("delete", judgement)
@@ -144,7 +150,7 @@ class Videomost:
     async def find(self, key: str) -> tuple[Found, ...]:
         """The rooms that bear `key` and stand."""
         if not self._has("find"):
-            raise Permanent(self._sentence("find", "this API cannot find a conference"))
+            raise Impossible(self._sentence("find", "this API cannot find a conference"))
         values = keyed(key, self._secret)
         reply, judgement = await self._call("find", values)
         if judgement.meaning is Meaning.GONE:
@@ -156,10 +162,20 @@ class Videomost:
             raise Unusable(self._sentence("find", str(error))) from None
 
     async def ping(self) -> None:
-        """Nothing is asked of an API that has nothing for it."""
+        """By what there is for it; Impossible if the server is there, but nothing can be asked without a conference."""
         if self._has("ping"):
             _, judgement = await self._call("ping", {})
             self._require("ping", judgement)
+        elif self._session.logs_in:
+            async with self._limits("login"):
+                await self._session.log_in("login")
+        elif self._has("find"):
+            await self.find(NOBODYS)
+        else:
+            async with self._limits("ping"):
+                await self._session.reach()
+            why = "there is no operations.ping, no login and no operations.find to ask with"
+            raise Impossible(self._sentence("ping", why))
 
     async def close(self) -> None:
         await self._session.close()

@@ -11,7 +11,7 @@ Errors: Unusable for an answer that cannot be true, with a sentence that holds n
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -115,7 +115,8 @@ def judged(operation: Operation, reply: Reply, code: str) -> Judgement:
     """By the operation's own conditions, then by the status; a success is looked at before it is believed."""
     said = f"answered {reply.status}" + (f" ({code})" if code else "")
     for meaning in Meaning:
-        if any(holds(when, reply) for when in getattr(operation, meaning.value)):
+        if (met := _met(getattr(operation, meaning.value), reply)) is not None:
+            said = f"{said}: by the condition {meaning.value}[{met}]"
             break
     else:
         if reply.ok and operation.success:
@@ -124,6 +125,10 @@ def judged(operation: Operation, reply: Reply, code: str) -> Judgement:
         said = f"{said}{why}"
     lie = _lie(operation, reply) if meaning is Meaning.SUCCESS else ""
     return Judgement(Meaning.TEMPORARY, lie) if lie else Judgement(meaning, said)
+
+
+def _met(conditions: Sequence[When], reply: Reply) -> int | None:
+    return next((number for number, when in enumerate(conditions) if holds(when, reply)), None)
 
 
 def _by_status(reply: Reply) -> tuple[Meaning, str]:

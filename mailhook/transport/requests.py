@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from hmac import new as hmac
-from urllib.parse import urlencode
+from typing import ClassVar
+from urllib.parse import unquote, urlencode
 from zoneinfo import ZoneInfo
 
 from mailhook.core.conference import Person, Spec
@@ -37,9 +38,24 @@ class Request:
     content: bytes = field(default=b"", repr=False)
 
 
+class Group:
+    """Several variables in one, in a template, which has to name one of them: `example`."""
+
+    example: ClassVar[str]
+
+    def __str__(self) -> str:
+        raise TypeError(self.refusal("this"))
+
+    @classmethod
+    def refusal(cls, name: str) -> str:
+        return f"{name} is a group of variables: name one of them, such as {cls.example}"
+
+
 @dataclass(frozen=True)
-class Someone:
+class Someone(Group):
     """A person in a template. `login`: what stands before the @."""
+
+    example = "owner.email"
 
     email: str
     name: str
@@ -50,8 +66,10 @@ class Someone:
 
 
 @dataclass(frozen=True)
-class Moment:
+class Moment(Group):
     """An instant in a template: in UTC, and as a clock on the wall of the conference's zone shows it."""
+
+    example = "start.utc"
 
     _there: datetime
 
@@ -86,7 +104,8 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Duration:
+class Duration(Group):
+    example = "duration.minutes"
     seconds: int
 
     @property
@@ -158,12 +177,20 @@ class Form:
             kind, content = self._content(values)
         except Misconfigured as error:
             raise Misconfigured(f"{self.name}: {error}") from None
+        self._refuse_detours(path)
         separator = "&" if "?" in path else "?"
         target = path.lstrip("/") + (f"{separator}{urlencode(query)}" if query else "")
         return Request(self.operation.method, target, {**kind, **headers}, content)
 
+    def _refuse_detours(self, path: str) -> None:
+        """What leaves the path that was meant (RFC 3986 §5.2.4), as a topic or an id may; servers decode first."""
+        if not {".", ".."}.isdisjoint(unquote(path.partition("?")[0]).replace("\\", "/").split("/")):
+            raise Permanent(
+                f"{self.name}: the path cannot hold what stands in it: a part of it would be . or .."
+            )
+
     def _header(self, name: str, value: str) -> str:
-        if not _HEADER_VALUE.fullmatch(value):
+        if not fits_header(value):
             raise Permanent(f"the header {name} cannot hold what stands in this invitation")
         return value
 
@@ -188,6 +215,10 @@ class Form:
             for name, value in filled.items()
             for item in (value if isinstance(value, list) else [value])
         ]
+
+
+def fits_header(value: str) -> bool:
+    return _HEADER_VALUE.fullmatch(value) is not None
 
 
 def _plain(place: str, value: object) -> str:

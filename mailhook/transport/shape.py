@@ -167,7 +167,7 @@ class Auth(Overlay):
 
     bearer: `Authorization: Bearer TOKEN`; basic: `username` and `password`; header: `value` in `header`; login: the
     request `login`, whose answer holds a `session` (empty: it sets a cookie), which is then shown as `value` in
-    `header`, and renewed when it is answered 401.
+    `header`, and renewed when it is answered 401, or as a condition in `expired` says.
     """
 
     kind: Literal["none", "bearer", "basic", "header", "login"] = "none"
@@ -177,6 +177,7 @@ class Auth(Overlay):
     header: Header = "Authorization"
     value: Text = "{{ token }}"
     session: Picks = ()
+    expired: tuple[When, ...] = ()
     login: Operation = Operation()
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from mailhook.core.conference import Person, Spec
 from mailhook.core.templates import OMIT, Leaf, Tree, leaves, names
 from mailhook.errors import Misconfigured, Permanent
-from mailhook.transport.requests import Form, Someone, described, keyed, login_values
+from mailhook.transport.requests import Form, Group, Someone, described, fits_header, keyed, login_values
 from mailhook.transport.shape import OPERATIONS, Operation, Transport, When
 
 _START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -89,10 +89,15 @@ def _conditions(transport: Transport) -> Iterator[Fault]:
     for name in OPERATIONS:
         operation = getattr(transport.operations, name)
         for kind in ("unknown_owner", "gone", "temporary", "misconfigured", "permanent", "success"):
-            for index, when in enumerate(getattr(operation, kind)):
-                if when == When(equals=when.equals):
-                    why = "should name a status, a pointer, a text or is_json: every answer would fit"
-                    yield Fault(f"operations.{name}.{kind}[{index}]", "", why)
+            yield from _boundless(f"operations.{name}.{kind}", getattr(operation, kind))
+    yield from _boundless("auth.expired", transport.auth.expired)
+
+
+def _boundless(place: str, conditions: tuple[When, ...]) -> Iterator[Fault]:
+    for index, when in enumerate(conditions):
+        if when == When(equals=when.equals):
+            why = "should name a status, a pointer, a text or is_json: every answer would fit"
+            yield Fault(f"{place}[{index}]", "", why)
 
 
 # --- templates ------------------------------------------------------------------------------------------------
@@ -152,8 +157,9 @@ def _leaf_faults(place: str, source: object, samples: list[dict[str, object]]) -
     for where, text in leaves(source, place):
         try:
             leaf = Leaf(text)
-            for sample in samples:
-                leaf.value(sample)
+            groups = [value for sample in samples if isinstance(value := leaf.value(sample), Group)]
+            if groups:
+                yield Fault(where, text, groups[0].refusal(text.strip("{}- ")))
         except Misconfigured as error:
             yield Fault(where, text, str(error))
 
@@ -167,7 +173,16 @@ def _as_a_whole(place: str, operation: Operation, samples: list[dict[str, object
         part, _, rest = why.partition(": ")
         yield Fault(f"{key}.{part}", "", rest)
     except Permanent as error:
-        yield Fault(f"{place}.headers", "", str(error))
+        yield from _headers(place, operation, samples) or [Fault(f"{place}.path", operation.path, str(error))]
+
+
+def _headers(place: str, operation: Operation, samples: list[dict[str, object]]) -> list[Fault]:
+    why = "a header cannot hold what stands in an invitation, such as letters beyond ASCII"
+    return [
+        Fault(f"{place}.headers.{name}", text, why)
+        for name, text in operation.headers.items()
+        if not all(fits_header(Leaf(text).text(sample)) for sample in samples)
+    ]
 
 
 def _answers(transport: Transport) -> Iterator[Fault]:

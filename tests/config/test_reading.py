@@ -105,6 +105,28 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
     assert problems(path) == []
 
 
+@pytest.mark.parametrize(("timeout", "said"), [("20s", []), ("60s", ["provider.videomost.timeout"])])
+def test_a_timeout_longer_than_a_mail_waits_is_warned_of(
+    tmp_path: Path, timeout: str, said: list[str]
+) -> None:
+    found = problems(written(tmp_path, f'timeout = "{timeout}"'))
+    assert [problem.key for problem in found if problem.warning] == said
+    assert all("at most policy.deadline" in problem.message for problem in found)
+
+
+def test_what_is_never_changed_or_deleted_is_warned_of(tmp_path: Path) -> None:
+    own = """preset = "none"
+answer = { id = "/id", link = "/url" }
+[provider.videomost.operations.create]
+method = "POST"
+path = "rooms"
+"""
+    assert [problem.key for problem in problems(written(tmp_path, own)) if problem.warning] == [
+        "provider.videomost.operations.update.method",
+        "provider.videomost.operations.delete.method",
+    ]
+
+
 # --- secrets ----------------------------------------------------------------------------------------------------
 
 

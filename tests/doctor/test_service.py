@@ -7,7 +7,7 @@ from email.utils import format_datetime
 import pytest
 
 from mailhook.app import utc_now
-from mailhook.config import ExternalSettings, Provider, SandboxSettings
+from mailhook.config import ExternalSettings, Provider, SandboxSettings, VideomostSettings
 from mailhook.doctor import Level, service
 from mailhook.provider.sandbox_faults import Fault
 from tests.contract.rigs import EXAMPLE
@@ -15,6 +15,7 @@ from tests.doctor.rig import Site, server
 from tests.provider.test_session import AUTHORITY, CERTIFICATES, Guarded, server_side
 
 OK, WARNING, FAILURE = Level.OK, Level.WARNING, Level.FAILURE
+settings = VideomostSettings.model_validate
 MOMENT = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
 
@@ -33,6 +34,33 @@ async def test_a_provider_that_is_unwell(site: Site, fault: Fault) -> None:
     site.sandbox.faults["ping"] = fault
     found = await site.finding("provider")
     assert (found.level, "deferred meanwhile" in found.advice) == (FAILURE, True), found
+
+
+NOTHING_TO_ASK = {"ping": {"method": ""}, "find": {"method": ""}}
+
+
+@pytest.mark.parametrize("operations", [NOTHING_TO_ASK, {"ping": {"method": ""}}])
+async def test_nobody_is_there_though_there_is_no_ping(
+    site: Site, dead_port: int, operations: dict[str, object]
+) -> None:
+    own = {"base_url": f"http://127.0.0.1:{dead_port}", "operations": operations}
+    found = await site.finding("provider", provider=Provider(kind="videomost", videomost=settings(own)))
+    assert (found.level, "cannot connect" in found.sentence) == (FAILURE, True), found
+
+
+async def test_somebody_is_there_but_nothing_can_be_asked(site: Site) -> None:
+    own = {"base_url": site.sandbox.url, "operations": NOTHING_TO_ASK}
+    found = await site.finding("provider", provider=Provider(kind="videomost", videomost=settings(own)))
+    assert (found.level, "whether it accepts us is not known" in found.sentence) == (WARNING, True), found
+    assert "operations.ping" in found.advice
+
+
+async def test_a_token_is_tried_without_a_ping(site: Site) -> None:
+    own = {"base_url": site.sandbox.url, "operations": {"ping": {"method": ""}}, "token": "right"}
+    used = Provider(kind="videomost", videomost=settings(own))
+    assert (await site.finding("provider", provider=used)).level is OK
+    used = Provider(kind="videomost", videomost=settings({**own, "token": "wrong"}))
+    assert (await site.finding("provider", provider=used)).level is FAILURE
 
 
 async def test_a_sandbox_starts_with_serve(site: Site, dead_port: int) -> None:

@@ -1,5 +1,6 @@
 """A provider in a file of one's own: what is told when it cannot be used, and what becomes of what it raises."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -205,6 +206,39 @@ async def test_what_is_found_can_be_removed_whatever_its_link_is_like(tmp_path: 
 async def test_what_is_found_is_looked_at(tmp_path: Path, items: str, chooses_id: bool) -> None:
     with pytest.raises(Misconfigured, match="find: it should return a list of"):
         await finding(tmp_path, items, chooses_id=chooses_id).find(KEY)
+
+
+WAITS = """
+async def work(): await asyncio.sleep(600)
+async def ping(options):
+    task = asyncio.ensure_future(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    await task
+"""
+
+
+@pytest.mark.parametrize(
+    ("ping", "words"),
+    [
+        (WAITS, "something that it waited for was cancelled in line 12 of "),
+        ("\nasync def ping(options): raise KeyboardInterrupt", "KeyboardInterrupt in line 12"),
+        ("\nasync def ping(options): raise SystemExit(3)", "SystemExit in line 12"),
+    ],
+)
+async def test_it_ends_nothing_but_its_own_call(tmp_path: Path, ping: str, words: str) -> None:
+    source = "import asyncio\n" + WHOLE.replace("async def ping(options): return None", ping)
+    with pytest.raises(Temporary, match=words):
+        await loaded(tmp_path, source).ping()
+
+
+async def test_our_own_cancellation_passes(tmp_path: Path) -> None:
+    source = WHOLE.replace("ping(options): return None", "ping(options): await options['gate'].wait()")
+    call = asyncio.create_task(loaded(tmp_path, source, {"gate": asyncio.Event()}).ping())
+    await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
 
 
 async def test_it_is_not_waited_for_for_ever(tmp_path: Path) -> None:

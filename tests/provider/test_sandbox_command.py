@@ -68,3 +68,16 @@ def test_a_token_file_that_holds_no_token(
     assert "should hold the token" in capsys.readouterr().err
     assert main(["sandbox", "--token-file", str(tmp_path / "none")]) == 2
     assert "No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_what_is_no_port(capsys: pytest.CaptureFixture[str], port: str) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["sandbox", f"--port={port}"])
+    assert left.value.code == 2
+    assert "should be a number from 0 to 65535" in capsys.readouterr().err
+
+
+def test_a_state_file_in_no_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sandbox", "--port", "0", "--state", str(tmp_path / "none" / "x.json")]) == 2
+    assert f"there is no directory {tmp_path / 'none'}" in capsys.readouterr().err

@@ -199,3 +199,12 @@ def test_text_by_regular_expression() -> None:
 
 def test_a_link_of_an_allowed_host() -> None:
     assert checked_link(LINK, HOSTS) == LINK
+
+
+def test_a_refusal_tells_the_condition_that_it_meets() -> None:
+    own = {"permanent": [{"status": 422}, {"text": "no such host"}], "expects": "text"}
+    given = Reply(200, b"<err>no such host</err>")
+    assert (
+        judged(Operation.model_validate(own), given, "17").why
+        == "answered 200 (17): by the condition permanent[1]"
+    )

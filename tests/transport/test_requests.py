@@ -107,3 +107,20 @@ def test_a_header() -> None:
 def test_no_topic_breaks_the_body(topic: str) -> None:
     body = json.loads(sent({"body": {"a": "{{ topic }}", "b": 1}}, replace(SPEC, topic=topic)).content)
     assert body == {"a": topic.replace("\udc80", "?"), "b": 1}
+
+
+@pytest.mark.parametrize("value", ["..", ".", "../../admin", "a/..", "?/.."])
+@pytest.mark.parametrize("template", ["c/{{ topic }}", "c/{{ topic }}/x", "{{ topic }}?a=1"])
+def test_nothing_leaves_the_path_that_was_meant(value: str, template: str) -> None:
+    """%2E%2E, and what is behind %2F, is decoded by many servers before they look where it leads."""
+    with pytest.raises(Permanent, match=r"operations\.create: the path cannot hold"):
+        sent({"path": template}, replace(SPEC, topic=value))
+
+
+@pytest.mark.parametrize("value", ["...", "a..b", "..a", "v1.2", "?x=.."])
+def test_dots_within_a_name_are_none_of_those(value: str) -> None:
+    assert sent({"path": "c/{{ topic }}"}, replace(SPEC, topic=value)).target.startswith("c/")
+
+
+def test_dots_in_a_query_lead_nowhere() -> None:
+    assert sent({"path": "c", "query": {"t": "{{ topic }}"}}, replace(SPEC, topic="..")).target == "c?t=.."

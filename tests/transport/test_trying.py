@@ -70,8 +70,37 @@ def test_nothing_assumed_is_not_enough() -> None:
         ),
         (
             {"operations": {"create": {"body": {"start": "{{ start }}"}}}},
-            ["operations.create.body: a leaf names a group of variables, not one of them"],
+            [
+                "operations.create.body.start: start is a group of variables: name one of them, such as start.utc"
+            ],
         ),
+        (
+            {
+                "operations": {
+                    "create": {
+                        "path": "by/{{ owner }}",
+                        "headers": {"X-Owner": "{{ owner }}"},
+                        "body": {"for": ["{{ duration }}"], "from": "at {{ start }}"},
+                    }
+                }
+            },
+            [
+                "operations.create.path: cannot be rendered: this is a group of variables: name one of them, such as "
+                "owner.email",
+                "operations.create.headers.X-Owner: owner is a group of variables",
+                "operations.create.body.for[0]: duration is a group of variables: name one of them, such as duration.m",
+                "operations.create.body.from: cannot be rendered: this is a group of variables: name one of them, such",
+            ],
+        ),
+        (
+            {"operations": {"create": {"encoding": "form", "body": {"owner": "{{ owner }}"}}}},
+            ["operations.create.body.owner: owner is a group of variables"],
+        ),
+        (
+            {"operations": {"create": {"path": "../{{ key }}"}}},
+            ["operations.create.path: operations.create: the path cannot hold"],
+        ),
+        ({"auth": {"expired": [{}]}}, ["auth.expired[0]: should name a status"]),
         (
             {"operations": {"create": {"encoding": "form"}}},
             ["operations.create.body.owner: should be text, a number, or a list of those"],
@@ -84,7 +113,7 @@ def test_nothing_assumed_is_not_enough() -> None:
         ),
         (
             {"operations": {"create": {"headers": {"X-Topic": "{{ topic }}"}}}},
-            ["operations.create.headers: the header X-Topic cannot hold what stands in this invitation"],
+            ["operations.create.headers.X-Topic: a header cannot hold what stands in an invitation"],
         ),
         (
             {"participant": {"mail": "{{ person.mail }}"}},
