@@ -37,10 +37,10 @@ WELL_KNOWN = "/.well-known/caldav"
 
 @dataclass(frozen=True)
 class _Calendar:
-    """`own`: the organizer's, as far as the server tells."""
+    """`own`: whether it is the organizer's; None: the server does not tell."""
 
     url: str
-    own: bool
+    own: bool | None
 
 
 class CalDavWriter:
@@ -64,7 +64,7 @@ class CalDavWriter:
         login = await self._accounts.login(task.key.organizer)
         found: list[Stands] = []
         faults: list[MailhookError] = []
-        async for url, own in self._places(task.key, login, faults):
+        for url, own in await self._places(task.key, login, faults):
             if not own or len(found) == MAX_COPIES:
                 continue
             try:
@@ -88,7 +88,7 @@ class CalDavWriter:
         address = await self._accounts.somebody()
         login = await self._accounts.login(address)
         if address:
-            calendars = [each async for each in self._calendars(address, login) if each.own]
+            calendars = [each async for each in self._calendars(address, login) if each.own is not False]
             return f"{self._dav.host} shows {login.name} {len(calendars)} calendars"
         stem = self._url.partition("{")[0].rpartition("/")[0] + "/"
         answer = await self._dav.ask("PROPFIND", stem, login, dav_xml.PRINCIPAL, _depth("0"))
@@ -100,16 +100,15 @@ class CalDavWriter:
 
     async def _places(
         self, key: MeetingKey, login: Login, faults: list[MailhookError]
-    ) -> AsyncIterator[tuple[str, bool]]:
-        """URLs of what may be the event, and whether it stands in his own calendar.
+    ) -> list[tuple[str, bool]]:
+        """URLs of what may be the event, and whether in his own calendar; what cannot be searched is one of `faults`.
 
-        A calendar that cannot be searched is one of `faults`.
+        Where the server tells no owner, a calendar is his if no other one holds the event.
         """
         address, uid = key.organizer, key.uid
         if "{uid}" in self._url:
-            yield located(self._url, address, uid), True
-            return
-        count = 0
+            return [(located(self._url, address, uid), True)]
+        found: list[tuple[str, _Calendar]] = []
         async for calendar in self._calendars(address, login):
             try:
                 query = dav_xml.events_by_uid(uid)
@@ -117,10 +116,17 @@ class CalDavWriter:
             except (Temporary, Permanent) as fault:
                 faults.append(fault)
                 continue
-            for response in matches:
-                if response.status == 200 and count < MAX_CANDIDATES:
-                    count += 1
-                    yield self._dav.resolved(calendar.url, response.href), calendar.own
+            hits = [self._dav.resolved(calendar.url, each.href) for each in matches if each.status == 200]
+            found += ((hit, calendar) for hit in hits)
+        told = any(calendar.own for _, calendar in found)
+        untold = {calendar.url for _, calendar in found if calendar.own is None}
+        if not told and len(untold) > 1:
+            why = "more than one calendar that may be the organizer's holds the event"
+            faults.append(Permanent(f"{self._dav.host} does not tell owners, and {why}"))
+        sole = not told and len(untold) == 1
+        return [(hit, calendar.own or (calendar.own is None and sole)) for hit, calendar in found][
+            :MAX_CANDIDATES
+        ]
 
     async def _calendars(self, address: str, login: Login) -> AsyncIterator[_Calendar]:
         """The calendars of events that stand in the organizer's home."""
@@ -204,7 +210,7 @@ class CalDavWriter:
         found: list[Answer] = []
         faults: list[MailhookError] = []
         count, veiled = 0, False
-        async for url, own in self._places(task.key, login, faults):
+        for url, own in await self._places(task.key, login, faults):
             count += 1
             answer = await self._dav.ask("GET", url, login)
             if answer.absent:
@@ -232,7 +238,11 @@ class CalDavWriter:
         if "{uid}" in self._url:
             return ()
         address = task.key.organizer
-        shown = {_path(each.url): each.url async for each in self._calendars(address, login) if each.own}
+        shown = {
+            _path(each.url): each.url
+            async for each in self._calendars(address, login)
+            if each.own is not False
+        }
         if _path(self._dav.resolved(self._dav.base, located(self._url, address, ""))) in shown:
             return ()
         found: list[Place] = []
@@ -281,7 +291,7 @@ def _path(url: str) -> str:
     return unquote(urlsplit(url).path).rstrip("/")
 
 
-def _is_own(response: Response, url: str, owner: str, his: set[str], address: str) -> bool:
+def _is_own(response: Response, url: str, owner: str, his: set[str], address: str) -> bool | None:
     """Whether a calendar is that of `address`, whose home it stands in; `his`: principals, none if not told.
 
     SOGo names a calendar that is subscribed to after its owner: user_name.
@@ -289,7 +299,7 @@ def _is_own(response: Response, url: str, owner: str, his: set[str], address: st
     if response.is_shared or ("/SOGo/dav/" in url and "_" in _path(url).rpartition("/")[2]):
         return False
     if not owner:
-        return True
+        return None
     if his:
         return owner in his
     return owner.rpartition("/")[2].lower() in {address, address.rpartition("@")[0]}

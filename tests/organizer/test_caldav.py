@@ -453,6 +453,19 @@ async def test_a_calendar_of_somebody_else_is_neither_written_nor_believed(
     assert await writer.look(task) == Veiled()
 
 
+async def test_where_no_owner_is_told_a_second_calendar_with_the_event_is_a_doubt(
+    server: Calendars, make: Make
+) -> None:
+    writer, task = await looking(make)
+    server.collections[HERS] = "VEVENT"
+    server.events = {f"{HERS}x.ics": PLAIN, f"{HOME}work/new.ics": PLAIN}
+    with pytest.raises(Permanent, match="does not tell owners"):
+        await writer.write(TASK)
+    assert set(server.events.values()) == {PLAIN}
+    with pytest.raises(Permanent, match="does not tell owners"):
+        await writer.look(task)
+
+
 async def test_a_calendar_that_sogo_shows_as_subscribed_is_not_his(server: Calendars, make: Make) -> None:
     home = "/SOGo/dav/ivan/Calendar/"
     server.collections = {f"{home}personal/": "VEVENT", f"{home}olga_personal/": "VEVENT"}
