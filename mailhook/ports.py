@@ -8,7 +8,7 @@ Errors: adapters raise only `mailhook.errors`; a next hop's refusal is a `Reply`
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol, TypeVar
 
 from mailhook.core.conference import Found, JoinDetails, Spec
@@ -105,6 +105,12 @@ class Store(Protocol):
 
     async def copies(self, kind: CopyKind, limit: int) -> list[MeetingKey]:
         """Meetings of which this copy of the organizer has to be looked at now (`core.copies.due_at`)."""
+
+    async def of_organizer(self, organizer: str) -> list[Meeting]:
+        """All meetings of one organizer, over or not."""
+
+    async def missed(self, kind: CopyKind, within: timedelta) -> int:
+        """How many copies, of whichever organizer, were first looked for in vain within that time until now."""
 
     async def purge(self, before: datetime) -> int:
         """Forget meetings that need nothing any more and have not changed since `before`; how many."""

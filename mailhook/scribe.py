@@ -11,8 +11,9 @@ Errors: none comes out of `run`; what a write failed with is written into its me
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar, assert_never
 
@@ -20,7 +21,7 @@ from mailhook import journal
 from mailhook.core.copies import OFF, CopyTask, LookTask, claim, stood, unseen, unwritten
 from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.policy import Policy
-from mailhook.core.watch import looked
+from mailhook.core.watch import TOGETHER, Absent, is_believable, looked
 from mailhook.errors import MailhookError, Temporary
 from mailhook.ports import Circumstances, CopyWatcher, CopyWriter, Store
 
@@ -143,6 +144,8 @@ class Scribe:
         if self._watch is None:
             return
         every, seen = self._watch.every, await self._tried(self._watch.watcher.look(task))
+        if isinstance(seen, Absent):
+            seen = await self._compared(task.key, seen)
 
         def note(meeting: Meeting, c: Circumstances) -> tuple[Meeting, Meeting | None]:
             if isinstance(seen, MailhookError):
@@ -154,3 +157,13 @@ class Scribe:
         if decided is not None or isinstance(seen, MailhookError):
             going = decided is not None and decided.delete_at is not None
             self._tell("watch", task.key, seen, seen=type(seen).__name__, conference_goes=going)
+
+    async def _compared(self, key: MeetingKey, seen: Absent) -> Absent:
+        """With what else is missed; a calendar that lost events may be one that is being restored or moved."""
+        others = await self._store.of_organizer(key.organizer)
+        seen = replace(seen, others=tuple(others), missed=await self._store.missed(self._kind, TOGETHER))
+        own = next((meeting for meeting in others if meeting.key == key), None)
+        if own is not None and own.delete_at is None and not is_believable(own, self._kind, seen):
+            known = {"uid": key.uid, "organizer": key.organizer, "by": self._kind.value}
+            journal.event("event-missing", level=logging.ERROR, **known, missed=seen.missed, kept="in doubt")
+        return seen

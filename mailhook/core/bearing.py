@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, urlsplit
 
-from mailhook.core import splice_text
+from mailhook.core import splice_properties, splice_text
 from mailhook.core.conference import JoinDetails
 from mailhook.core.itip import Event, Invitation
 from mailhook.core.meeting import MASTER
@@ -54,17 +54,15 @@ def is_located(invitation: Invitation, link: str) -> bool:
 
 def shows(invitation: Invitation, details: JoinDetails) -> bool:
     """Whether any event shows the conference in any place, or a block that was cut off before its link."""
-    return any(
-        details.link in text or (len(details.conference_id) >= _TELLING and details.conference_id in text)
-        for event in invitation.events
-        for text in forms(event)
-    ) or any(splice_text.is_cut_off(event.description) for event in invitation.events)
+    return any(_names(text, details) for event in invitation.events for text in forms(event)) or any(
+        splice_text.is_cut_off(event.description) for event in invitation.events
+    )
 
 
 def shows_openly(invitation: Invitation, details: JoinDetails) -> bool:
     """Whether any event shows the link where a program lets people see and change it, or a block that was cut off."""
     return any(
-        details.link in readable
+        _names(readable, details)
         for event in invitation.events
         for text in (
             event.description,
@@ -75,6 +73,26 @@ def shows_openly(invitation: Invitation, details: JoinDetails) -> bool:
         )
         for readable in _readings(text)
     ) or any(splice_text.is_cut_off(event.description) for event in invitation.events)
+
+
+def keeps(invitation: Invitation, details: JoinDetails) -> bool:
+    """Whether some event still has a property of ours that no program lets people change."""
+    name = details.conference_id
+    return any(
+        (bool(name) and event.properties.get(splice_properties.OWN_PROPERTY, "").strip() == name)
+        or any(_names(url, details) for url in event.links if url != event.url)
+        for event in invitation.events
+    )
+
+
+def _names(text: str, details: JoinDetails) -> bool:
+    """Whether `text` names the conference by its id, or by its link in whatever case, scheme and line breaks."""
+    name, link = details.conference_id, _plain(details.link).partition("://")[2]
+    return bool(link and link in _plain(text)) or (len(name) >= _TELLING and name in text)
+
+
+def _plain(text: str) -> str:
+    return "".join(text.split()).casefold()
 
 
 def forms(event: Event) -> Iterator[str]:

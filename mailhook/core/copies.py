@@ -88,11 +88,12 @@ class Stands:
 
 @dataclass(frozen=True)
 class LookTask:
-    """Look whether the organizer has changed a copy that is as it should be."""
+    """Look whether the organizer has changed a copy that is as it should be. `known`: what mails had told by then."""
 
     key: MeetingKey
     organizer: Person
     places: tuple[Place, ...]
+    known: str = ""
 
 
 def desired(meeting: Meeting, kind: CopyKind) -> str:
@@ -205,7 +206,17 @@ def _watched(
     if watch == OFF:
         return _with(meeting, kind, replace(copy, watch_at=now + LONGEST_PAUSE)), None
     taken = replace(copy, busy=True, next_at=now + LEASE)
-    return _with(meeting, kind, taken), LookTask(meeting.key, _organizer(meeting), copy.places)
+    return _with(meeting, kind, taken), LookTask(
+        meeting.key, _organizer(meeting), copy.places, known(meeting)
+    )
+
+
+def known(meeting: Meeting) -> str:
+    """A fingerprint of what mails have told of the meeting, and of what became of it."""
+    told = (_stir(meeting, ""), *sorted(f"{c.key} {_revision(c)} {c.cancelled}" for c in meeting.components))
+    fate = (meeting.conference.generation, meeting.wanted, meeting.renounced, meeting.delete_at, meeting.will)
+    text = "\n".join(map(str, (*told, *fate, *sorted(meeting.left), *meeting.sent)))
+    return sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _matters(meeting: Meeting, wish: str, copy: Copy, policy: Policy, now: datetime) -> bool:
@@ -251,11 +262,17 @@ def stood(meeting: Meeting, kind: CopyKind, task: CopyTask, found: Stands, now: 
     bears = found.bears and details is not None
     since = None if found.changed or copy.rounds else at
     copy = replace(copy, standing=task.standing, at=since or now, bears=bears, passage=found.passage)
-    copy = replace(copy, places=found.places if details else (), stamp=found.stamp, missing=None)
+    copy = located(replace(copy, stamp=found.stamp), found.places if details else (), now)
     copy = _rested(replace(copy, watch_at=now + FIRST_LOOK if copy.places else None))
     if found.changed and not bears:
         copy = replace(copy, at=None, error=NOT_KEPT)
     return _with(meeting, kind, copy)
+
+
+def located(copy: Copy, places: tuple[Place, ...], now: datetime) -> Copy:
+    """The copy as it was found at `now`."""
+    tagged = copy.tagged if copy.places == places else now
+    return replace(copy, places=places, tagged=tagged, seen=now, missing=None, lost=None)
 
 
 def unwritten(

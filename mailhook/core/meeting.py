@@ -196,9 +196,9 @@ class Copy:
     link        the link that we have written there ("": none), with `conference_id`
     bears       that stands where programs keep it: DESCRIPTION, LOCATION or URL; `passage`: its place in DESCRIPTION
                 (None: it stands in LOCATION too)
-    places      where it was found, as of `stamp`, the master's own
-    missing     when it was first looked for in vain since it was last found; `ended`: why the conference goes
-                for it, and `goes_at` when
+    places      where it was found, as of `stamp`, the master's own; just so since `tagged`, and last `seen`
+    missing     when it was first looked for in vain since it was last found, and `lost`: by a look that can be
+                believed; `ended`: why the conference goes for it, and `goes_at` when
     watch_at    when it is looked at again, although nothing is to be written
     rounds      how often it was written for one fingerprint and not yet found standing
     stir        fingerprint of the mails of the meeting that there had been when it was last looked at
@@ -212,8 +212,11 @@ class Copy:
     bears: bool = False
     passage: Passage | None = None
     places: tuple[Place, ...] = ()
+    tagged: datetime | None = None
+    seen: datetime | None = None
     stamp: Stamp = field(default_factory=Stamp)
     missing: datetime | None = None
+    lost: datetime | None = None
     ended: str = ""
     goes_at: datetime | None = None
     watch_at: datetime | None = None

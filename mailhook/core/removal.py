@@ -7,19 +7,18 @@ organizer's copy.
 Not here: what follows from it (`revision`), where a link stands (`bearing`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
-from datetime import datetime
 
 from mailhook.core import truncation
-from mailhook.core.bearing import bears, description, is_located, shows, shows_openly
+from mailhook.core.bearing import bears, description, is_located, keeps, shows, shows_openly
 from mailhook.core.conference import JoinDetails
 from mailhook.core.holders import is_taken
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import MASTER, Component, Meeting, Passage, Will
 from mailhook.core.order import is_later, is_older, is_overtaken
 from mailhook.core.policy import COPIED_LINK, Policy, Unwanted, Wanted, Wish, markers
-from mailhook.core.written import known_to_bear, passages
+from mailhook.core.written import known_to_bear, passages, was_written_into
 
 LINK_REMOVED = "link-removed"
 RESOURCE_REMOVED = "resource-removed"
@@ -39,9 +38,8 @@ def taken_away(meeting: Meeting, invitation: Invitation, wish: Wish, policy: Pol
     known = meeting.component(MASTER)
     if new is None or known is None or not is_later(new.stamp, known.stamp):
         return ""
-    link, sent = meeting.link, new.stamp.date
-    if _bore(meeting, new) and link is not None and not _shown(meeting, link, invitation, sent):
-        return "" if is_cut(invitation, link.link, passages(meeting)) else LINK_REMOVED
+    if _is_removed(meeting, new, invitation):
+        return LINK_REMOVED
     # A list of one may be no more than one attendee's own view.
     others = {a.person.address for a in new.attendees} - {invitation.key.organizer}
     if meeting.wanted and meeting.markers == {"resource"} and isinstance(wish, Unwanted) and len(others) > 1:
@@ -103,20 +101,35 @@ def _master(invitation: Invitation) -> Component | None:
     return next(masters, None)
 
 
-def _bore(meeting: Meeting, new: Component) -> bool:
-    """Whether the copy is known to bear the link in a revision before `new`."""
-    told = meeting.borne is not None and is_later(new.stamp, meeting.borne)
-    return told or known_to_bear(meeting, new.stamp.date)
+def _is_removed(meeting: Meeting, new: Component, invitation: Invitation) -> bool:
+    """Whether this REQUEST is of a copy that is known to have borne the link, and does so no more.
 
-
-def _shown(meeting: Meeting, details: JoinDetails, invitation: Invitation, sent: datetime | None) -> bool:
-    """Whether the link stands anywhere, or one in whose place it will be put.
-
-    Programs keep what they do not show: where we have written into what they do show, only that counts.
+    Where we have written into the event, only `is_taken_out` counts: a program or a server that puts an older state
+    back must not look like somebody who takes the link out.
     """
-    openly = known_to_bear(meeting, sent)
-    stands = shows_openly(invitation, details) if openly else shows(invitation, details)
-    return stands or any(bears(invitation, link) for link in invitation.copied)
+    link = meeting.link
+    if link is None or any(bears(invitation, each) for each in invitation.copied):
+        return False
+    if was_written_into(meeting):
+        return known_to_bear(meeting, new.stamp) and is_taken_out(invitation, link, passages(meeting))
+    told = meeting.borne is not None and is_later(new.stamp, meeting.borne)
+    known = [meeting.passage] if meeting.passage else []
+    return told and not shows(invitation, link) and not is_cut(invitation, link.link, known)
+
+
+def is_taken_out(invitation: Invitation, details: JoinDetails, known: Collection[Passage]) -> bool:
+    """Whether somebody has taken the link out of an event into whose DESCRIPTION we had put it (`known`: where).
+
+    That it comes of the state that we wrote is shown by what people cannot change: CONFERENCE or our own property.
+    That the program keeps descriptions is shown by one that is there: who drops it, or cuts it off, removes nothing.
+    """
+    return (
+        bool(known)
+        and bool(description(invitation).strip())
+        and keeps(invitation, details)
+        and not shows_openly(invitation, details)
+        and not is_cut(invitation, details.link, known)
+    )
 
 
 def is_cut(invitation: Invitation, link: str, known: Iterable[Passage]) -> bool:

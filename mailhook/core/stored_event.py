@@ -26,8 +26,6 @@ from mailhook.core.splices import Splice, apply
 from mailhook.core.wording import Block, Variables, Wording
 from mailhook.errors import Unreadable
 
-_VISIBLE = ("DESCRIPTION", "LOCATION", "URL")
-
 
 @dataclass(frozen=True)
 class Edited:
@@ -88,6 +86,10 @@ class EventEditor:
         events = splice_calendar.events(contentlines.read(stored, "utf-8"), task.key.uid)
         return bool(events) and all(self._is_his(event, task) for event in events)
 
+    def holds(self, stored: bytes, uid: str) -> bool:
+        """Whether it is an event with that UID, whoever's."""
+        return bool(splice_calendar.events(contentlines.read(stored, "utf-8"), uid))
+
     def _events(self, stored: bytes, task: CopyTask | LookTask) -> list[Component]:
         events = splice_calendar.events(contentlines.read(stored, "utf-8"), task.key.uid)
         if not events:
@@ -123,11 +125,13 @@ class EventEditor:
 
 
 def _found(events: list[Component], link: str, *, changed: bool) -> Stands:
-    """Whether every stored event bears `link` where programs keep it, and where in the first DESCRIPTION."""
-    texts = [[_text(event, name) for name in _VISIBLE] for event in events]
-    bears = bool(link) and all(any(link in text for text in each) for each in texts)
-    description, location, _ = texts[0]
-    passage = truncation.passage(description, link) if bears and link not in location else None
+    """Whether every stored event bears `link` in DESCRIPTION, and where in the first one.
+
+    The other places prove nothing: people overwrite LOCATION with a room, programs drop a URL that they do not show.
+    """
+    texts = [_text(event, "DESCRIPTION") for event in events]
+    bears = bool(link) and all(link in text for text in texts)
+    passage = truncation.passage(texts[0], link) if bears else None
     master = next((each for each in events if each.first("RECURRENCE-ID") is None), events[0])
     return Stands(changed, bears, passage, stamp(master, None))
 

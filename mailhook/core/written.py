@@ -1,7 +1,7 @@
 """What follows from what stands in the organizer's own copies of an event.
 
-What: `known_to_bear` and `passages` tell `removal` whether he can have taken the link out, `is_written` and
-`is_hoped_for` tell `notice` whether a mail has to bring it.
+What: `known_to_bear`, `was_written_into` and `passages` tell `removal` whether he can have taken the link out,
+`is_written` and `is_hoped_for` tell `notice` whether a mail has to bring it.
 
 Not here: what must stand there (`copies`).
 
@@ -9,31 +9,46 @@ Errors: none.
 """
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from mailhook.core.copies import HOPEFUL, desired, is_due
 from mailhook.core.meeting import Copy, CopyKind, Meeting, Passage
+from mailhook.core.order import Stamp
 
 OPEN = timedelta(minutes=5)
 """A program that had the event open when the link was written may save it as it was."""
 
 
-def known_to_bear(meeting: Meeting, sent: datetime | None) -> bool:
-    """Whether a REQUEST that was sent at `sent` is of a copy that bore the link before, by a write of ours."""
-    return sent is not None and any(
-        copy.at is not None and copy.at + OPEN < sent for copy in _bearing(meeting)
+def was_written_into(meeting: Meeting) -> bool:
+    """Whether we have put the present link into the event that the organizer edits, whatever has become of it."""
+    copy = meeting.copies.get(CopyKind.CALDAV)
+    return copy is not None and meeting.link is not None and copy.link == meeting.link.link
+
+
+def known_to_bear(meeting: Meeting, stamp: Stamp) -> bool:
+    """Whether a REQUEST of `stamp` is of a copy that bore the link before, by a write of ours."""
+    changed = max((m for m in (stamp.dtstamp, stamp.last_modified) if m is not None), default=stamp.date)
+    return any(
+        copy.at is not None
+        and stamp.date is not None
+        and copy.at + OPEN < stamp.date
+        and (changed is None or copy.at <= changed)
+        for copy in _bearing(meeting)
     )
 
 
 def passages(meeting: Meeting) -> list[Passage]:
-    """Where DESCRIPTION bears the link in the copies that do, or in his own REQUESTs."""
-    known = (meeting.passage, *(copy.passage for copy in _bearing(meeting)))
-    return [passage for passage in known if passage is not None]
+    """Where DESCRIPTION bears the link in the copies that do."""
+    return [copy.passage for copy in _bearing(meeting) if copy.passage is not None]
 
 
 def _bearing(meeting: Meeting) -> list[Copy]:
-    """Copies in which the present link was found, in the present revision."""
-    return [c for kind, c in meeting.copies.items() if c.bears and c.standing == desired(meeting, kind)]
+    """Copies in which the present link was found, in the present revision, and by the last look too."""
+    return [
+        copy
+        for kind, copy in meeting.copies.items()
+        if copy.bears and copy.missing is None and not copy.ended and copy.standing == desired(meeting, kind)
+    ]
 
 
 def is_written(meeting: Meeting) -> bool:

@@ -2,7 +2,8 @@
 
 What: `CalDavWriter` finds it by UID, edits it as it is stored, and puts it back on condition that nobody has changed it
 meanwhile. Where a template names the event or the organizer's calendars, that is where it looks; else it asks the
-server for them (RFC 6764 §6): `.well-known`, principal, calendar home.
+server for them (RFC 6764 §6): `.well-known`, principal, calendar home. A calendar of somebody else that is shown there
+too is neither written nor believed.
 
 Not here: what the event must look like (`core.stored_event`), when (`scribe`).
 
@@ -11,13 +12,13 @@ else is changing it. Permanent where rights, a login or the event itself stand i
 """
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from mailhook.core.copies import CopyTask, LookTask, Stands
 from mailhook.core.meeting import CopyKind, MeetingKey, Place
 from mailhook.core.stored_event import EventEditor
-from mailhook.core.watch import Absent, Present, Seen, Unchanged
+from mailhook.core.watch import Absent, Present, Seen, Unchanged, Veiled
 from mailhook.errors import MailhookError, Permanent, Temporary, Unreadable
 from mailhook.organizer import dav_xml
 from mailhook.organizer.accounts import VARIABLES, Accounts, Login, located
@@ -25,13 +26,21 @@ from mailhook.organizer.dav import Answer, Dav
 from mailhook.organizer.dav_xml import CALDAV, DAV, Response
 
 MAX_CALENDARS = 100
-MAX_COPIES = 5
-"""The same event may stand in more than one calendar; of more the rest is left."""
+MAX_COPIES, MAX_CANDIDATES = 5, 50
+"""The same event may stand in more than one calendar; of more the rest is left. So many UIDs may hold its own."""
 
 TRIES = 4
 """How often an event that somebody else changes at the same time is read again."""
 
 WELL_KNOWN = "/.well-known/caldav"
+
+
+@dataclass(frozen=True)
+class _Calendar:
+    """`own`: whether it is the organizer's; None: the server does not tell."""
+
+    url: str
+    own: bool | None
 
 
 class CalDavWriter:
@@ -55,11 +64,15 @@ class CalDavWriter:
         login = await self._accounts.login(task.key.organizer)
         found: list[Stands] = []
         faults: list[MailhookError] = []
-        async for url in self._places(task.key, login, faults):
+        for url, own in await self._places(task.key, login, faults):
+            if not own or len(found) == MAX_COPIES:
+                continue
             try:
                 stands = await self._edit(url, task, login)
             except Unreadable as fault:
                 faults.append(Permanent(f"the event at {self._dav.host} cannot be edited: {fault}"))
+            except (Temporary, Permanent) as fault:
+                faults.append(fault)
             else:
                 found += [stands] if stands is not None else []
         if found:
@@ -75,7 +88,7 @@ class CalDavWriter:
         address = await self._accounts.somebody()
         login = await self._accounts.login(address)
         if address:
-            calendars = [url async for url in self._calendars(address, login)]
+            calendars = [each async for each in self._calendars(address, login) if each.own is not False]
             return f"{self._dav.host} shows {login.name} {len(calendars)} calendars"
         stem = self._url.partition("{")[0].rpartition("/")[0] + "/"
         answer = await self._dav.ask("PROPFIND", stem, login, dav_xml.PRINCIPAL, _depth("0"))
@@ -85,43 +98,67 @@ class CalDavWriter:
 
     # --- finding ---------------------------------------------------------------------------------------
 
-    async def _places(self, key: MeetingKey, login: Login, faults: list[MailhookError]) -> AsyncIterator[str]:
-        """URLs of what may be the event; a calendar that cannot be searched is one of `faults`."""
+    async def _places(
+        self, key: MeetingKey, login: Login, faults: list[MailhookError]
+    ) -> list[tuple[str, bool]]:
+        """URLs of what may be the event, and whether in his own calendar; what cannot be searched is one of `faults`.
+
+        Where the server tells no owner, a calendar is his if no other one holds the event.
+        """
         address, uid = key.organizer, key.uid
         if "{uid}" in self._url:
-            yield located(self._url, address, uid)
-            return
-        count = 0
+            return [(located(self._url, address, uid), True)]
+        found: list[tuple[str, _Calendar]] = []
         async for calendar in self._calendars(address, login):
             try:
-                matches = await self._multistatus("REPORT", calendar, login, dav_xml.events_by_uid(uid), "1")
+                query = dav_xml.events_by_uid(uid)
+                matches = await self._multistatus("REPORT", calendar.url, login, query, "1")
             except (Temporary, Permanent) as fault:
                 faults.append(fault)
                 continue
-            for response in matches:
-                if response.status == 200 and count < MAX_COPIES:
-                    count += 1
-                    yield self._dav.resolved(calendar, response.href)
+            hits = [self._dav.resolved(calendar.url, each.href) for each in matches if each.status == 200]
+            found += ((hit, calendar) for hit in hits)
+        told = any(calendar.own for _, calendar in found)
+        untold = {calendar.url for _, calendar in found if calendar.own is None}
+        if not told and len(untold) > 1:
+            why = "more than one calendar that may be the organizer's holds the event"
+            faults.append(Permanent(f"{self._dav.host} does not tell owners, and {why}"))
+        sole = not told and len(untold) == 1
+        return [(hit, calendar.own or (calendar.own is None and sole)) for hit, calendar in found][
+            :MAX_CANDIDATES
+        ]
 
-    async def _calendars(self, address: str, login: Login) -> AsyncIterator[str]:
-        """The organizer's calendars of events."""
+    async def _calendars(self, address: str, login: Login) -> AsyncIterator[_Calendar]:
+        """The calendars of events that stand in the organizer's home."""
         if any(name in self._url for name in VARIABLES):
-            homes = [located(self._url, address, "")]
+            homes, principal = [located(self._url, address, "")], ""
         else:
-            homes = await self._homes(login)
+            principal = await self._principal(login)
+            homes = await self._homes(login, principal)
         seen: set[str] = set()
         for home in homes:
-            for response in await self._multistatus("PROPFIND", home, login, dav_xml.CALENDARS, "1"):
+            shown = await self._multistatus("PROPFIND", home, login, dav_xml.CALENDARS, "1")
+            base = _path(self._dav.resolved(self._dav.base, home))
+            owners = {_path(self._dav.resolved(home, each.href)): self._owner(home, each) for each in shown}
+            his = {_path(principal), owners.get(base, "")} - {""}
+            for response in shown:
                 url = self._dav.resolved(home, response.href)
+                url = url if url.endswith("/") else f"{url}/"
                 if response.holds_events and url not in seen and len(seen) < MAX_CALENDARS:
                     seen.add(url)
-                    yield url
+                    # What the administrator names by itself is the organizer's by his word.
+                    own = _path(url) == base or _is_own(response, url, owners[_path(url)], his, address)
+                    yield _Calendar(url, own)
         if not seen:
             raise Temporary(f"{self._dav.host} shows no calendar of {address} to {login.name}")
 
-    async def _homes(self, login: Login) -> list[str]:
-        """Where the calendars of who logs in are."""
-        principal = await self._principal(login)
+    def _owner(self, home: str, response: Response) -> str:
+        """The path of its owner's principal (RFC 3744 §5.1), or ""."""
+        hrefs = response.hrefs(f"{DAV}owner")
+        return _path(self._dav.resolved(home, hrefs[0])) if hrefs else ""
+
+    async def _homes(self, login: Login, principal: str) -> list[str]:
+        """Where the calendars of `principal`, who logs in, are."""
         found = await self._multistatus("PROPFIND", principal, login, dav_xml.HOME, "0")
         homes = [href for each in found for href in each.hrefs(f"{CALDAV}calendar-home-set")]
         if not homes:
@@ -149,28 +186,46 @@ class CalDavWriter:
     # --- looking ---------------------------------------------------------------------------------------
 
     async def look(self, task: LookTask) -> Seen:
-        """`ports.CopyWatcher.look`: where the event was last found, else in all of the organizer's calendars."""
-        login = await self._accounts.login(task.key.organizer)
-        there = False
-        for place in task.places:
-            answer = await self._dav.ask("GET", place.url, login, headers={"If-None-Match": place.tag})
-            if answer.status == 304 or (answer.status == 200 and answer.tag == place.tag != ""):
-                there = True
-            elif not answer.absent:
-                self._dav.judged("GET", answer, login)
-                if self._is_of(answer, task):
-                    return _present(answer)
-        return Unchanged() if there else await self._searched(task, login)
+        """`ports.CopyWatcher.look`: where the event was last found, else in all of the organizer's calendars.
 
-    async def _searched(self, task: LookTask, login: Login) -> Seen:
+        One place that is what it was is enough: what has become of another decides nothing.
+        """
+        login = await self._accounts.login(task.key.organizer)
+        found: list[Answer] = []
         faults: list[MailhookError] = []
-        async for url in self._places(task.key, login, faults):
-            answer = await self._dav.ask("GET", url, login)
-            if not answer.absent and self._is_of(self._dav.judged("GET", answer, login), task):
-                return _present(answer)
+        for place in task.places:
+            try:
+                answer = await self._dav.ask("GET", place.url, login, headers={"If-None-Match": place.tag})
+                if answer.status == 304 or (answer.status == 200 and answer.tag == place.tag != ""):
+                    return Unchanged()
+                if not answer.absent and self._is_of(self._dav.judged("GET", answer, login), task):
+                    found.append(answer)
+            except (Temporary, Permanent) as fault:
+                faults.append(fault)
         if faults:
             raise faults[0]
-        return Absent(await self._others(task, login))
+        return _present(found) if found else await self._searched(task, login)
+
+    async def _searched(self, task: LookTask, login: Login) -> Seen:
+        found: list[Answer] = []
+        faults: list[MailhookError] = []
+        count, veiled = 0, False
+        for url, own in await self._places(task.key, login, faults):
+            count += 1
+            answer = await self._dav.ask("GET", url, login)
+            if answer.absent:
+                continue
+            if own and self._is_of(self._dav.judged("GET", answer, login), task):
+                found.append(answer)
+            elif not own or self._editor.holds(answer.content, task.key.uid):
+                veiled = True
+        if found:
+            return _present(found)
+        if faults:
+            raise faults[0]
+        if veiled or count == MAX_CANDIDATES:
+            return Veiled()
+        return Absent(await self._beside(task, login))
 
     def _is_of(self, answer: Answer, task: LookTask) -> bool:
         try:
@@ -178,25 +233,30 @@ class CalDavWriter:
         except Unreadable as fault:
             raise Temporary(f"{self._dav.host} shows what is no event: {fault}") from None
 
-    async def _others(self, task: LookTask, login: Login) -> bool:
-        """Whether the organizer has other events, found by the same kind of search, and absence can be believed.
-
-        Not where one calendar is all that can be seen of him, nor where that which held the event is not seen any more.
-        """
+    async def _beside(self, task: LookTask, login: Login) -> tuple[Place, ...]:
+        """What the calendars that held the event hold now; nothing where only one calendar of his can be seen."""
         if "{uid}" in self._url:
-            return False
-        found: set[str] = set()
-        calendars: set[str] = set()
-        async for calendar in self._calendars(task.key.organizer, login):
-            calendars.add(unquote(calendar))
-            held = await self._multistatus("REPORT", calendar, login, dav_xml.EVENTS, "1")
-            found |= {unquote(self._dav.resolved(calendar, each.href)) for each in held}
-        places = [unquote(place.url) for place in task.places]
-        if found.intersection(places):
+            return ()
+        address = task.key.organizer
+        shown = {
+            _path(each.url): each.url
+            async for each in self._calendars(address, login)
+            if each.own is not False
+        }
+        if _path(self._dav.resolved(self._dav.base, located(self._url, address, ""))) in shown:
+            return ()
+        found: list[Place] = []
+        for calendar in dict.fromkeys(_path(place.url.rpartition("/")[0]) for place in task.places):
+            if calendar not in shown:
+                raise Temporary(f"{self._dav.host} does not show the calendar any more that held the event")
+            url = shown[calendar]
+            held = await self._multistatus("REPORT", url, login, dav_xml.EVENTS, "1")
+            found += (
+                Place(self._dav.resolved(url, each.href), each.tag) for each in held if each.status == 200
+            )
+        if {_path(place.url) for place in found} & {_path(place.url) for place in task.places}:
             raise Temporary(f"{self._dav.host} contradicts itself: it lists the event and does not show it")
-        home = unquote(self._dav.resolved(self._dav.base, located(self._url, task.key.organizer, "")))
-        seen = all(place.startswith(tuple(calendars)) for place in places)
-        return bool(found) and seen and home not in calendars
+        return tuple(found)
 
     # --- editing ---------------------------------------------------------------------------------------
 
@@ -226,8 +286,29 @@ class CalDavWriter:
         raise Permanent(f"{self._dav.host} gives events no strong ETag, so nothing can be changed safely")
 
 
-def _present(answer: Answer) -> Present:
-    return Present(answer.content, (Place(answer.url, answer.tag),))
+def _path(url: str) -> str:
+    """What two spellings of one resource have in common."""
+    return unquote(urlsplit(url).path).rstrip("/")
+
+
+def _is_own(response: Response, url: str, owner: str, his: set[str], address: str) -> bool | None:
+    """Whether a calendar is that of `address`, whose home it stands in; `his`: principals, none if not told.
+
+    SOGo names a calendar that is subscribed to after its owner: user_name.
+    """
+    if response.is_shared or ("/SOGo/dav/" in url and "_" in _path(url).rpartition("/")[2]):
+        return False
+    if not owner:
+        return None
+    if his:
+        return owner in his
+    return owner.rpartition("/")[2].lower() in {address, address.rpartition("@")[0]}
+
+
+def _present(found: list[Answer]) -> Present:
+    first, *rest = found
+    places = tuple(Place(each.url, each.tag) for each in found)
+    return Present(first.content, places, tuple(each.content for each in rest))
 
 
 def _joined(found: list[Stands]) -> Stands:

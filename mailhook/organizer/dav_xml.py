@@ -15,14 +15,16 @@ from xml.sax.saxutils import escape
 from mailhook.errors import Temporary
 
 DAV, CALDAV = "{DAV:}", "{urn:ietf:params:xml:ns:caldav}"
+_FOREIGN = ("{http://calendarserver.org/ns/}shared", "{http://calendarserver.org/ns/}subscribed")
+"""Kinds of a resource that somebody else shares with whose home it stands in, or that is subscribed to."""
 _HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
 _NAMES = 'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"'
 
 PRINCIPAL = f"{_HEAD}<D:propfind {_NAMES}><D:prop><D:current-user-principal/></D:prop></D:propfind>".encode()
 HOME = f"{_HEAD}<D:propfind {_NAMES}><D:prop><C:calendar-home-set/></D:prop></D:propfind>".encode()
 CALENDARS = (
-    f"{_HEAD}<D:propfind {_NAMES}><D:prop><D:resourcetype/><C:supported-calendar-component-set/></D:prop>"
-    "</D:propfind>"
+    f"{_HEAD}<D:propfind {_NAMES}><D:prop><D:resourcetype/><D:owner/><C:supported-calendar-component-set/>"
+    "</D:prop></D:propfind>"
 ).encode()
 
 
@@ -64,6 +66,18 @@ class Response:
         supported = self.properties.get(f"{CALDAV}supported-calendar-component-set")
         names = [each.get("name", "").upper() for each in supported] if supported is not None else []
         return not names or "VEVENT" in names
+
+    @property
+    def tag(self) -> str:
+        """Its entity tag, or ""."""
+        found = self.properties.get(f"{DAV}getetag")
+        return (found.text or "").strip() if found is not None else ""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the server says that somebody else shares it."""
+        kind = self.properties.get(f"{DAV}resourcetype")
+        return kind is not None and any(kind.find(name) is not None for name in _FOREIGN)
 
 
 class _WithoutDoctype(ElementTree.TreeBuilder):

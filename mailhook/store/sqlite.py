@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Self, TypeVar
@@ -49,6 +49,13 @@ _COPIES = {
     kind: f"SELECT organizer, uid FROM meeting WHERE {kind}_at <= ? ORDER BY {kind}_at LIMIT ?"  # noqa: S608
     for kind in CopyKind
 }
+_OF_ORGANIZER = "SELECT document, organizer, uid FROM meeting WHERE organizer = ? ORDER BY uid"
+_MISSED = {
+    kind: "SELECT count(*) FROM meeting WHERE json_extract(document, '$.copies."  # noqa: S608
+    f"{kind}.missing') > ? AND {kind}_at IS NOT NULL"
+    for kind in CopyKind
+}
+"""Moments are stored as ISO 8601 in UTC, so text orders them."""
 _WRITE = "INSERT OR REPLACE INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _LINK = "INSERT OR REPLACE INTO link VALUES (?, ?, ?)"
 _MAKERS = "SELECT organizer, uid FROM link WHERE link = ?"
@@ -112,6 +119,23 @@ class SqliteStore:
 
     async def copies(self, kind: CopyKind, limit: int) -> list[MeetingKey]:
         return await self._waiting(_COPIES[kind], limit)
+
+    async def of_organizer(self, organizer: str) -> list[Meeting]:
+        """See `ports.Store.of_organizer`; a row that cannot be read is left out, and told."""
+
+        def work(connection: sqlite3.Connection) -> list[Meeting]:
+            found = connection.execute(_OF_ORGANIZER, (organizer,))
+            return [meeting for row in found if (meeting := _readable(*row)) is not None]
+
+        return await self._run(work)
+
+    async def missed(self, kind: CopyKind, within: timedelta) -> int:
+        def work(connection: sqlite3.Connection) -> int:
+            since = (self._clock() - within).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            (count,) = connection.execute(_MISSED[kind], (since,)).fetchone()
+            return int(count)
+
+        return await self._run(work)
 
     async def _waiting(self, query: str, limit: int) -> list[MeetingKey]:
         def work(connection: sqlite3.Connection) -> list[MeetingKey]:

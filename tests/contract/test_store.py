@@ -342,3 +342,20 @@ async def test_whose_a_link_is(store: Store, clock: Clock) -> None:
     assert await store.makers(()) == {}
     await store.purge(clock() + timedelta(days=1))
     assert await store.makers(links) == {}
+
+
+async def test_what_else_is_missed_is_counted(store: Store, clock: Clock) -> None:
+    kind = CopyKind.CALDAV
+    long_ago, lately = clock() - timedelta(hours=5), clock() - timedelta(minutes=5)
+    for uid, missing in (("there", None), ("lately", lately), ("long ago", long_ago)):
+        key = replace(KEY, uid=uid)
+        copy = Copy(missing=missing, next_at=clock(), busy=True)
+        await store.change(key, _becomes(Meeting(key, copies={kind: copy})))
+    stranger = replace(KEY, organizer="olga@corp.example")
+    await store.change(
+        stranger, _becomes(Meeting(stranger, copies={kind: Copy(missing=lately, next_at=clock(), busy=True)}))
+    )
+    assert await store.missed(kind, timedelta(hours=2)) == 2
+    assert await store.missed(CopyKind.IMAP, timedelta(hours=2)) == 0
+    found = await store.of_organizer(KEY.organizer)
+    assert {meeting.key.uid for meeting in found} == {"there", "lately", "long ago"}

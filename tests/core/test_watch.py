@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 
@@ -15,16 +16,32 @@ from mailhook.core.copies import (
     claim,
     desired,
     due_at,
+    known,
     stood,
     unseen,
 )
-from mailhook.core.meeting import CopyKind, Meeting, Place
+from mailhook.core.meeting import Cause, CopyKind, Meeting, Place
+from mailhook.core.notice import news
 from mailhook.core.order import Stamp
 from mailhook.core.removal import LINK_REMOVED
-from mailhook.core.watch import APART, CANCELLED, GONE, SELDOM, Absent, Present, Seen, Unchanged, looked
+from mailhook.core.truncation import passage
+from mailhook.core.watch import (
+    APART,
+    CANCELLED,
+    FEW,
+    GONE,
+    MISSING,
+    SELDOM,
+    Absent,
+    Present,
+    Seen,
+    Unchanged,
+    Veiled,
+    looked,
+)
 from mailhook.core.written import OPEN
 from tests.core.invitations import IVAN, POLICY, at
-from tests.core.meetings import ANNA, GRACE, KEY, LINK, LISTED, NOW
+from tests.core.meetings import ANNA, GRACE, KEY, LINK, LISTED, NOW, request, told
 from tests.core.test_copies import ANNOUNCED, settled, written
 
 CALDAV = CopyKind.CALDAV
@@ -35,17 +52,27 @@ TOLD = Stamp(0, at("2027-02-01 10:00"))
 """Of the stored event, as it was when the link was found in it."""
 
 LATER = NOW + OPEN + MINUTE
-BEARING = f"DESCRIPTION:{LINK.link}"
+BEARING = f"DESCRIPTION:Agenda\\n\\n{LINK.link}\\n\\nNotes"
+KEPT = f"X-VIDEOMOST-CONFERENCE:{LINK.conference_id}"
+TAKEN = f"DESCRIPTION:Agenda\\n\\nNotes\n{KEPT}"
+PASSAGE = passage(f"Agenda\n\n{LINK.link}\n\nNotes", LINK.link)
 
 
 def watched() -> Meeting:
     taken, task = settled(ANNOUNCED)
-    found = Stands(changed=False, bears=True, stamp=TOLD, places=PLACES)
+    found = Stands(changed=False, bears=True, passage=PASSAGE, stamp=TOLD, places=PLACES)
     return stood(taken, CALDAV, task, found, NOW)
 
 
 WATCHED = watched()
 TASK = LookTask(KEY, WATCHED.organizer, PLACES)
+BESIDE = Place("https://dav.example/2.ics", '"2"')
+OTHER = replace(
+    WATCHED,
+    key=replace(KEY, uid="another"),
+    copies={CALDAV: replace(WATCHED.copies[CALDAV], places=(BESIDE,))},
+)
+"""Another meeting of the organizer, whose event stands in the same calendar."""
 
 
 def stored(
@@ -70,7 +97,9 @@ def stored(
 
 def look(meeting: Meeting, seen: Seen, now: datetime = LATER) -> Meeting:
     places = meeting.copies[CALDAV].places
-    return looked(meeting, CALDAV, replace(TASK, places=places), seen, POLICY, now, EVERY)
+    return looked(
+        meeting, CALDAV, replace(TASK, places=places, known=known(meeting)), seen, POLICY, now, EVERY
+    )
 
 
 def looks(meeting: Meeting, *seen: tuple[timedelta, Seen]) -> Meeting:
@@ -80,7 +109,7 @@ def looks(meeting: Meeting, *seen: tuple[timedelta, Seen]) -> Meeting:
     return meeting
 
 
-ZERO, AWAY, BLIND = timedelta(0), Absent(others=True), Absent(others=False)
+ZERO, AWAY, BLIND = timedelta(0), Absent((BESIDE,), (WATCHED, OTHER)), Absent()
 
 
 # --- when it is looked at ------------------------------------------------------------------------------
@@ -91,7 +120,7 @@ def test_a_copy_that_stands_is_looked_at_from_time_to_time() -> None:
     assert due == NOW + EVERY
     assert claim(WATCHED, CALDAV, POLICY, due - MINUTE, EVERY)[1] is None
     taken, task = claim(WATCHED, CALDAV, POLICY, due, EVERY)
-    assert task == TASK
+    assert task == replace(TASK, known=known(WATCHED))
     assert claim(taken, CALDAV, POLICY, due + MINUTE, EVERY)[1] is None
     assert due_at(look(taken, Unchanged(), due), CALDAV) == due + EVERY
     failed = unseen(taken, CALDAV, "503", due, EVERY)
@@ -124,10 +153,22 @@ def test_an_event_that_is_far_away_is_looked_at_seldom(before: timedelta, pause:
 @pytest.mark.parametrize(
     ("seen", "why"),
     [
-        (stored(""), LINK_REMOVED),
-        (stored("", sequence=1), LINK_REMOVED),
-        (stored(f"CONFERENCE;VALUE=URI:{LINK.link}\nX-VIDEOMOST-CONFERENCE:room-1"), LINK_REMOVED),
-        (stored("", minute=0), ""),
+        (stored(TAKEN), LINK_REMOVED),
+        (stored(TAKEN, sequence=1), LINK_REMOVED),
+        (stored(f"CONFERENCE;VALUE=URI:{LINK.link}\nDESCRIPTION:Agenda\\n\\nNotes"), LINK_REMOVED),
+        (stored(TAKEN, minute=0), ""),
+        # Nothing of ours stands any more: the state from before, that somebody had open, or put back.
+        (stored(""), ""),
+        (stored("DESCRIPTION:Agenda\\n\\nNotes"), ""),
+        # A program that drops descriptions, or cuts them off.
+        (stored(KEPT), ""),
+        (stored(f"LOCATION:Room 5\n{KEPT}"), ""),
+        (stored(f"DESCRIPTION:Agen\nLOCATION:Room 5\n{KEPT}"), ""),
+        # The link in other words.
+        (stored(f"{TAKEN}\nURL:{LINK.link.upper()}"), ""),
+        (stored(f"{TAKEN}\nLOCATION:{LINK.link.replace('https', 'http')}"), ""),
+        (stored(f"DESCRIPTION:Agenda {LINK.link[:30]}\\n{LINK.link[30:]}\n{KEPT}"), ""),
+        (stored(f"DESCRIPTION:https://wrap.example/?u={quote(LINK.link, safe='')}\n{KEPT}"), ""),
         (stored(f"URL:{LINK.link}"), ""),
         (stored(f"LOCATION:{LINK.link}"), ""),
         (stored("DESCRIPTION:_______ Videomost _______\\nhttps"), ""),
@@ -144,9 +185,11 @@ def test_whether_the_link_was_taken_out(seen: Present, why: str) -> None:
     assert after.wanted is not bool(why)
 
 
-@pytest.mark.parametrize("seen", [stored("", minute=0), stored("")], ids=["restored", "open since before"])
+@pytest.mark.parametrize(
+    "seen", [stored(TAKEN, minute=0), stored(TAKEN)], ids=["restored", "open since before"]
+)
 def test_an_older_state_gets_the_link_again(seen: Present) -> None:
-    after = look(WATCHED, seen, LATER if seen == stored("", minute=0) else NOW + MINUTE)
+    after = look(WATCHED, seen, LATER if seen == stored(TAKEN, minute=0) else NOW + MINUTE)
     assert after.delete_at is None
     assert after.copies[CALDAV].standing != desired(after, CALDAV)
     assert isinstance(claim(after, CALDAV, POLICY, LATER, EVERY)[1], CopyTask)
@@ -189,6 +232,7 @@ def test_a_mail_of_the_same_change_is_no_older_than_what_was_seen() -> None:
         ((ZERO, AWAY),),
         ((ZERO, AWAY), (APART - MINUTE, AWAY)),
         ((ZERO, BLIND), (APART * 2, BLIND), (APART * 4, BLIND)),
+        ((ZERO, AWAY), (APART / 2, Veiled()), (APART + MINUTE, AWAY)),
         ((ZERO, AWAY), (APART, BLIND), (APART + MINUTE, AWAY)),
         ((ZERO, AWAY), (APART / 2, Unchanged()), (APART + MINUTE, AWAY)),
         ((ZERO, AWAY), (APART / 2, stored()), (APART + MINUTE, AWAY)),
@@ -227,7 +271,7 @@ def test_what_a_mail_has_called_off_since_no_look_brings_back() -> None:
 def test_an_older_state_than_the_last_mails_takes_nothing_away() -> None:
     component = replace(WATCHED.components[0], stamp=Stamp(5, at("2027-02-01 11:00")))
     mailed = replace(WATCHED, components=(component,))
-    assert look(mailed, stored("")).renounced == ""
+    assert look(mailed, stored(TAKEN)).renounced == ""
 
 
 def test_what_a_mail_has_called_off_no_look_brings_back() -> None:
@@ -244,7 +288,7 @@ def test_what_a_mail_has_called_off_no_look_brings_back() -> None:
         (((ZERO, AWAY),), True, False),
         (((ZERO, AWAY), (APART, AWAY)), False, True),
         (((ZERO, stored("STATUS:CANCELLED")),), False, True),
-        (((ZERO, stored("")),), False, True),
+        (((ZERO, stored(TAKEN)),), False, True),
         (((ZERO, BLIND), (APART, BLIND)), True, False),
     ],
 )
@@ -257,6 +301,76 @@ def test_a_look_that_something_else_has_overtaken_decides_nothing() -> None:
     moved = replace(WATCHED.copies[CALDAV], places=(Place("https://dav.example/2.ics", ""),))
     other = replace(WATCHED, copies={CALDAV: moved})
     assert looked(other, CALDAV, TASK, AWAY, POLICY, LATER, EVERY) == other
+
+
+@pytest.mark.parametrize("seen", [AWAY, stored(TAKEN), stored("STATUS:CANCELLED")])
+def test_a_look_that_a_mail_has_overtaken_decides_nothing(seen: Seen) -> None:
+    claimed, task = claim(look(WATCHED, AWAY), CALDAV, POLICY, LATER + APART, EVERY)
+    assert isinstance(task, LookTask)
+    mailed = told(claimed, request(), ANNA)
+    after = looked(mailed, CALDAV, task, seen, POLICY, LATER + APART, EVERY)
+    assert (after.delete_at, after.renounced, after.copies[CALDAV].busy) == (None, "", False)
+
+
+def test_an_older_state_that_is_cancelled_takes_nothing_away() -> None:
+    after = look(WATCHED, stored(f"{BEARING}\nSTATUS:CANCELLED", minute=0))
+    assert (after.delete_at, after.copies[CALDAV].ended) == (None, "")
+
+
+def _another(**own: object) -> Meeting:
+    return replace(OTHER, copies={CALDAV: replace(OTHER.copies[CALDAV], **own)})  # type: ignore[arg-type]
+
+
+THIRD = replace(_another(places=(Place("https://dav.example/3.ics", '"3"'),)), key=replace(KEY, uid="third"))
+
+
+@pytest.mark.parametrize(
+    "unsure",
+    [
+        Absent((BESIDE,), ()),
+        Absent((), (OTHER,)),
+        Absent((Place(BESIDE.url, '"other"'),), (OTHER,)),
+        Absent((BESIDE,), (OTHER, THIRD)),
+        Absent((BESIDE,), (_another(missing=LATER),)),
+        Absent((BESIDE,), (_another(at=NOW - MINUTE),)),
+        Absent((BESIDE,), (_another(tagged=LATER),)),
+        Absent((BESIDE,), (_another(places=(Place("https://dav.example/work2/2.ics", '"2"'),)),)),
+        Absent((BESIDE,), (OTHER,), missed=FEW),
+    ],
+    ids=[
+        "none known",
+        "all are gone",
+        "changed",
+        "two gone",
+        "two missed",
+        "older",
+        "imported",
+        "elsewhere",
+        "everybody's",
+    ],
+)
+def test_an_absence_that_may_be_the_servers_is_a_doubt(unsure: Absent) -> None:
+    for seen in [(unsure, unsure, unsure), (AWAY, unsure, AWAY), (AWAY, AWAY, unsure)]:
+        after = looks(WATCHED, *((APART * number, each) for number, each in enumerate(seen)))
+        assert (after.delete_at, after.copies[CALDAV].ended, after.doubtful) == (None, "", MISSING)
+
+
+def test_before_an_absence_deletes_the_organizer_hears_of_it() -> None:
+    after = look(WATCHED, AWAY)
+    assert (after.doubtful, Cause.DOUBTFUL in news(after)) == (MISSING, True)
+
+
+def test_of_two_copies_one_that_is_fine_keeps_the_conference() -> None:
+    twins = replace(stored(TAKEN), twins=(stored().content,))
+    assert look(WATCHED, twins).renounced == ""
+    off = stored(f"{BEARING}\nSTATUS:CANCELLED")
+    assert look(WATCHED, replace(off, twins=(stored().content,))).delete_at is None
+
+
+def test_an_event_that_comes_back_in_an_older_state_is_back() -> None:
+    gone = looks(WATCHED, (ZERO, AWAY), (APART, AWAY))
+    assert gone.delete_at is not None
+    assert looks(gone, (APART + MINUTE, stored("", minute=0))).delete_at is None
 
 
 def test_whoever_was_told_hears_of_it() -> None:

@@ -52,6 +52,8 @@ class Calendars:
     tags: Callable[[bytes], dict[str, str]] = lambda content: {"ETag": tag(content)}
     meddle: Callable[[], None] = lambda: None
     well_known: bool = True
+    owners: dict[str, str] = field(default_factory=dict)
+    """By path, the principal that owns it; or "shared"."""
 
     def __post_init__(self) -> None:
         routes = [Route("/{path:path}", self._serve, methods=METHODS)]
@@ -96,8 +98,19 @@ class Calendars:
             return multistatus((path, f"<C:calendar-home-set><D:href>{HOME}</D:href></C:calendar-home-set>"))
         inside = {each: kind for each, kind in self.collections.items() if each.startswith(path)}
         if path == HOME or inside:
-            return multistatus(*((each, calendar(kind)) for each, kind in inside.items()), (HOME, ""))
+            shown = {path: "", **{each: calendar(kind) for each, kind in inside.items()}}
+            return multistatus(*((each, self._owned(each, inner)) for each, inner in shown.items()))
         return Answer(404)
+
+    def _owned(self, path: str, inner: str) -> str:
+        match self.owners.get(path, ""):
+            case "":
+                return inner
+            case "shared":
+                mark = '<S:shared xmlns:S="http://calendarserver.org/ns/"/>'
+                return inner.replace("<C:calendar/>", f"<C:calendar/>{mark}")
+            case owner:
+                return f"<D:owner><D:href>{owner}</D:href></D:owner>{inner}"
 
     def _found(self, path: str, body: bytes) -> Answer:
         uid = body.partition(b"<C:text-match>")[2].partition(b"</C:text-match>")[0]

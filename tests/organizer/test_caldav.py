@@ -12,7 +12,7 @@ from mailhook.config import CalDavSettings, Organizer, Settings
 from mailhook.core.conference import Person
 from mailhook.core.copies import EMPTY, CopyTask, LookTask, Stands
 from mailhook.core.meeting import Place
-from mailhook.core.watch import Absent, Present, Unchanged
+from mailhook.core.watch import Absent, Present, Unchanged, Veiled
 from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary
 from mailhook.organizer.caldav import MAX_COPIES, TRIES, CalDavWriter
 from mailhook.organizer.dav import MAX_ANSWER
@@ -372,32 +372,138 @@ async def test_an_event_in_another_calendar_is_found(server: Calendars, make: Ma
 async def test_an_event_that_is_gone(server: Calendars, make: Make, others: bool) -> None:
     writer, task = await looking(make)
     server.events = {f"{HOME}work/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")} if others else {}
-    assert await writer.look(task) == Absent(others)
+    seen = await writer.look(task)
+    assert isinstance(seen, Absent)
+    assert [place.url for place in seen.beside] == [f"{server.url}{each}" for each in server.events]
+
+
+async def test_absence_from_the_only_calendar_that_is_named_is_not_all(server: Calendars, make: Make) -> None:
+    writer, task = await looking(make, "/dav/{user}/work/")
+    server.events = {f"{HOME}work/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
+    assert await writer.look(task) == Absent()
+
+
+@pytest.mark.parametrize("other", ["home/", "work2/", "work-old/"])
+async def test_an_event_whose_calendar_is_not_shown_any_more_is_not_missed(
+    server: Calendars, make: Make, other: str
+) -> None:
+    writer, task = await looking(make)
+    server.collections = {f"{HOME}{other}": "VEVENT"}
+    server.events = {f"{HOME}{other}other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
+    with pytest.raises(Temporary, match="does not show the calendar any more"):
+        await writer.look(task)
+
+
+async def test_a_calendar_whose_name_begins_like_another_ones_is_another(
+    server: Calendars, make: Make
+) -> None:
+    server.collections = {f"{HOME}work2/": "VEVENT"}
+    server.events = {f"{HOME}work2/event.ics": PLAIN}
+    writer, task = await looking(make)
+    server.collections = {f"{HOME}work": "VEVENT"}
+    server.events = {f"{HOME}work/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
+    with pytest.raises(Temporary, match="does not show the calendar any more"):
+        await writer.look(task)
 
 
 @pytest.mark.parametrize(
-    ("path", "collections"),
+    ("path", "organizer"),
     [
-        ("/dav/{user}/work/", {f"{HOME}work/": "VEVENT"}),
-        ("/dav/{user}/", {f"{HOME}home/": "VEVENT"}),
+        (EVENT, b"ORGANIZER:mailto:i.ivanov@corp.example"),
+        (f"{HOME}work/new.ics", b"ORGANIZER:mailto:i.ivanov@corp.example"),
+        (f"{HOME}work/new.ics", b"ORGANIZER:/principals/ivan/"),
+        (f"{HOME}work/new.ics", b"X-NONE:1"),
     ],
-    ids=["one calendar", "rights on it were lost"],
 )
-async def test_absence_from_what_can_be_seen_is_not_all(
-    server: Calendars, make: Make, path: str, collections: dict[str, str]
+async def test_an_event_with_its_uid_is_no_absence(
+    server: Calendars, make: Make, path: str, organizer: bytes
 ) -> None:
-    writer, task = await looking(make, path)
-    server.collections = collections
-    (place,) = collections
-    server.events = {f"{place}other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
-    assert await writer.look(task) == Absent(others=False)
+    writer, task = await looking(make)
+    stored_lines = server.events[EVENT].replace(b"\r\n ", b"").split(b"\r\n")
+    text = b"\r\n".join(organizer if line.startswith(b"ORGANIZER") else line for line in stored_lines)
+    server.events = {path: text, f"{HOME}work/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
+    assert await writer.look(task) == Veiled()
+
+
+# --- whose calendar it is ----------------------------------------------------------------------------------
+
+HERS = f"{HOME}shared-by-anna/"
+
+
+@pytest.mark.parametrize(
+    ("hers", "owners"),
+    [
+        (HERS, {HOME: "/principals/ivan/", HERS: "/principals/anna/"}),
+        (HERS, {HERS: "/principals/anna/"}),
+        (HERS, {HERS: "shared"}),
+    ],
+    ids=["another owner than the home", "another name", "said to be shared"],
+)
+async def test_a_calendar_of_somebody_else_is_neither_written_nor_believed(
+    server: Calendars, make: Make, hers: str, owners: dict[str, str]
+) -> None:
+    server.owners = {f"{HOME}work/": "/principals/ivan/", **owners}
+    server.collections = {hers: "VEVENT", f"{HOME}work/": "VEVENT"}
+    server.events = {f"{hers}x.ics": PLAIN, EVENT: PLAIN}
+    writer, task = await looking(make)
+    assert server.events[f"{hers}x.ics"] == PLAIN
+    assert [each.path for each in server.asked("PUT")] == [EVENT]
+    assert [place.url for place in task.places] == [f"{server.url}{EVENT}"]
+    del server.events[EVENT]
+    assert await writer.look(task) == Veiled()
+
+
+async def test_where_no_owner_is_told_a_second_calendar_with_the_event_is_a_doubt(
+    server: Calendars, make: Make
+) -> None:
+    writer, task = await looking(make)
+    server.collections[HERS] = "VEVENT"
+    server.events = {f"{HERS}x.ics": PLAIN, f"{HOME}work/new.ics": PLAIN}
+    with pytest.raises(Permanent, match="does not tell owners"):
+        await writer.write(TASK)
+    assert set(server.events.values()) == {PLAIN}
+    with pytest.raises(Permanent, match="does not tell owners"):
+        await writer.look(task)
+
+
+async def test_a_calendar_that_sogo_shows_as_subscribed_is_not_his(server: Calendars, make: Make) -> None:
+    home = "/SOGo/dav/ivan/Calendar/"
+    server.collections = {f"{home}personal/": "VEVENT", f"{home}olga_personal/": "VEVENT"}
+    server.events = {f"{home}olga_personal/1.ics": PLAIN, f"{home}personal/1.ics": PLAIN}
+    await make("/SOGo/dav/{user}/Calendar/").write(TASK)
+    assert [each.path for each in server.asked("PUT")] == [f"{home}personal/1.ics"]
+
+
+async def test_one_place_that_cannot_be_changed_hides_no_other(server: Calendars, make: Make) -> None:
+    server.events = {f"{HOME}work/1.ics": PLAIN, f"{HOME}work/2.ics": PLAIN}
+    server.answers["PUT"] = [Answer(403)]
+    assert plain(await make().write(TASK)) == WRITTEN
+    assert sum(LINK.link.encode() in each.replace(b"\r\n ", b"") for each in server.events.values()) == 1
+
+
+@pytest.mark.parametrize("answer", [Answer(403), Answer(404), Answer(503), Answer(200, b"", {"ETag": '"9"'})])
+async def test_one_place_that_is_what_it_was_is_enough(server: Calendars, make: Make, answer: Answer) -> None:
+    server.events = {f"{HOME}work/1.ics": PLAIN, f"{HOME}work/2.ics": PLAIN}
+    writer, task = await looking(make)
+    assert len(task.places) == 2
+    server.answers["GET"] = [answer]
+    assert await writer.look(task) == Unchanged()
+
+
+async def test_of_two_places_that_have_changed_both_are_told(server: Calendars, make: Make) -> None:
+    server.events = {f"{HOME}work/1.ics": PLAIN, f"{HOME}work/2.ics": PLAIN}
+    writer, task = await looking(make)
+    server.events = dict.fromkeys(server.events, PLAIN)
+    seen = await writer.look(task)
+    assert isinstance(seen, Present)
+    assert (len(seen.places), seen.twins) == (2, (PLAIN,))
 
 
 async def test_a_template_of_the_event_itself_shows_no_others(server: Calendars, make: Make) -> None:
     server.events = {f"{HOME}work/{KEY.uid}.ics": PLAIN, f"{HOME}work/other.ics": PLAIN}
     writer, task = await looking(make, "/dav/{user}/work/{uid}.ics")
     del server.events[f"{HOME}work/{KEY.uid}.ics"]
-    assert await writer.look(task) == Absent(others=False)
+    assert await writer.look(task) == Absent()
 
 
 @pytest.mark.parametrize("method", ["GET", "REPORT", "PROPFIND"])

@@ -12,6 +12,7 @@ import pytest
 from mailhook import admin
 from mailhook.core.copies import LEASE, LONGEST_PAUSE
 from mailhook.core.notice import SETTLE
+from mailhook.core.watch import MISSING, SELDOM
 from mailhook.core.written import OPEN
 from mailhook.journal import on_step
 from mailhook.own_copies import copy_kinds
@@ -44,6 +45,12 @@ async def office(**own: Any) -> AsyncIterator[tuple[World, Calendars]]:
 
 def linked(calendars: Calendars, link: str) -> bool:
     return link.encode() in calendars.events[PLACE].replace(b"\r\n ", b"")
+
+
+def kept(calendars: Calendars) -> tuple[str, ...]:
+    """The lines of ours in the event that no program lets people change."""
+    lines = calendars.events[PLACE].replace(b"\r\n ", b"").decode().split("\r\n")
+    return tuple(line for line in lines if line.startswith(("CONFERENCE", "X-VIDEOMOST")))
 
 
 async def shown(here: World) -> list[Any]:
@@ -106,12 +113,10 @@ async def test_a_link_that_the_organizer_removes_takes_the_conference_and_the_re
         await here.passes(invitation(FIRST))
         await here.written()
         here.clock.forward(OPEN)
-        text = calendars.events[PLACE].replace(b"\r\n ", b"").split(b"\r\n")
-        kept = [line for line in text if line.startswith(b"CONFERENCE") or here.link().encode() not in line]
-        calendars.events[PLACE] = b"\r\n".join(kept)
-        bare = replace(LATER, stamp=here.clock.now, location="", description="")
+        link, marks = here.link(), kept(calendars)
+        calendars.events[PLACE] = stored(replace(LATER, stamp=here.clock.now, location="", extra=marks))
+        bare = replace(LATER, stamp=here.clock.now, location="", extra=marks)
         assert link_in(await here.passes(invitation(bare))) == ""
-        link = here.link()
         await here.written()
         assert not linked(calendars, link)
         assert b"X-VIDEOMOST" not in calendars.events[PLACE]
@@ -255,7 +260,8 @@ async def standing(**own: Any) -> AsyncIterator[tuple[World, Calendars]]:
 
 async def test_a_link_that_is_removed_without_a_mail_takes_the_conference() -> None:
     async with standing() as (here, calendars):
-        calendars.events[PLACE] = stored(replace(FIRST, stamp=here.clock.now, location=""))
+        bare = replace(FIRST, stamp=here.clock.now, location="", extra=kept(calendars))
+        calendars.events[PLACE] = stored(bare)
         await here.looked()
         await here.written()
         assert b"X-VIDEOMOST" not in calendars.events[PLACE]
@@ -282,17 +288,48 @@ async def test_an_event_that_is_deleted_without_a_mail_takes_the_conference_afte
     back: bool,
 ) -> None:
     async with standing() as (here, calendars):
+        await another(here, calendars)
         event = calendars.events.pop(PLACE)
         for _round in range(8):
             await here.looked()
-        assert len(here.rooms()) == 1
+        assert len(here.rooms()) == 2
         (told,) = await shown(here)
         assert "missing_since" in told
         if back:
             calendars.events[PLACE] = event
-        for _round in range(8):
+        for _round in range(16):
             await here.looked()
-        assert len(here.rooms()) == int(back)
+        assert len(here.rooms()) == 1 + int(back)
+
+
+async def another(here: World, calendars: Calendars) -> None:
+    """One more meeting of his, whose event bears its link; all were looked at since."""
+    second = replace(FIRST, uid="second")
+    calendars.events[f"{HOME}work/second.ics"] = stored(second)
+    await here.passes(invitation(second))
+    await here.written()
+    for _round in range(SELDOM + 1):
+        await here.looked()
+
+
+@pytest.mark.parametrize("beside", ["foreign", "older", "imported", "both gone"])
+async def test_a_calendar_that_lost_more_than_one_event_deletes_nothing(beside: str) -> None:
+    second = f"{HOME}work/second.ics"
+    async with standing(notice=NOTICE) as (here, calendars):
+        if beside != "foreign":
+            await another(here, calendars)
+        gone = f"{HOME}work/second.ics" if beside == "older" else PLACE
+        del calendars.events[gone]
+        if beside == "imported":
+            calendars.events[second] += b"\r\n"
+        if beside == "both gone":
+            del calendars.events[second]
+        for _round in range(60):
+            await here.looked()
+        assert len(here.rooms()) == 1 + int(beside != "foreign")
+        meetings = await here.app.store.all()
+        assert {meeting.delete_at for meeting in meetings} == {None}
+        assert any(meeting.doubtful == MISSING for meeting in meetings)
 
 
 async def test_an_event_that_is_cancelled_without_a_mail_takes_the_conference() -> None:
@@ -350,8 +387,10 @@ async def test_a_doubt_is_decided_by_the_calendar() -> None:
     both = replace(FIRST, attendees=(ANNA, petr))
     for there in (True, False):
         async with standing() as (here, calendars):
-            await here.passes(invitation(replace(both, stamp=here.clock.now, location=here.link())))
+            first = here.link()
+            await here.passes(invitation(replace(both, stamp=here.clock.now, location=first)))
             await here.written()
+            await another(here, calendars)
             here.clock.forward(timedelta(minutes=1))
             await here.passes(invitation(replace(both, method="CANCEL", stamp=here.clock.now)))
             meeting = await here.meeting(FIRST.uid)
@@ -359,12 +398,12 @@ async def test_a_doubt_is_decided_by_the_calendar() -> None:
             assert meeting.doubtful
             if not there:
                 del calendars.events[PLACE]
-            for _round in range(16):
+            for _round in range(24):
                 await here.looked()
             meeting = await here.meeting(FIRST.uid)
             assert meeting is not None
             assert meeting.doubtful == ""
-            assert len(here.rooms()) == int(there)
+            assert len(here.rooms()) == 1 + int(there)
 
 
 async def test_where_nothing_is_watched_only_mails_count() -> None:
