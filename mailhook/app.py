@@ -34,8 +34,9 @@ from mailhook.phrasebook import Phrasebook
 from mailhook.pipeline import Pipeline
 from mailhook.ports import NextHop, Provider, Reception, Store
 from mailhook.provider import external
+from mailhook.provider.route import Route
 from mailhook.provider.sandbox import Sandbox
-from mailhook.provider.session import Route, Witness
+from mailhook.provider.session import Witness
 from mailhook.provider.videomost import Videomost
 from mailhook.relay import Relay
 from mailhook.scribe import Scribe

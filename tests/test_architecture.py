@@ -56,7 +56,7 @@ ALLOWED: dict[str, set[str]] = {
 HOMES: dict[str, set[str]] = {
     "aioimaplib": {"organizer/imap/connection.py"},
     "aiosmtpd": {"front/smtp.py"},
-    "httpx": {"provider/session.py", "organizer/dav.py"},
+    "httpx": {"provider/session.py", "provider/route.py", "organizer/dav.py"},
     "jinja2": {"core/templates.py", "core/confined.py"},
     "babel": {"core/dates.py"},
     "icalendar": {"core/timing.py"},

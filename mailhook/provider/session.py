@@ -1,11 +1,12 @@
-"""HTTP with one server: who we are to it, how its certificate is checked, and how much of it is borne with.
+"""HTTP with one server: who we are to it, when that has run out, and how much of it is borne with.
 
 What: `Session` sends a `Request` and gives the `Reply`. It logs in where that is asked for, and once more when the
 login has run out. Each login has cookies of its own, which only its own successes change: a refusal that comes late
 must not spoil the login that has followed. An answer is read up to MAX_ANSWER octets, redirects are not followed, the
 environment's proxies are not used.
 
-Not here: what is asked and what an answer means (`transport`); the time that a whole call may take (videomost).
+Not here: what is asked and what an answer means (`transport`); the time that a whole call may take (videomost);
+certificates and proxies (route).
 
 Errors: Misconfigured for what cannot be used, or a login that is refused; Unsent when no connection comes about,
 Temporary for any other failure. No text holds what the server sent.
@@ -13,7 +14,6 @@ Temporary for any other failure. No text holds what the server sent.
 
 import asyncio
 import re
-import ssl
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,22 +25,13 @@ import httpx
 
 from mailhook.core.templates import Leaf
 from mailhook.errors import MailhookError, Misconfigured, Temporary, Unsent
+from mailhook.provider.route import Route, distrust, proxy, trust
 from mailhook.transport.answers import Meaning, Reader, Reply, holds, judged
 from mailhook.transport.requests import Form, Request, login_values
 from mailhook.transport.shape import Answer, Auth
 
 MAX_ANSWER = 1024 * 1024
 CONNECT_TIMEOUT = 5.0
-
-
-@dataclass(frozen=True)
-class Route:
-    """How the server is reached: paths of PEM files, "" for none; `proxy`: a URL."""
-
-    ca_file: str = ""
-    client_cert_file: str = ""
-    client_key_file: str = ""
-    proxy: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -96,13 +87,12 @@ class Session:
         self._value = Leaf(auth.value)
         self._reader = Reader(Answer(id=auth.session), {}, frozenset())
         self._renewing = asyncio.Lock()
-        self._proxy = urlsplit(route.proxy)
         self._shown = None if auth.kind == "login" else Shown(self._standing(token))
         self._client = httpx.AsyncClient(
             base_url=f"{base}/",
             headers=_HEADERS,
-            verify=_trust(route),
-            proxy=_proxy(route.proxy),
+            verify=trust(route),
+            proxy=proxy(route),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # see `Shown`
             timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
             # Shorter than a server's own idle time-out, or a call meets a connection that is just being closed.
@@ -110,6 +100,7 @@ class Session:
             follow_redirects=False,
             trust_env=False,
         )
+        self._proxy = urlsplit(route.proxy)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -159,7 +150,7 @@ class Session:
                 return Temporary(self.sentence(operation, f"no whole answer within {self._timeout:g} s"))
             case httpx.ConnectError() | httpx.ProxyError():
                 return Unsent(
-                    self.sentence(operation, f"cannot connect{self._way}: {error}{_distrust(error)}")
+                    self.sentence(operation, f"cannot connect{self._way}: {error}{distrust(error)}")
                 )
             case httpx.RemoteProtocolError():
                 why = "the connection ended before the whole answer had come, or the answer is not HTTP"
@@ -293,20 +284,6 @@ def _values(cookies: httpx.Cookies) -> Iterator[str]:
     return (cookie.value.strip('"') for cookie in cookies.jar if cookie.value)
 
 
-# What a chain of certificates is refused for when its authority is unknown (X509_V_ERR_… of OpenSSL).
-_UNKNOWN_AUTHORITY = (18, 19, 20, 21)
-
-
-def _distrust(error: BaseException) -> str:
-    """What to do about an authority that is not known, or ""."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code in _UNKNOWN_AUTHORITY:
-            return ": name the authority that has signed its certificate in ca_file"
-        cause = cause.__cause__ or cause.__context__
-    return ""
-
-
 async def _content(response: httpx.Response) -> bytes:
     content = bytearray()
     async for chunk in response.aiter_raw():
@@ -314,27 +291,3 @@ async def _content(response: httpx.Response) -> bytes:
         if len(content) > MAX_ANSWER:
             raise OversizedError
     return bytes(content)
-
-
-def _trust(route: Route) -> ssl.SSLContext:
-    """The system's trust store, and the company's own authority and our certificate where they are given."""
-    context = ssl.create_default_context()
-    try:
-        if route.ca_file:
-            context.load_verify_locations(route.ca_file)
-        if route.client_cert_file:
-            context.load_cert_chain(route.client_cert_file, route.client_key_file or None)
-    except (OSError, ssl.SSLError) as error:
-        files = " or ".join(filter(None, (route.ca_file, route.client_cert_file, route.client_key_file)))
-        why = error.strerror or type(error).__name__
-        raise Misconfigured(f"a certificate for Videomost cannot be used ({files}): {why}") from None
-    return context
-
-
-def _proxy(url: str) -> httpx.Proxy | None:
-    try:
-        return httpx.Proxy(url) if url else None
-    except (ValueError, httpx.InvalidURL):
-        raise Misconfigured(
-            "the proxy for Videomost must be a URL such as http://proxy.example.org:3128"
-        ) from None

@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 from mailhook.core.conference import Found, JoinDetails, Person, Spec, usable
 from mailhook.core.templates import Tree
 from mailhook.errors import Gone, Impossible, MailhookError, Misconfigured, Permanent, Temporary, Unusable
-from mailhook.provider.session import Route, Session, Witness
+from mailhook.provider.route import Route
+from mailhook.provider.session import Session, Witness
 from mailhook.transport.answers import Judgement, Meaning, Reader, Reply, judged
 from mailhook.transport.presets import transport as transport_of
 from mailhook.transport.requests import Form, described, keyed, login_values

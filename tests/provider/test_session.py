@@ -12,8 +12,9 @@ import pytest
 
 from mailhook.core.conference import Person, Spec
 from mailhook.errors import Impossible, Misconfigured, Temporary, Unsent
+from mailhook.provider.route import Route
 from mailhook.provider.sandbox_faults import Fault
-from mailhook.provider.session import Exchange, Route
+from mailhook.provider.session import Exchange
 from mailhook.provider.videomost import Videomost
 from mailhook.transport.presets import transport
 from tests.contract.rigs import KEY
