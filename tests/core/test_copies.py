@@ -328,3 +328,12 @@ def test_the_mails_of_which_the_sender_may_keep_a_copy() -> None:
     assert desired(meeting, CopyKind.IMAP) != desired(ANNOUNCED, CopyKind.IMAP)
     assert desired(meeting, CALDAV) == desired(ANNOUNCED, CALDAV)
     assert settled(meeting)[1].message_ids == meeting.sent
+
+
+def test_sent_mail_alone_brings_no_link_into_the_calendar() -> None:
+    copies = {CopyKind.IMAP: WRITTEN.copies[CALDAV]}
+    meeting = replace(WRITTEN, copies=copies)
+    assert is_written(meeting, [CopyKind.IMAP])
+    assert not is_written(meeting, [CALDAV, CopyKind.IMAP])
+    assert is_written(WRITTEN, [CALDAV, CopyKind.IMAP])
+    assert not is_written(WRITTEN, [])

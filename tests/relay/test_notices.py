@@ -15,7 +15,7 @@ from mailhook.core.notice import LEASE, SETTLE
 from mailhook.front.sink import Received, Sink
 from mailhook.journal import on_step
 from mailhook.provider.sandbox_faults import Fault
-from mailhook.smtp.commands import Command, Mail
+from mailhook.smtp.commands import Command, Mail, Rcpt
 from mailhook.smtp.replies import Reply
 from tests.relay.mails import ANNA, BORIS, IVAN, NOW, Event, invitation, link_in
 from tests.relay.rig import World, world
@@ -181,6 +181,23 @@ async def test_a_next_hop_that_does_not_take_it_is_tried_again() -> None:
         assert [await told(here) for _ in range(3)] == [1, 0, 0]
         assert here.link() in lines(here)
         assert "later" not in await shown(here)
+
+
+async def test_a_next_hop_that_refuses_it_is_not_asked_again() -> None:
+    asked: list[str] = []
+
+    def answer(said: Command | Received) -> Reply | None:
+        if isinstance(said, Rcpt) and said.address == IVAN:
+            asked.append(said.address)
+            return Reply(550, (b"5.1.1 nobody",))
+        return None
+
+    async with world(notice=ON, sink=Sink(answer)) as here:
+        await here.passes(invitation(Event()))
+        for _ in range(10):
+            await told(here)
+            here.clock.forward(timedelta(hours=7))
+        assert len(asked) == 1
 
 
 async def test_a_crash_after_sending_repeats_it_once() -> None:
