@@ -63,9 +63,10 @@ def news(meeting: Meeting) -> tuple[Cause, ...]:
     """What the organizer may not know yet, whatever the settings and the time say."""
     gone = meeting.conference.state is State.GONE and meeting.delete_at is not None
     unlinked = meeting.unlinked and meeting.link is None and meeting.wanted
+    sealed = meeting.sealed is not None and meeting.link is None and not meeting.wanted
     found = {
         _link_cause(meeting): meeting.link is not None,
-        Cause.UNLINKED: unlinked and meeting.attempts >= FAILED_ATTEMPTS,
+        Cause.UNLINKED: sealed or (unlinked and meeting.attempts >= FAILED_ATTEMPTS),
         Cause.DOUBTFUL: bool(meeting.doubtful) and meeting.link is not None,
         Cause.DELETED: gone and bool(meeting.ever_told),
     }
@@ -103,6 +104,8 @@ def _matters(
     match cause:
         case Cause.DELETED:
             return meeting.delete_at is not None and now - meeting.delete_at < STALE
+        case Cause.UNLINKED if meeting.sealed is not None and not meeting.wanted:
+            return True
         case Cause.LINK if when == "when-not-written" and (
             meeting.borne is not None or is_written(meeting, kinds)
         ):
@@ -165,6 +168,8 @@ def _notice(meeting: Meeting, cause: Cause, policy: Policy, now: datetime) -> No
 
 def _why(meeting: Meeting, cause: Cause) -> str:
     """What ended the conference, or makes it doubtful, other than that nobody is invited any more."""
+    if cause is Cause.UNLINKED:
+        return meeting.sealed.why if meeting.sealed and not meeting.wanted else ""
     if cause is Cause.DOUBTFUL:
         return GONE if meeting.doubtful == MISSING else ""
     seen = (
@@ -174,9 +179,11 @@ def _why(meeting: Meeting, cause: Cause) -> str:
 
 
 def _topic(meeting: Meeting) -> str:
-    """Also of an event that was called off."""
+    """Also of an event that was called off, or of which nothing else is known."""
     component = meeting.component(MASTER) or next(iter(meeting.components), None)
-    return component.summary if component else ""
+    if component is None:
+        return meeting.sealed.topic if meeting.sealed else ""
+    return component.summary
 
 
 def told(meeting: Meeting, notice: Notice, now: datetime) -> Meeting:

@@ -183,6 +183,23 @@ async def test_a_next_hop_that_does_not_take_it_is_tried_again() -> None:
         assert "later" not in await shown(here)
 
 
+async def test_that_a_signed_invitation_has_no_link_is_told_once() -> None:
+    signature = b"DKIM-Signature: v=1; a=rsa-sha256; d=corp.example; s=x; h=from; bh=AAAA; b=BBBB\r\n"
+    async with world(notice=ON) as here:
+        for person in (ANNA, BORIS):
+            content = signature + invitation(BOTH, person)
+            assert await here.passes(content, IVAN, person) == content
+        assert [await told(here) for _ in range(3)] == [1, 0, 0]
+        assert (here.rooms(), here.calls("create")) == ([], 0)
+        ((_, message),) = notices(here)
+        assert message["Subject"].endswith(Event().summary)
+        assert any("подписано (dkim-signed)" in line for line in lines(here))
+        later = replace(BOTH, sequence=1, stamp=NOW + timedelta(minutes=9))
+        assert link_in(await here.passes(invitation(later), IVAN, ANNA))
+        assert [await told(here) for _ in range(3)] == [1, 0, 0]
+        assert here.link() in str(notices(here)[-1][1].get_content())
+
+
 async def test_a_next_hop_that_refuses_it_is_not_asked_again() -> None:
     asked: list[str] = []
 
