@@ -326,7 +326,9 @@ async def another(here: World, calendars: Calendars) -> None:
 
 
 @pytest.mark.parametrize("beside", ["foreign", "older", "imported", "both gone"])
-async def test_a_calendar_that_lost_more_than_one_event_deletes_nothing(beside: str) -> None:
+async def test_a_calendar_that_lost_more_than_one_event_deletes_nothing(
+    beside: str, caplog: pytest.LogCaptureFixture
+) -> None:
     second = f"{HOME}work/second.ics"
     async with standing(notice=NOTICE) as (here, calendars):
         if beside != "foreign":
@@ -343,6 +345,9 @@ async def test_a_calendar_that_lost_more_than_one_event_deletes_nothing(beside: 
         meetings = await here.app.store.all()
         assert {meeting.delete_at for meeting in meetings} == {None}
         assert any(meeting.doubtful == MISSING for meeting in meetings)
+        told = [record for record in caplog.records if record.getMessage() == "event-missing"]
+        assert {record.levelname for record in told} == {"ERROR"}
+        assert len(told) == sum(meeting.doubtful == MISSING for meeting in meetings)
 
 
 async def test_an_event_that_is_cancelled_without_a_mail_takes_the_conference() -> None:
