@@ -29,7 +29,7 @@ from mailhook.front.smtp import Listener
 from mailhook.guard import Guard
 from mailhook.nexthop.pool import Pool
 from mailhook.organizer.notice import MailNotifier
-from mailhook.own_copies import copy_kinds, make_scribes
+from mailhook.own_copies import make_scribes, seen_kinds
 from mailhook.phrasebook import Phrasebook
 from mailhook.pipeline import Pipeline
 from mailhook.ports import NextHop, Provider, Reception, Store
@@ -232,7 +232,7 @@ def make_courier(
     if not own.enabled:
         return None
     notifier = MailNotifier(hop, phrases.notices, own.sender, own.sender_name, own_name(settings), clock)
-    return Courier(store, notifier, own.when, settings.policy, copy_kinds(settings))
+    return Courier(store, notifier, own.when, settings.policy, seen_kinds(settings))
 
 
 @asynccontextmanager

@@ -14,9 +14,9 @@ from collections.abc import Collection
 
 from mailhook import journal
 from mailhook.core.meeting import CopyKind, Meeting, MeetingKey
-from mailhook.core.notice import Notice, When, claim, told, untold
+from mailhook.core.notice import Notice, When, claim, refused, told, untold
 from mailhook.core.policy import Policy
-from mailhook.errors import MailhookError
+from mailhook.errors import MailhookError, Permanent, Temporary
 from mailhook.ports import Circumstances, Notifier, Store
 
 TICK = 5.0
@@ -35,7 +35,7 @@ class Courier:
     def __init__(
         self, store: Store, notifier: Notifier, when: When, policy: Policy, kinds: Collection[CopyKind] = ()
     ) -> None:
-        """`kinds`: the copies of organizers' events that are written."""
+        """`kinds`: the copies of organizers' events that are written where they see it."""
         self._store = store
         self._notifier = notifier
         self._when = when
@@ -76,20 +76,24 @@ class Courier:
             return
         error = await self._sent(notice)
         journal.step("notice-sent")
-        journal.event("notice", uid=key.uid, organizer=key.organizer, cause=notice.cause.value, error=error)
+        journal.event(
+            "notice", uid=key.uid, organizer=key.organizer, cause=notice.cause.value, error=str(error or "")
+        )
 
         def write(meeting: Meeting, c: Circumstances) -> tuple[Meeting, None]:
-            return (untold(meeting, error, c.now) if error else told(meeting, notice, c.now)), None
+            if isinstance(error, Permanent):
+                return refused(meeting, notice, c.now), None
+            return (untold(meeting, str(error), c.now) if error else told(meeting, notice, c.now)), None
 
         await self._store.change(key, write)
 
-    async def _sent(self, notice: Notice) -> str:
-        """Why it has not gone, or ""."""
+    async def _sent(self, notice: Notice) -> MailhookError | None:
+        """Why it has not gone, if it has not."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._notifier.send(notice)
         except MailhookError as error:
-            return str(error)
+            return error
         except TimeoutError:
-            return "the next hop did not answer in time"
-        return ""
+            return Temporary("the next hop did not answer in time")
+        return None

@@ -32,6 +32,12 @@ def copy_kinds(settings: Settings) -> tuple[CopyKind, ...]:
     return (*caldav, CopyKind.IMAP) if settings.organizer.imap.host else caldav
 
 
+def seen_kinds(settings: Settings) -> tuple[CopyKind, ...]:
+    """Those in which he sees the link. Where the calendar's is hidden, no other will do."""
+    hidden = settings.organizer.caldav.url and settings.organizer.caldav.write == "conference"
+    return () if hidden else copy_kinds(settings)
+
+
 def make_scribes(
     settings: Settings, store: Store, phrases: Phrasebook, stack: AsyncExitStack
 ) -> tuple[Scribe, ...]:

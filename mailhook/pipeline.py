@@ -25,7 +25,7 @@ from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.message import Message
 from mailhook.core.policy import Envelope, Policy, defaults, may_act, wish
 from mailhook.core.reservation import of_provider
-from mailhook.core.revision import Condemn, Create, Insert, Leave, Plan, look, postponed
+from mailhook.core.revision import Condemn, Create, Insert, Leave, Plan, look, postponed, sealed
 from mailhook.core.wording import Wording
 from mailhook.errors import MailhookError, Permanent, Unreadable
 from mailhook.flight import Flight
@@ -119,6 +119,7 @@ class Pipeline:
             case Create(spec):
                 fault = self._writer.obstacle(parsed)
                 if fault:
+                    await self._noted(invitation, fault)
                     return Pass(fault)
                 story.step("create")
                 details = await self._flight.obtain(invitation.key, spec)
@@ -126,6 +127,15 @@ class Pipeline:
                 assert_never(plan)
         written = partial(self._writer.rewritten, parsed, invitation, details, envelope, carriage, story)
         return await self._beside(len(parsed.raw), written)
+
+    async def _noted(self, invitation: Invitation, why: str) -> None:
+        """For the organizer's notice; a store that fails here concerns no mail."""
+
+        def decide(meeting: Meeting, _c: Circumstances) -> tuple[Meeting, None]:
+            return sealed(meeting, invitation, why), None
+
+        with suppress(MailhookError):
+            await self._store.change(invitation.key, decide)
 
     async def _beside(self, size: int, work: Callable[[], T]) -> T:
         """What `work` on a message of `size` octets answers; of a large one in a thread, so that other mail goes on.

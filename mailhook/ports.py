@@ -207,7 +207,7 @@ class Notifier(Protocol):
     """Brings notices to organizers."""
 
     async def send(self, notice: Notice) -> None:
-        """Temporary: it has not gone, or nobody knows whether it has."""
+        """Temporary: it has not gone, or nobody knows whether it has. Permanent: it is refused for good."""
 
 
 class CopyWriter(Protocol):

@@ -163,7 +163,8 @@ class Scribe:
         others = await self._store.of_organizer(key.organizer)
         seen = replace(seen, others=tuple(others), missed=await self._store.missed(self._kind, TOGETHER))
         own = next((meeting for meeting in others if meeting.key == key), None)
-        if own is not None and own.delete_at is None and not is_believable(own, self._kind, seen):
+        first = own is not None and own.delete_at is None and own.copies[self._kind].missing is None
+        if own is not None and first and not is_believable(own, self._kind, seen):
             known = {"uid": key.uid, "organizer": key.organizer, "by": self._kind.value}
             journal.event("event-missing", level=logging.ERROR, **known, missed=seen.missed, kept="in doubt")
         return seen

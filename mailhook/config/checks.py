@@ -318,6 +318,10 @@ def _caldav(settings: Settings) -> Iterator[Problem]:
         why = "should begin with https: passwords and join links can be read on the way"
         yield Problem("organizer.caldav.url", shown("", own.url), why, warning=True)
     yield from _login(own)
+    own_domains = settings.policy.organizer_domains
+    if len(own_domains) > 1 and "{user}" in own.url and "{domain}" not in own.url:
+        why = "{user} is the same for one name in each of organizer_domains: {address} tells them apart"
+        yield Problem("organizer.caldav.url", shown("", own.url), why, warning=True)
 
 
 def _login(own: CalDavSettings) -> Iterator[Problem]:

@@ -244,6 +244,7 @@ class CalDavSettings(Section):
     ca_file: File = ""
     timeout: PositiveDuration = timedelta(seconds=30)
     watch: Duration = timedelta(minutes=10)
+    probe: AddressOrNone = ""
 
 
 class Organizer(Section):

@@ -152,6 +152,14 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True)
+class Sealed:
+    """An invitation that asks for a conference could not be written into: why (as the log says), and its topic."""
+
+    why: str
+    topic: str
+
+
+@dataclass(frozen=True)
 class Noticed:
     """A cause was settled for the conference of this generation; `sent`: by a mail, else none was called for."""
 
@@ -248,6 +256,8 @@ class Meeting:
     will          what the organizer has last said about it: once renounced, only a new wish brings a conference again
     elsewhere     rooms of other providers: neither used nor changed here, and found again when one of them is back
     unlinked      an invitation has passed without the link of this generation
+    sealed        an invitation has passed of which only the organizer can be told that it has no link, None if there is
+                  a conference
     superseded    a link that mails bore and that leads nowhere any more ("": none)
     notices       what the organizer was told of by mails of our own
     copies        what is known of his own copies of the event
@@ -279,6 +289,7 @@ class Meeting:
     leftovers: tuple[Leftover, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     unlinked: bool = False
+    sealed: Sealed | None = None
     superseded: str = ""
     notices: Notices = field(default_factory=Notices)
     copies: Mapping[CopyKind, Copy] = field(default_factory=dict)

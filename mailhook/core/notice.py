@@ -19,6 +19,7 @@ from mailhook.core.aim import Room, desired, participants
 from mailhook.core.conference import JoinDetails, Person, Spec, State
 from mailhook.core.meeting import MASTER, Cause, CopyKind, Meeting, Noticed
 from mailhook.core.policy import Policy, domain
+from mailhook.core.watch import GONE, MISSING
 from mailhook.core.written import is_hoped_for, is_written
 
 When = Literal["when-not-written", "always"]
@@ -45,7 +46,7 @@ _DELIVERABLE = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*
 
 @dataclass(frozen=True)
 class Notice:
-    """One mail to the organizer. `details`: the join link, a secret. `renounced`: why he wanted no conference."""
+    """One mail to the organizer. `details`: the join link, a secret. `renounced`: why there is none, or may be none."""
 
     cause: Cause
     generation: int
@@ -62,9 +63,10 @@ def news(meeting: Meeting) -> tuple[Cause, ...]:
     """What the organizer may not know yet, whatever the settings and the time say."""
     gone = meeting.conference.state is State.GONE and meeting.delete_at is not None
     unlinked = meeting.unlinked and meeting.link is None and meeting.wanted
+    sealed = meeting.sealed is not None and meeting.link is None and not meeting.wanted
     found = {
         _link_cause(meeting): meeting.link is not None,
-        Cause.UNLINKED: unlinked and meeting.attempts >= FAILED_ATTEMPTS,
+        Cause.UNLINKED: sealed or (unlinked and meeting.attempts >= FAILED_ATTEMPTS),
         Cause.DOUBTFUL: bool(meeting.doubtful) and meeting.link is not None,
         Cause.DELETED: gone and bool(meeting.ever_told),
     }
@@ -86,19 +88,27 @@ def _is_settled(meeting: Meeting, cause: Cause) -> bool:
     return any(settled[c].generation == meeting.conference.generation for c in causes & settled.keys())
 
 
-def due(meeting: Meeting, when: When, policy: Policy, now: datetime) -> tuple[Cause, ...]:
+def due(
+    meeting: Meeting, when: When, policy: Policy, now: datetime, kinds: Collection[CopyKind] = ()
+) -> tuple[Cause, ...]:
     """What of the news is to be mailed: to an organizer of ours, and not of what is over."""
     organizer = meeting.key.organizer
     if domain(organizer) not in policy.organizer_domains or not _DELIVERABLE.fullmatch(_address(meeting)):
         return ()
-    return tuple(cause for cause in news(meeting) if _matters(meeting, cause, when, policy, now))
+    return tuple(cause for cause in news(meeting) if _matters(meeting, cause, when, policy, now, kinds))
 
 
-def _matters(meeting: Meeting, cause: Cause, when: When, policy: Policy, now: datetime) -> bool:
+def _matters(
+    meeting: Meeting, cause: Cause, when: When, policy: Policy, now: datetime, kinds: Collection[CopyKind]
+) -> bool:
     match cause:
         case Cause.DELETED:
             return meeting.delete_at is not None and now - meeting.delete_at < STALE
-        case Cause.LINK if when == "when-not-written" and (meeting.borne is not None or is_written(meeting)):
+        case Cause.UNLINKED if meeting.sealed is not None and not meeting.wanted:
+            return True
+        case Cause.LINK if when == "when-not-written" and (
+            meeting.borne is not None or is_written(meeting, kinds)
+        ):
             return False
         case Cause.LINK | Cause.LATE | Cause.REPLACED | Cause.UNLINKED | Cause.DOUBTFUL:
             spec = _spec(meeting, policy, now)
@@ -128,7 +138,7 @@ def claim(
         return meeting, None
     if notices.next_at is None:
         return replace(meeting, notices=replace(notices, next_at=now + SETTLE)), None
-    causes = due(meeting, when, policy, now)
+    causes = due(meeting, when, policy, now, kinds)
     for cause in found:
         if cause not in causes:
             meeting = _settled(meeting, cause, meeting.conference.generation, now, sent=False)
@@ -152,19 +162,38 @@ def _notice(meeting: Meeting, cause: Cause, policy: Policy, now: datetime) -> No
         meeting.link,
         None if cause is Cause.DELETED else _spec(meeting, policy, now),
         participants(meeting),
-        meeting.renounced,
+        _why(meeting, cause),
     )
 
 
+def _why(meeting: Meeting, cause: Cause) -> str:
+    """What ended the conference, or makes it doubtful, other than that nobody is invited any more."""
+    if cause is Cause.UNLINKED:
+        return meeting.sealed.why if meeting.sealed and not meeting.wanted else ""
+    if cause is Cause.DOUBTFUL:
+        return GONE if meeting.doubtful == MISSING else ""
+    seen = (
+        copy.ended for copy in meeting.copies.values() if copy.ended and copy.goes_at == meeting.delete_at
+    )
+    return meeting.renounced or next(seen, "")
+
+
 def _topic(meeting: Meeting) -> str:
-    """Also of an event that was called off."""
+    """Also of an event that was called off, or of which nothing else is known."""
     component = meeting.component(MASTER) or next(iter(meeting.components), None)
-    return component.summary if component else ""
+    if component is None:
+        return meeting.sealed.topic if meeting.sealed else ""
+    return component.summary
 
 
 def told(meeting: Meeting, notice: Notice, now: datetime) -> Meeting:
     """The meeting after the next hop has taken `notice`."""
     return _rested(_settled(meeting, notice.cause, notice.generation, now, sent=True))
+
+
+def refused(meeting: Meeting, notice: Notice, now: datetime) -> Meeting:
+    """The meeting after the next hop has refused `notice` for good: it is not tried again."""
+    return _rested(_settled(meeting, notice.cause, notice.generation, now, sent=False))
 
 
 def untold(meeting: Meeting, error: str, now: datetime) -> Meeting:

@@ -4,6 +4,7 @@ What: pure functions (meeting, message, moment) → meeting, carried out inside 
 
     look        a REQUEST has come: what is to be done with it (`Plan`), decided on fresh state
     announce    before the dot: the revision, and the recipients who are about to be told
+    sealed      a REQUEST passes that cannot bear a link: only the organizer is told
     withdraw    after the dot: those whom the next hop refused for good were not told after all
     renounce    after the dot of a REQUEST with an opt-out: no conference any more
     postponed   a REQUEST that has to wait for the provider: since when this revision is kept waiting
@@ -25,7 +26,7 @@ from mailhook.core.aim import NoRoom, Rest, Room, desired
 from mailhook.core.conference import JoinDetails, Move, Spec, State, step
 from mailhook.core.holders import holds, is_taken, lost_by_all, told_less, told_more
 from mailhook.core.itip import Invitation
-from mailhook.core.meeting import MASTER, Meeting
+from mailhook.core.meeting import MASTER, Meeting, Sealed
 from mailhook.core.merging import is_buried, revise, without_instances
 from mailhook.core.policy import OptedOut, Policy, Unwanted, Wanted, Wish, guests, markers
 from mailhook.core.removal import OPTED_OUT, is_outdated, noted, taken_away, willed
@@ -161,6 +162,13 @@ def _spared(meeting: Meeting, policy: Policy, now: datetime) -> Meeting:
     return replace(meeting, delete_at=later)
 
 
+def sealed(meeting: Meeting, invitation: Invitation, why: str) -> Meeting:
+    """The meeting once a REQUEST has passed that asks for its first conference and cannot bear a link."""
+    topic = next((event.component.summary for event in invitation.events), "")
+    language = invitation.languages.get(invitation.key.organizer, "")
+    return replace(meeting, organizer=invitation.organizer, language=language, sealed=Sealed(why, topic))
+
+
 def announce(
     meeting: Meeting,
     invitation: Invitation,
@@ -187,6 +195,7 @@ def announce(
     changed = replace(
         revise(meeting, invitation),
         unlinked=meeting.unlinked or not linked,
+        sealed=None,
         told={**meeting.told, **holding},
         ever_told=meeting.ever_told | people,
         left={address: by for address, by in meeting.left.items() if address not in holding},

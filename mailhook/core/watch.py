@@ -213,7 +213,7 @@ def is_believable(meeting: Meeting, kind: CopyKind, seen: Absent) -> bool:
 
     In the same calendar another event of the organizer must stand as it did when this one was last seen, with a link
     that came to stand there no earlier than in this one: so it is the same server, and no older state of it. And none
-    that stood there may be missing.
+    of his others may be missing, there or elsewhere.
     """
     copy = meeting.copies.get(kind, Copy())
     calendars = {_calendar(place) for place in copy.places}
@@ -223,15 +223,19 @@ def is_believable(meeting: Meeting, kind: CopyKind, seen: Absent) -> bool:
         for other in seen.others
         if other.key != meeting.key and other.delete_at is None and kind in other.copies
         for place in other.copies[kind].places
-        if _calendar(place) in calendars
     ]
-    watched = [(each, place) for each, place in beside if each.watch_at is not None or each.busy]
-    complete = all(each.missing is None and unquote(place.url) in there for each, place in watched)
+    missed = any(each.missing is not None and _is_watched(each) for each, _ in beside)
+    beside = [(each, place) for each, place in beside if _calendar(place) in calendars]
+    complete = all(unquote(place.url) in there for each, place in beside if _is_watched(each))
     witnessed = any(
         _is_no_older(each, copy) and there.get(unquote(place.url)) == place.tag != ""
         for each, place in beside
     )
-    return complete and witnessed and seen.missed < FEW
+    return complete and witnessed and not missed and seen.missed < FEW
+
+
+def _is_watched(copy: Copy) -> bool:
+    return copy.watch_at is not None or copy.busy
 
 
 def _is_no_older(other: Copy, copy: Copy) -> bool:

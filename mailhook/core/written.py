@@ -51,10 +51,15 @@ def _bearing(meeting: Meeting) -> list[Copy]:
     ]
 
 
-def is_written(meeting: Meeting) -> bool:
-    """Whether some copy was found to hold the link, in whatever place, since this generation was announced."""
+def is_written(meeting: Meeting, kinds: Collection[CopyKind]) -> bool:
+    """Whether a copy that its owner looks at was found to hold the link since this generation was announced.
+
+    `kinds`: which are written where people see it. Where there is one of the calendar, sent mail alone will not do.
+    """
     link = meeting.link.link if meeting.link else ""
-    return bool(link) and any(copy.link == link and copy.at for copy in meeting.copies.values())
+    telling = {CopyKind.CALDAV} & set(kinds) or set(kinds)
+    copies = [meeting.copies[kind] for kind in telling if kind in meeting.copies]
+    return bool(link) and any(copy.link == link and copy.at for copy in copies)
 
 
 def is_hoped_for(meeting: Meeting, kinds: Collection[CopyKind]) -> bool:

@@ -83,17 +83,21 @@ class CalDavWriter:
             return Stands(changed=False, bears=False)
         raise Temporary(f"{self._dav.host} has no such event in the organizer's calendars")
 
-    async def probe(self) -> str:
-        """How the server answers, as a sentence: to the first organizer with a password, or to the service account."""
-        address = await self._accounts.somebody()
+    async def probe(self, organizer: str) -> str:
+        """How the server answers, as a sentence: about `organizer`, or the first one with a password.
+
+        Where neither is known ("" and one account for all), whether it accepts that account at all.
+        """
+        address = organizer or await self._accounts.somebody()
         login = await self._accounts.login(address)
         if address:
             calendars = [each async for each in self._calendars(address, login) if each.own is not False]
+            if not calendars:
+                raise Permanent(f"{self._dav.host} shows {login.name} no calendar that is {address}'s own")
             return f"{self._dav.host} shows {login.name} {len(calendars)} calendars"
         stem = self._url.partition("{")[0].rpartition("/")[0] + "/"
         answer = await self._dav.ask("PROPFIND", stem, login, dav_xml.PRINCIPAL, _depth("0"))
-        if answer.status == 401 or answer.status >= 500:
-            raise self._dav.failure("PROPFIND", answer.status, login)
+        self._dav.judged("PROPFIND", answer, login)
         return f"{self._dav.host} answers, and accepts the login of {login.name}"
 
     # --- finding ---------------------------------------------------------------------------------------

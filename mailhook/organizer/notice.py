@@ -4,7 +4,7 @@ What: `MailNotifier` composes one (RFC 5322) and delivers it with the null sende
 
 Not here: whether there is one (`core.notice`), its words (`core.notice_wording`), trying again (`courier`).
 
-Errors: Temporary, with the next hop's answer.
+Errors: Temporary, Permanent, with the next hop's answer.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,10 +18,11 @@ from email.utils import format_datetime, make_msgid
 from mailhook.core.itip import MARKER_HEADER
 from mailhook.core.notice import Notice
 from mailhook.core.notice_wording import NoticeWording
-from mailhook.errors import Temporary
+from mailhook.errors import MailhookError, Permanent, Temporary
 from mailhook.ports import Answered, Client, HopTransaction, Lost, NextHop
 from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.content import dot_stuff
+from mailhook.smtp.replies import Reply
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,13 @@ class MailNotifier:
         replies = await transaction.envelope([Mail(b"<>"), Rcpt(f"<{to}>".encode())])
         refusal = next((reply for reply in replies if not reply.positive), None)
         if refusal is not None:
-            raise Temporary(f"the next hop does not take the notice: {refusal.code} {refusal.text}")
+            raise _refusal(refusal)
         delivery = await transaction.deliver(content)
         match delivery:
             case Answered(reply) if reply.positive:
                 return
             case Answered(reply):
-                raise Temporary(f"the next hop does not take the notice: {reply.code} {reply.text}")
+                raise _refusal(reply)
             case Lost(why=why):
                 raise Temporary(why)
 
@@ -94,3 +95,8 @@ class MailNotifier:
         message[MARKER_HEADER.title()] = "notice"
         message.set_content(text, cte="base64")
         return message.as_bytes()
+
+
+def _refusal(reply: Reply) -> MailhookError:
+    kind = Permanent if reply.code >= 500 else Temporary
+    return kind(f"the next hop does not take the notice: {reply.code} {reply.text}")

@@ -113,7 +113,7 @@ def test_a_copy_counts_as_written_when_it_is_found_so() -> None:
     again, second = claimed(changed, NOW + SETTLE)
     found = stood(again, CALDAV, second, FOUND, NOW + SETTLE)
     assert due_at(found, CALDAV) is None
-    assert is_written(found)
+    assert is_written(found, [CALDAV])
     assert known_to_bear(found, sent(NOW + SETTLE + OPEN + MINUTE))
     before = Stamp(1, NOW - MINUTE, date=NOW + SETTLE + OPEN + MINUTE)
     assert not known_to_bear(found, before), "the event as it was before the link came, mailed late"
@@ -147,7 +147,7 @@ def test_a_copy_that_is_never_found_as_written_is_left_alone_in_the_end() -> Non
     assert writes == MOST_ROUNDS
     assert due_at(meeting, CALDAV) is None
     assert not known_to_bear(meeting, sent(now + OPEN * 2))
-    assert not is_written(meeting)
+    assert not is_written(meeting, [CALDAV])
     assert meeting.copies[CALDAV].error == NOT_KEPT
 
 
@@ -179,18 +179,18 @@ def test_what_matters_no_more_is_settled(meeting: Meeting) -> None:
     after, task = claim(meeting, CALDAV, POLICY, NOW + timedelta(days=90))
     assert task is None
     assert due_at(after, CALDAV) is None
-    assert not is_written(after)
+    assert not is_written(after, [CALDAV])
     assert not is_hoped_for(after, [CALDAV])
 
 
 def test_a_new_link_is_not_written_before_it_is_found() -> None:
     details = replace(LINK, conference_id="room-2", link="https://videomost.corp.example/2")
     renewed = replace(WRITTEN, conference=replace(WRITTEN.conference, generation=2, details=details))
-    assert not is_written(renewed)
+    assert not is_written(renewed, [CALDAV])
     taken, task = settled(renewed)
     assert (task.details, task.former) == (details, (LINK.link, LINK.conference_id))
-    assert not is_written(stood(taken, CALDAV, task, CHANGED, NOW))
-    assert is_written(stood(*_changed(renewed, NOW), FOUND, NOW))
+    assert not is_written(stood(taken, CALDAV, task, CHANGED, NOW), [CALDAV])
+    assert is_written(stood(*_changed(renewed, NOW), FOUND, NOW), [CALDAV])
 
 
 def test_pauses_grow_until_the_event_is_over() -> None:
@@ -328,3 +328,12 @@ def test_the_mails_of_which_the_sender_may_keep_a_copy() -> None:
     assert desired(meeting, CopyKind.IMAP) != desired(ANNOUNCED, CopyKind.IMAP)
     assert desired(meeting, CALDAV) == desired(ANNOUNCED, CALDAV)
     assert settled(meeting)[1].message_ids == meeting.sent
+
+
+def test_sent_mail_alone_brings_no_link_into_the_calendar() -> None:
+    copies = {CopyKind.IMAP: WRITTEN.copies[CALDAV]}
+    meeting = replace(WRITTEN, copies=copies)
+    assert is_written(meeting, [CopyKind.IMAP])
+    assert not is_written(meeting, [CALDAV, CopyKind.IMAP])
+    assert is_written(WRITTEN, [CALDAV, CopyKind.IMAP])
+    assert not is_written(WRITTEN, [])

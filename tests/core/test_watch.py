@@ -321,6 +321,7 @@ def _another(**own: object) -> Meeting:
     return replace(OTHER, copies={CALDAV: replace(OTHER.copies[CALDAV], **own)})  # type: ignore[arg-type]
 
 
+MISSED = _another(places=(Place("https://dav.example/home/3.ics", '"3"'),), missing=NOW)
 THIRD = replace(_another(places=(Place("https://dav.example/3.ics", '"3"'),)), key=replace(KEY, uid="third"))
 
 
@@ -332,6 +333,7 @@ THIRD = replace(_another(places=(Place("https://dav.example/3.ics", '"3"'),)), k
         Absent((Place(BESIDE.url, '"other"'),), (OTHER,)),
         Absent((BESIDE,), (OTHER, THIRD)),
         Absent((BESIDE,), (_another(missing=LATER),)),
+        Absent((BESIDE,), (OTHER, replace(MISSED, key=replace(KEY, uid="third")))),
         Absent((BESIDE,), (_another(at=NOW - MINUTE),)),
         Absent((BESIDE,), (_another(tagged=LATER),)),
         Absent((BESIDE,), (_another(places=(Place("https://dav.example/work2/2.ics", '"2"'),)),)),
@@ -343,6 +345,7 @@ THIRD = replace(_another(places=(Place("https://dav.example/3.ics", '"3"'),)), k
         "changed",
         "two gone",
         "two missed",
+        "another calendar's",
         "older",
         "imported",
         "elsewhere",

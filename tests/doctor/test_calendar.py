@@ -42,11 +42,21 @@ async def test_the_first_organizer_with_a_password_is_tried(
     assert (await site.finding(CALENDAR, organizer=own)).level is Level.FAILURE
 
 
-@pytest.mark.parametrize(("status", "said"), [(401, "refuses the login"), (503, "answers 503")])
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(401, "refuses the login"), (403, "does not let m read"), (404, "answers 404"), (503, "answers 503")],
+)
 async def test_a_server_that_is_not(site: Site, calendars: Calendars, status: int, said: str) -> None:
     calendars.answers["PROPFIND"] = [Answer(status)]
     found = await site.finding(CALENDAR, organizer=organizer(calendars, password="x"))
     assert (found.level, said in found.sentence) == (Level.FAILURE, True), found
+
+
+async def test_the_organizer_who_is_named_is_tried(site: Site, calendars: Calendars) -> None:
+    for name, level in (("ivan", Level.OK), ("nobody", Level.FAILURE)):
+        own = organizer(calendars, password="x", probe=f"{name}@corp.example")
+        found = await site.finding(CALENDAR, organizer=own)
+        assert found.level is level, found
 
 
 async def test_where_none_is_written_nothing_is_asked(site: Site) -> None:

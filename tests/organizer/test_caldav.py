@@ -93,7 +93,7 @@ async def test_the_server_is_asked_where_there_is_no_template(
     (tmp_path / "users").write_text(f"# ours\n\n{KEY.organizer}:pass:word\nolga@corp.example:x\n")
     writer = make("" if well_known else "/dav/", password="", username="", users_file=str(tmp_path / "users"))
     assert plain(await writer.write(TASK)) == WRITTEN
-    assert (await writer.probe()).endswith(f"shows {KEY.organizer} 1 calendars")
+    assert (await writer.probe("")).endswith(f"shows {KEY.organizer} 1 calendars")
     with pytest.raises(Permanent, match="no line for petr"):
         await writer.write(replace(TASK, key=replace(KEY, organizer="petr@corp.example")))
     (tmp_path / "users").unlink()
@@ -318,11 +318,20 @@ async def test_a_token(server: Calendars, make: Make) -> None:
 
 
 async def test_the_doctor_asks_what_holds_for_every_organizer(server: Calendars, make: Make) -> None:
-    assert (await make().probe()).endswith("accepts the login of mailhook")
-    for status in (401, 503):
+    assert (await make().probe("")).endswith("accepts the login of mailhook")
+    for status in (401, 403, 404, 503):
         server.answers["PROPFIND"] = [Answer(status)]
         with pytest.raises(MailhookError):
-            await make().probe()
+            await make().probe("")
+
+
+async def test_the_doctor_looks_at_an_organizers_calendars(server: Calendars, make: Make) -> None:
+    assert (await make().probe(KEY.organizer)).endswith("shows mailhook 1 calendars")
+    with pytest.raises(Permanent, match="404"):
+        await make().probe("nobody@corp.example")
+    server.owners = {HOME: "/principals/ivan/", f"{HOME}work/": "/principals/anna/"}
+    with pytest.raises(Permanent, match="no calendar that is"):
+        await make().probe(KEY.organizer)
 
 
 def test_an_authority_that_is_none(make: Make, tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """The link in the organizer's own event, all the way from the mails to his calendar server."""
 
+import email
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from email.policy import default
 from typing import Any
 
 import pytest
@@ -144,6 +146,17 @@ async def test_a_copy_that_is_written_needs_no_notice() -> None:
             await here.app.courier.once()
             await here.written()
         assert len(here.messages) == 1
+
+
+async def test_what_is_written_where_nobody_sees_it_is_brought_by_a_notice() -> None:
+    async with office(notice=NOTICE, caldav={"write": "conference"}) as (here, calendars):
+        await here.passes(invitation(FIRST))
+        assert here.app.courier is not None
+        for _round in range(6):
+            await here.app.courier.once()
+            await here.written()
+        assert linked(calendars, here.link())
+        assert len(here.messages) == 2
 
 
 async def test_a_notice_brings_what_cannot_be_written() -> None:
@@ -313,7 +326,9 @@ async def another(here: World, calendars: Calendars) -> None:
 
 
 @pytest.mark.parametrize("beside", ["foreign", "older", "imported", "both gone"])
-async def test_a_calendar_that_lost_more_than_one_event_deletes_nothing(beside: str) -> None:
+async def test_a_calendar_that_lost_more_than_one_event_deletes_nothing(
+    beside: str, caplog: pytest.LogCaptureFixture
+) -> None:
     second = f"{HOME}work/second.ics"
     async with standing(notice=NOTICE) as (here, calendars):
         if beside != "foreign":
@@ -330,6 +345,9 @@ async def test_a_calendar_that_lost_more_than_one_event_deletes_nothing(beside: 
         meetings = await here.app.store.all()
         assert {meeting.delete_at for meeting in meetings} == {None}
         assert any(meeting.doubtful == MISSING for meeting in meetings)
+        told = [record for record in caplog.records if record.getMessage() == "event-missing"]
+        assert {record.levelname for record in told} == {"ERROR"}
+        assert len(told) == sum(meeting.doubtful == MISSING for meeting in meetings)
 
 
 async def test_an_event_that_is_cancelled_without_a_mail_takes_the_conference() -> None:
@@ -404,6 +422,35 @@ async def test_a_doubt_is_decided_by_the_calendar() -> None:
             assert meeting is not None
             assert meeting.doubtful == ""
             assert len(here.rooms()) == 1 + int(there)
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [("gone", "больше нет"), ("cancelled", "отменено"), ("removed", "убрали")],
+)
+async def test_the_notice_of_a_deletion_names_its_cause(what: str, said: str) -> None:
+    async with standing(notice=NOTICE) as (here, calendars):
+        marks = kept(calendars)
+        await another(here, calendars)
+        match what:
+            case "gone":
+                del calendars.events[PLACE]
+            case "cancelled":
+                off = replace(FIRST, stamp=here.clock.now, extra=("STATUS:CANCELLED",))
+                calendars.events[PLACE] = stored(off)
+            case _:
+                calendars.events[PLACE] = stored(
+                    replace(FIRST, stamp=here.clock.now, location="", extra=marks)
+                )
+        assert here.app.courier is not None
+        for _round in range(30):
+            await here.looked()
+            await here.app.courier.once()
+        assert len(here.rooms()) == 1
+        mails = [email.message_from_bytes(each.content, policy=default) for each in here.messages]
+        told = [str(mail.get_content()) for mail in mails if mail["Auto-Submitted"]]
+        assert said in told[-1]
+        assert ("ошибка сервера календарей" in told[0]) is (what == "gone")
 
 
 async def test_where_nothing_is_watched_only_mails_count() -> None:

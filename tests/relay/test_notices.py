@@ -15,7 +15,7 @@ from mailhook.core.notice import LEASE, SETTLE
 from mailhook.front.sink import Received, Sink
 from mailhook.journal import on_step
 from mailhook.provider.sandbox_faults import Fault
-from mailhook.smtp.commands import Command, Mail
+from mailhook.smtp.commands import Command, Mail, Rcpt
 from mailhook.smtp.replies import Reply
 from tests.relay.mails import ANNA, BORIS, IVAN, NOW, Event, invitation, link_in
 from tests.relay.rig import World, world
@@ -181,6 +181,40 @@ async def test_a_next_hop_that_does_not_take_it_is_tried_again() -> None:
         assert [await told(here) for _ in range(3)] == [1, 0, 0]
         assert here.link() in lines(here)
         assert "later" not in await shown(here)
+
+
+async def test_that_a_signed_invitation_has_no_link_is_told_once() -> None:
+    signature = b"DKIM-Signature: v=1; a=rsa-sha256; d=corp.example; s=x; h=from; bh=AAAA; b=BBBB\r\n"
+    async with world(notice=ON) as here:
+        for person in (ANNA, BORIS):
+            content = signature + invitation(BOTH, person)
+            assert await here.passes(content, IVAN, person) == content
+        assert [await told(here) for _ in range(3)] == [1, 0, 0]
+        assert (here.rooms(), here.calls("create")) == ([], 0)
+        ((_, message),) = notices(here)
+        assert message["Subject"].endswith(Event().summary)
+        assert any("подписано (dkim-signed)" in line for line in lines(here))
+        later = replace(BOTH, sequence=1, stamp=NOW + timedelta(minutes=9))
+        assert link_in(await here.passes(invitation(later), IVAN, ANNA))
+        assert [await told(here) for _ in range(3)] == [1, 0, 0]
+        assert here.link() in str(notices(here)[-1][1].get_content())
+
+
+async def test_a_next_hop_that_refuses_it_is_not_asked_again() -> None:
+    asked: list[str] = []
+
+    def answer(said: Command | Received) -> Reply | None:
+        if isinstance(said, Rcpt) and said.address == IVAN:
+            asked.append(said.address)
+            return Reply(550, (b"5.1.1 nobody",))
+        return None
+
+    async with world(notice=ON, sink=Sink(answer)) as here:
+        await here.passes(invitation(Event()))
+        for _ in range(10):
+            await told(here)
+            here.clock.forward(timedelta(hours=7))
+        assert len(asked) == 1
 
 
 async def test_a_crash_after_sending_repeats_it_once() -> None:
