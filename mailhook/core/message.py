@@ -235,7 +235,7 @@ def _part(
         headers=headers,
         content_type=content_type if "/" in content_type else default,
         params=params,
-        encoding=encoding.partition(";")[0].partition("(")[0].strip().lower(),
+        encoding=_encoding(encoding),
         charset=params.get("charset", "").strip() or None,
         filename=_filename(headers, params),
         header_start=start,
@@ -292,3 +292,9 @@ def _octets(boundary: str) -> bytes:
         return boundary.encode("latin-1") if not boundary.isascii() else boundary.encode()
     except UnicodeEncodeError:
         return boundary.encode()
+
+
+def _encoding(value: str) -> str:
+    """The transfer encoding in lower case, also where a sender has put it in quotes, or parameters behind it."""
+    words = value.partition(";")[0].partition("(")[0].replace('"', " ").lower().split()
+    return "quoted-printable" if words[:2] == ["quoted", "printable"] else next(iter(words), "")

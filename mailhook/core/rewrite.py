@@ -219,8 +219,11 @@ def _text_edits(
 
 
 def _is_text(part: Part, content_type: str) -> bool:
-    attached = message.disposition(part) == "attachment" or message.may_hold_calendar(part)
-    return part.content_type == content_type and not attached and part_edit.editable(part)
+    # What has a file name is a document, however it is to be shown.
+    attached = message.disposition(part) == "attachment" or bool(part.filename)
+    if attached or message.may_hold_calendar(part):
+        return False
+    return part.content_type == content_type and part_edit.editable(part)
 
 
 def _plain(

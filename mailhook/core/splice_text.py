@@ -20,6 +20,7 @@ _BEGIN, _END = BEGIN.encode("ascii"), END.encode("ascii")
 MAX_BLOCKS = 100
 """A text with more of our marks was made to cost much; it is left alone."""
 _BOM = b"\xef\xbb\xbf"
+_QUOTED = re.compile(rb"[ \t]*>[> \t]*")
 _LINE_ENDS = re.compile(rb"(\r?\n)(?:\r?\n)?")
 _LINE_ENDS_BEFORE = re.compile(rb"(?:\r?\n)?(\r?\n)\Z")
 
@@ -102,14 +103,15 @@ def _with_line_ends(data: bytes, start: int, end: int) -> Splice:
 def blocks(data: bytes) -> Iterator[tuple[int, int]]:
     """Spans of our blocks, marks included; blocks in quoted text ("> ") are history and left out.
 
-    A block whose end mark was lost (some phones truncate) goes up to the first empty line.
+    A block whose end mark was lost (some phones truncate) ends with the line of its link, or before the first empty
+    one: what follows may be the organizer's.
     """
     at = data.find(_BEGIN)
     if data.count(_BEGIN) > MAX_BLOCKS:
         return
     while at >= 0:
         end = _block_end(data, at)
-        if b">" not in data[max(data.rfind(b"\n", 0, at) + 1, at - 80) : at]:
+        if not _QUOTED.fullmatch(data, max(data.rfind(b"\n", 0, at) + 1, at - 80), at):
             yield at, end
         at = data.find(_BEGIN, end)
 
@@ -139,10 +141,21 @@ def _block_end(data: bytes, begin: int) -> int:
         newline = data.find(b"\n", inside, bound)
         if newline < 0:
             break
-        if not data[inside:newline].strip() and inside > begin + len(_BEGIN):
+        line = data[inside:newline].strip()
+        if line.startswith((b"https://", b"http://")):
+            return _after_end(data, newline, bound)
+        if not line and inside > begin + len(_BEGIN):
             return _without_line_end(data, inside)
         inside = newline + 1
     return _without_line_end(data, bound)
+
+
+def _after_end(data: bytes, newline: int, bound: int) -> int:
+    """Where the line of the link ends, or the next one if that is the begin of an end mark that was cut off."""
+    rest = data[newline + 1 : bound]
+    if rest.strip() and _END.startswith(rest.rstrip()):
+        return _without_line_end(data, bound)
+    return _without_line_end(data, newline + 1)
 
 
 def _without_line_end(data: bytes, at: int) -> int:

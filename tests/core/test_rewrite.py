@@ -598,3 +598,45 @@ def test_damaged_invitations_are_rewritten_or_left_or_unreadable(raw: bytes, dat
     to = data.draw(st.integers(at, min(len(raw), at + 40)))
     damaged = raw[:at] + data.draw(st.binary(max_size=10)) + raw[to:]
     fidelity.check(damaged, RUSSIAN, LINK, Options())
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        b'Content-Type: text/plain; name="contract.txt"\r\nContent-Disposition: inline',
+        b'Content-Type: text/plain; name="contract.txt"',
+        b'Content-Type: text/html\r\nContent-Disposition: inline; filename="report.html"',
+    ],
+)
+def test_a_document_is_no_text_of_the_invitation(kind: bytes) -> None:
+    """Senders without a text/plain of their own attach what they like."""
+    calendar = (
+        b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:1\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+    raw = (
+        b"From: a@corp.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+        b"Content-Type: text/calendar; method=REQUEST\r\n\r\n" + calendar + b"--b\r\n"
+    ) + (kind + b"\r\n\r\nThe contract\r\n--b--\r\n")
+    result = rewritten(raw)
+    assert kind + b"\r\n\r\nThe contract\r\n--b--\r\n" in result.content
+    assert "DESCRIPTION" in result.places
+
+
+@pytest.mark.parametrize(
+    "label", [b'"quoted-printable"', b"quoted printable", b"quoted-printable charset=utf-8"]
+)
+def test_an_encoding_that_is_labelled_badly_is_still_what_it_is(label: bytes) -> None:
+    calendar = (
+        b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:1\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+    raw = (
+        b"From: a@corp.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+        b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: " + label + b"\r\n\r\n"
+        b"=D0=9F=D1=80=D0=B8\r\n--b\r\n"
+        b"Content-Type: text/calendar; method=REQUEST\r\n\r\n" + calendar + b"--b--\r\n"
+    )
+    result = rewritten(raw).content
+    assert b"Content-Transfer-Encoding: " + label + b"\r\n" in result
+    assert b"=D0=9F=D1=80=D0=B8\r\n" in result
+    text = result.partition(label)[2].partition(b"--b")[0]
+    assert LINK.encode() in quopri.decodestring(text)

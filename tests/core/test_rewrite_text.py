@@ -41,8 +41,15 @@ def test_positions(data: bytes, top: bytes, bottom: bytes) -> None:
         (BEGIN.encode() + b"\nOld\nhttps://vm.exam", NEW),
         (BEGIN.encode() + b"\r\nOld\r\n\r\nmine", NEW + b"\r\n\r\nmine"),
         (BEGIN.encode() + b"\nOld\n\nmine\n\n" + OLDER + b"\nb", NEW + b"\n\nmine\n\n\nb"),
+        (BEGIN.encode() + b"\nOld\nhttps://vm.example/1\nmine\nmine too", NEW + b"\nmine\nmine too"),
+        (BEGIN.encode() + b"\nOld\nhttps://vm.example/1\n_______ /Vide", NEW),
+        (BEGIN.encode() + b"\nOld\nhttps://vm.example/1\n\n", NEW + b"\n\n"),
+        (b"<p>" + OLDER + b"</p>", b"<p>" + NEW + b"</p>"),
     ],
-    ids=["in place", "only one", "mid-line", "truncated", "end mark lost", "end mark lost, another block"],
+    ids=[
+        *("in place", "only one", "mid-line", "truncated", "end mark lost", "end mark lost, another block"),
+        *("end mark deleted", "end mark cut off", "end mark lost at the end", "in markup"),
+    ],
 )
 def test_an_older_block_is_replaced(data: bytes, expected: bytes) -> None:
     assert placed(data) == expected
