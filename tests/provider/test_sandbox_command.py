@@ -14,6 +14,8 @@ import pytest
 
 from mailhook.cli import main
 
+pytestmark = pytest.mark.usefixtures("logging_as_it_was")
+
 BODY = {
     "topic": "Review",
     "start": "2026-03-02T20:30:00Z",

@@ -54,7 +54,7 @@ CREATE: dict[str, tuple[int, int, State]] = {
 }
 """The reply with "defer", with "pass", and the state after it: RESERVED where there may be a room that nobody knows."""
 
-SETTINGS = {"timeout": timedelta(seconds=0.2)}
+SETTINGS = {"timeout": timedelta(seconds=0.5)}
 LATER = timedelta(hours=1)
 MOVED = replace(Event(), sequence=1, stamp=NOW + timedelta(minutes=1), start=NOW + timedelta(days=8))
 CANCEL = replace(Event(), sequence=2, stamp=NOW + timedelta(minutes=2), method="CANCEL")
