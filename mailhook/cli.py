@@ -13,21 +13,16 @@ import os
 import re
 import signal
 import sys
-import tempfile
-import webbrowser
 from collections.abc import Callable, Coroutine, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from mailhook import app, doctor, journal, texts
-from mailhook.comparison import differences, document, title_of
-from mailhook.config import PolicySettings, Problem, Provider, Settings, load, problems
-from mailhook.core.itip import Invitation
-from mailhook.core.policy import domain
+from mailhook import app, doctor, journal
+from mailhook.config import Problem, Settings, load, problems
+from mailhook.drafting import add_preview, add_templates
 from mailhook.errors import MailhookError, Misconfigured
 from mailhook.listing import add_conferences, add_pending
-from mailhook.phrasebook import copied, template_problems
-from mailhook.preview import envelope_of, preview, read
+from mailhook.phrasebook import template_problems
 from mailhook.provider.sandbox import Sandbox
 from mailhook.trial import trial
 
@@ -66,8 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mailhook {version('mailhook')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_daemons(commands)
-    _add_preview(commands)
-    _add_templates(commands)
+    add_preview(commands)
+    add_templates(commands)
     add_conferences(commands)
     add_pending(commands)
     return parser
@@ -150,44 +145,6 @@ def _add_sandbox(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--token-file", type=Path, metavar="FILE", help="let the API ask for the bearer token in this file"
     )
     sandbox.set_defaults(command=_sandbox)
-
-
-def _add_preview(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "preview",
-        help="what would be done with a message",
-        description="Decision, reason and difference for one message, as for a meeting that is not known yet. "
-        "No side effects. Without --config the organizer's domain counts as yours.",
-    )
-    parser.add_argument("file", metavar="FILE.eml", type=Path)
-    parser.add_argument("--config", metavar="FILE", type=Path, help="the settings (TOML)")
-    parser.add_argument(
-        "--output", metavar="NEW.eml", type=Path, help="write the message as it would be relayed"
-    )
-    parser.add_argument(
-        "--html", metavar="PAGE.html", type=Path, help="write a page with the message before and after"
-    )
-    parser.add_argument("--open", action="store_true", help="open that page in a browser")
-    parser.set_defaults(command=_preview)
-
-
-def _add_templates(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "templates", help="the wording", description="Wording of your own (docs/templates.md)."
-    )
-    kinds = parser.add_subparsers(required=True, metavar="COMMAND")
-    init = kinds.add_parser(
-        "init",
-        help="copy the templates that come with mailhook",
-        description="Copies them into DIR, one folder for each language, to be changed there. What is there already "
-        "is kept; exit status 1 if it differs. Delete what you do not change: mailhook then uses its own.",
-    )
-    init.add_argument("folder", metavar="DIR", type=Path)
-    init.add_argument("--force", action="store_true", help="replace files that are there already")
-    init.set_defaults(command=_templates_init)
-
-
-# --- commands ------------------------------------------------------------------------------------------
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -285,68 +242,6 @@ def _sandbox(options: argparse.Namespace) -> int:
     journal.setup("info", "console")
     asyncio.run(run())
     return OK
-
-
-def _preview(options: argparse.Namespace) -> int:
-    raw = options.file.read_bytes()
-    settings = load(options.config) if options.config else _settings_for(raw)
-    base = settings.provider.videomost.base_url or "https://videomost.example"
-    shown = preview(raw, settings.policy, texts.make_writer(settings), base, app.utc_now())
-    if options.output:
-        options.output.write_bytes(shown.content)
-    page = _page_file(options)
-    if page:
-        html = document(title_of(raw), shown.facts, raw, shown.content)
-        page.write_text(html, encoding="utf-8", errors="replace")
-    for name, value in shown.facts:
-        print(f"{name + ':':9} {value}")
-    for line in differences(raw, shown.content):
-        print(line)
-    return _opened(page) if page and options.open else OK
-
-
-def _page_file(options: argparse.Namespace) -> Path | None:
-    """Where the page goes: as told, or into a temporary file that only this user may read."""
-    told: Path | None = options.html
-    if told or not options.open:
-        return told
-    handle, name = tempfile.mkstemp(prefix="mailhook-", suffix=".html")
-    os.close(handle)
-    return Path(name)
-
-
-def _opened(page: Path) -> int:
-    if webbrowser.open(page.resolve().as_uri()):
-        return OK
-    print(f"mailhook: there is no browser here; the page is {page}", file=sys.stderr)
-    return NOT_IN_ORDER
-
-
-def _templates_init(options: argparse.Namespace) -> int:
-    files = list(copied(options.folder, force=options.force))
-    kept = [path for path, written in files if not written]
-    for path in kept:
-        print(f"kept {path}: it differs; --force would replace it", file=sys.stderr)
-    print(f"{len(files) - len(kept)} files copied to {options.folder}")
-    print(f'Set path = "{options.folder.resolve()}" in [templates], delete what you do not change, and let')
-    print("`mailhook check` look at the rest.")
-    return NOT_IN_ORDER if kept else OK
-
-
-def _settings_for(raw: bytes) -> Settings:
-    """The defaults, with the organizer's domain as ours and the sender trusted."""
-    bare = Settings(provider=Provider(kind="videomost"))
-    try:
-        parsed, invitation = read(raw, bare.policy)
-    except MailhookError:
-        return bare
-    if not isinstance(invitation, Invitation):
-        return bare
-    rules = PolicySettings(
-        organizer_domains=(domain(invitation.key.organizer),),
-        trusted_senders=tuple(filter(None, (envelope_of(parsed).sender,))),
-    )
-    return Settings(provider=bare.provider, policy=rules)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def make_caldav(settings: Settings, phrases: Phrasebook) -> CalDavWriter | None:
     base = "/".join(own.url.split("/", 3)[:3])
     return CalDavWriter(
         Dav(base, own.timeout.total_seconds(), own.ca_file),
-        Accounts(own.username, own.password, own.token, own.users_file),
+        Accounts(own.username, own.password, own.token, own.passwords_file),
         own.url,
         EventEditor(phrases.blocks, fashion),
         silence.headers,

@@ -25,7 +25,7 @@ from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.content import dot_stuff, dot_unstuff
 from mailhook.smtp.ehlo import Capabilities
 from mailhook.smtp.replies import LOCAL_ERROR, Reply, reply
-from mailhook.verdict import Defer, Pass, Sequel, Verdict
+from mailhook.verdict import Defer, NoSequel, Pass, Sequel, Verdict
 from mailhook.writer import Carriage
 
 MAX_INVITATION = 64 * 1024 * 1024
@@ -194,7 +194,8 @@ class Submission:
                 assert_never(verdict)
 
     async def _relayed(self, sequel: Sequel, content: Content, original: Content) -> Reply:
-        recipients = self._envelope().recipients
+        # Of ordinary mail nothing is recorded: its recipients need not be looked at.
+        recipients = () if isinstance(sequel, NoSequel) else self._envelope().recipients
         before = await self._records.before_the_dot(sequel, recipients, self._story)
         match before:
             case Recorded():

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mailhook.core import message, trace
-from mailhook.core.aim import shortened
 from mailhook.core.conference import JoinDetails
 from mailhook.core.dates import timing_of
 from mailhook.core.itip import Invitation
@@ -21,7 +20,7 @@ from mailhook.core.message import Message
 from mailhook.core.policy import Envelope, Policy, domain
 from mailhook.core.revision import Condemn
 from mailhook.core.rewrite import Options, remove, rewrite
-from mailhook.core.wording import Block, Variables, Wording
+from mailhook.core.wording import Block, Wording, variables
 from mailhook.journal import Story
 from mailhook.verdict import Pass, Renounce, Tell
 
@@ -127,20 +126,11 @@ class Writer:
         """The wording in the language of the reader, as far as the invitation tells it."""
         components = [event.component for event in invitation.events]
         leading = next((each for each in components if each.key == MASTER), components[0])
-        variables = Variables(
-            link=details.link,
-            topic=shortened(leading.summary),
-            organizer_name=shortened(invitation.organizer.name),
-            organizer_address=invitation.organizer.address,
-            passcode=shortened(details.passcode),
-            conference_id=shortened(details.conference_id),
-            dial_in=shortened(details.dial_in),
-            test=self._manner.test,
-            timing=timing_of(leading.schedule, self._policy.timezone),
-        )
+        timing = timing_of(leading.schedule, self._policy.timezone)
+        values = variables(details, leading.summary, invitation.organizer, timing, test=self._manner.test)
         wording = self._wording()
         told = self._languages_of(invitation, recipients)
-        return wording.render(next(filter(wording.speaks, told), self._manner.language), variables)
+        return wording.render(next(filter(wording.speaks, told), self._manner.language), values)
 
     def _languages_of(self, invitation: Invitation, recipients: tuple[str, ...]) -> Iterator[str]:
         """The surest first: a sole recipient's own, the organizer's, that of the domain of all recipients."""

@@ -47,9 +47,12 @@ ALLOWED: dict[str, set[str]] = {
         *("provider", "smtp", "store"),
     },
     "listing": {"admin", "own_copies", "app", "config", "core", "flight", "journal", "ports", "sync"},
+    "drafting": {
+        *("app", "comparison", "config", "core", "errors", "phrasebook", "preview", "texts"),
+    },
     "cli": {
-        *("app", "comparison", "config", "core", "demo", "doctor", "errors", "journal"),
-        *("listing", "phrasebook", "preview", "provider", "texts", "trial"),
+        *("app", "config", "core", "demo", "doctor", "drafting", "errors", "journal"),
+        *("listing", "phrasebook", "provider", "trial"),
     },
 }
 

@@ -8,7 +8,6 @@ Errors: none; what is wrong is a `Problem`.
 """
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
@@ -16,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mailhook.config.problem import Problem, shown
-from mailhook.config.settings import CalDavSettings, ExternalSettings, Settings, VideomostSettings
+from mailhook.config.settings import ExternalSettings, Settings, VideomostSettings
 from mailhook.transport.trying import faults
 
 # Postfix waits this long for the reply to the dot, as a client of a content filter (smtp_data_done_timeout), and
@@ -43,7 +42,7 @@ def crosswise(settings: Settings) -> list[Problem]:
     """Every contradiction within the settings."""
     checks = (
         *(_open_relay, _loop, _provider, _times, _domains, _markers, _limits),
-        *(_store, _templates, _notice, _caldav),
+        *(_store, _templates),
     )
     return [problem for check in checks for problem in check(settings)]
 
@@ -297,50 +296,3 @@ def _templates(settings: Settings) -> Iterator[Problem]:
         if language not in SHIPPED_LANGUAGES and not (templates.path and (folder / language).is_dir()):
             why = f"should be one of {', '.join(SHIPPED_LANGUAGES)}, or a folder in templates.path"
             yield Problem(key, shown("", language), why)
-
-
-def _notice(settings: Settings) -> Iterator[Problem]:
-    own = settings.organizer.notice
-    if own.enabled and not own.sender:
-        why = 'should be the address in the From of notices, such as "videomost@example.org"'
-        yield Problem("organizer.notice.sender", '""', why)
-
-
-# --- the organizer's calendar -------------------------------------------------------------------------------------
-
-
-def _caldav(settings: Settings) -> Iterator[Problem]:
-    own = settings.organizer.caldav
-    if not own.url:
-        return
-    parts = urlsplit(own.url)
-    if parts.scheme != "https" and not loopback(parts.hostname or ""):
-        why = "should begin with https: passwords and join links can be read on the way"
-        yield Problem("organizer.caldav.url", shown("", own.url), why, warning=True)
-    yield from _login(own)
-    own_domains = settings.policy.organizer_domains
-    if len(own_domains) > 1 and "{user}" in own.url and "{domain}" not in own.url:
-        why = "{user} is the same for one name in each of organizer_domains: {address} tells them apart"
-        yield Problem("organizer.caldav.url", shown("", own.url), why, warning=True)
-
-
-def _login(own: CalDavSettings) -> Iterator[Problem]:
-    """One way of logging in, and one that reaches the calendars of every organizer."""
-    ways = {name: getattr(own, name) for name in ("password", "token", "users_file")}
-    given = [name for name, value in ways.items() if value]
-    if len(given) != 1:
-        why = "should have one of password (or password_file), token (or token_file) and users_file"
-        yield Problem("organizer.caldav", "", f"{why}; there are {len(given)}")
-    if own.password and not own.username:
-        yield Problem("organizer.caldav.username", '""', "should be given with password: the service account")
-    if own.users_file and not Path(own.users_file).is_file():
-        why = "should be a file with lines such as ivan@example.org:password; there is none"
-        yield Problem("organizer.caldav.users_file", shown("", own.users_file), why)
-    elif own.users_file and os.stat(own.users_file).st_mode & stat.S_IROTH:
-        why = "the file can be read by everybody on this machine: chmod o-r"
-        yield Problem("organizer.caldav.users_file", shown("", own.users_file), why, warning=True)
-    if not any(name in own.url for name in ("{user}", "{address}")) and not own.users_file:
-        why = (
-            "should hold {user} or {address}: a service account is asked for the calendars of each organizer"
-        )
-        yield Problem("organizer.caldav.url", shown("", own.url), why)

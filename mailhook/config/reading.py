@@ -20,8 +20,8 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from mailhook.config.checks import crosswise, on_this_machine
+from mailhook.config.organizer import organizer
 from mailhook.config.problem import Problem, shown
-from mailhook.config.sent_copies import sent_copies
 from mailhook.config.settings import Settings
 from mailhook.errors import Misconfigured
 
@@ -98,7 +98,7 @@ def _read(path: Path) -> _Reading:
     _fill_secrets(raw, path, reading)
     _validate(raw, reading)
     if reading.settings is not None:
-        found = [*crosswise(reading.settings), *sent_copies(reading.settings)]
+        found = [*crosswise(reading.settings), *organizer(reading.settings)]
         reading.problems += _new(found, reading.broken)
     return reading
 

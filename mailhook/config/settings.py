@@ -240,7 +240,7 @@ class CalDavSettings(Section):
     password_file: File = ""
     token: Token = Field(default="", repr=False)
     token_file: File = ""
-    users_file: File = ""
+    passwords_file: File = ""
     ca_file: File = ""
     timeout: PositiveDuration = timedelta(seconds=30)
     watch: Duration = timedelta(minutes=10)

@@ -1,7 +1,7 @@
 """As whom we log in for an organizer: names made of his address, and secrets of his own.
 
-What: `login_name` fills a template in, `unknown_places` tells what is wrong with one; `passwords` reads a list of
-secrets.
+What: `login_name` fills a template in with `places`, `unknown_places` tells what is wrong with one; `passwords` reads
+a list of secrets.
 
 Not here: reading the file, logging in.
 
@@ -13,16 +13,21 @@ from collections.abc import Mapping
 
 from mailhook.errors import Unreadable
 
-PLACES = ("address", "local", "domain")
+PLACES = ("address", "user", "domain")
 """What a template may name: the whole address, what stands before its @, and what stands after it."""
 
 _PLACE = re.compile(r"\{([^{}]*)\}")
 
 
+def places(address: str) -> dict[str, str]:
+    """What PLACES stand for."""
+    user, _, domain = address.rpartition("@")
+    return {"address": address, "user": user, "domain": domain}
+
+
 def login_name(template: str, address: str) -> str:
-    """`template` with {address}, {local} and {domain} of `address`."""
-    local, _, domain = address.rpartition("@")
-    parts = {"address": address, "local": local, "domain": domain}
+    """`template` with {address}, {user} and {domain} of `address`."""
+    parts = places(address)
     return _PLACE.sub(lambda found: parts.get(found[1], found[0]), template)
 
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mailhook.core import contentlines, splice_calendar, truncation
-from mailhook.core.aim import shortened
 from mailhook.core.conference import JoinDetails
 from mailhook.core.contentlines import Component, unescape_text
 from mailhook.core.copies import CopyTask, LookTask, Stands
@@ -23,7 +22,7 @@ from mailhook.core.itip import address, canonical, stamp
 from mailhook.core.policy import domain
 from mailhook.core.rewrite import NO_BLOCK, Options, additions
 from mailhook.core.splices import Splice, apply
-from mailhook.core.wording import Block, Variables, Wording
+from mailhook.core.wording import Block, Wording, variables
 from mailhook.errors import Unreadable
 
 
@@ -54,18 +53,9 @@ class Fashion:
 def block_for(task: CopyTask, details: JoinDetails, wording: Wording, fashion: Fashion) -> Block:
     """The wording in the organizer's language, as far as it is known."""
     told = (task.language, fashion.languages.get(domain(task.organizer.address), ""))
-    variables = Variables(
-        link=details.link,
-        topic=shortened(task.topic),
-        organizer_name=shortened(task.organizer.name),
-        organizer_address=task.organizer.address,
-        passcode=shortened(details.passcode),
-        conference_id=shortened(details.conference_id),
-        dial_in=shortened(details.dial_in),
-        test=fashion.test,
-        timing=timing_of(task.schedule, fashion.timezone),
-    )
-    return wording.render(next(filter(wording.speaks, told), fashion.language), variables)
+    timing = timing_of(task.schedule, fashion.timezone)
+    values = variables(details, task.topic, task.organizer, timing, test=fashion.test)
+    return wording.render(next(filter(wording.speaks, told), fashion.language), values)
 
 
 class EventEditor:

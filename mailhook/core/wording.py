@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 
 from mailhook.core import dates
+from mailhook.core.aim import shortened
+from mailhook.core.conference import JoinDetails, Person
 from mailhook.core.confined import Faults, Sources, Text
 from mailhook.core.dates import Locale, Timing
 from mailhook.core.languages import Languages, rules_of
@@ -44,6 +46,23 @@ class Variables:
     dial_in: str = ""
     test: bool = False
     timing: Timing | None = None
+
+
+def variables(
+    details: JoinDetails, topic: str, organizer: Person, timing: Timing | None, *, test: bool
+) -> Variables:
+    """What a template gets of a conference: each text from outside as `shortened` makes it."""
+    return Variables(
+        link=details.link,
+        topic=shortened(topic),
+        organizer_name=shortened(organizer.name),
+        organizer_address=organizer.address,
+        passcode=shortened(details.passcode),
+        conference_id=shortened(details.conference_id),
+        dial_in=shortened(details.dial_in),
+        test=test,
+        timing=timing,
+    )
 
 
 @dataclass(frozen=True)

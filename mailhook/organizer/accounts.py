@@ -1,7 +1,7 @@
 """Who logs in at the calendar server for an organizer.
 
 What: `Accounts.login` gives the Authorization header: of a service account (RFC 7617), of the organizer himself with
-his password from a file, or a bearer token (RFC 6750). `expanded` fills a template with what is known of him.
+his password from a file, or a bearer token (RFC 6750). `located` fills in the template of a URL.
 
 Not here: HTTP (`dav`).
 
@@ -9,16 +9,18 @@ Errors: Permanent for an organizer who has no password, or whose address cannot 
 file that cannot be read.
 """
 
-import asyncio
 from base64 import b64encode
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import quote
 
-from mailhook.errors import Misconfigured, Permanent
+from mailhook.core import logins
+from mailhook.errors import Permanent
+from mailhook.organizer import access
 
-VARIABLES = ("{user}", "{address}", "{domain}")
-"""What a template may hold of the organizer: the local part of his address, all of it, its domain."""
+VARIABLES = tuple(f"{{{name}}}" for name in logins.PLACES)
+"""What a template may hold of the organizer."""
+
+PASSWORDS_FILE = "organizer.caldav.passwords_file"
 
 
 @dataclass(frozen=True)
@@ -31,61 +33,39 @@ class Login:
 
 @dataclass(frozen=True)
 class Accounts:
-    """`username` may hold VARIABLES. `users_file`: lines "address:password"; "" for one account for all."""
+    """`username` may hold VARIABLES. `passwords_file` (`core.logins`): "" for one account for all."""
 
     username: str = ""
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
-    users_file: str = ""
+    passwords_file: str = ""
 
     async def login(self, address: str) -> Login:
         """For the organizer `address` (lower case)."""
         if self.token:
             return Login("the token", f"Bearer {self.token}")
-        name, password = expanded(self.username or "{address}", address), self.password
-        if self.users_file:
-            known = await asyncio.to_thread(self._passwords)
+        name, password = logins.login_name(self.username or "{address}", address), self.password
+        if self.passwords_file:
+            known = await access.passwords(PASSWORDS_FILE, self.passwords_file)
             if address not in known:
-                raise Permanent(f"organizer.caldav.users_file has no line for {address}")
+                raise Permanent(f"{PASSWORDS_FILE} has no line for {address}")
             password = known[address]
         pair = b64encode(f"{name}:{password}".encode()).decode("ascii")
         return Login(name, f"Basic {pair}")
 
     async def somebody(self) -> str:
         """The first organizer with a password, or "" where a service account logs in."""
-        known = await asyncio.to_thread(self._passwords) if self.users_file else {}
+        known = await access.passwords(PASSWORDS_FILE, self.passwords_file) if self.passwords_file else {}
         return next(iter(known), "")
-
-    def _passwords(self) -> dict[str, str]:
-        """Read each time: a password that somebody has changed counts at once."""
-        try:
-            text = Path(self.users_file).read_text(encoding="utf-8-sig")
-        except (OSError, ValueError) as fault:
-            why = fault.strerror if isinstance(fault, OSError) else "it is not UTF-8"
-            raise Misconfigured(
-                f"organizer.caldav.users_file {self.users_file} cannot be read: {why}"
-            ) from None
-        lines = (line for line in text.splitlines() if ":" in line and not line.startswith("#"))
-        pairs = (line.partition(":") for line in lines)
-        return {address.strip().lower(): password for address, _, password in pairs}
-
-
-def expanded(template: str, address: str) -> str:
-    user, _, domain = address.rpartition("@")
-    for name, value in zip(VARIABLES, (user, address, domain), strict=True):
-        template = template.replace(name, value)
-    return template
 
 
 def located(template: str, address: str, uid: str) -> str:
     """A URL from a template, which may hold {uid} too; values are percent-encoded."""
-    user, _, domain = address.rpartition("@")
     if any(each in address for each in "/\\"):
         raise Permanent("the organizer's address cannot stand in organizer.caldav.url")
-    values = dict(zip((*VARIABLES, "{uid}"), (user, address, domain, uid), strict=True))
-    for name, value in values.items():
-        if name in template:
-            template = template.replace(name, _segment(value))
+    for name, value in {**logins.places(address), "uid": uid}.items():
+        if f"{{{name}}}" in template:
+            template = template.replace(f"{{{name}}}", _segment(value))
     return template
 
 

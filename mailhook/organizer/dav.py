@@ -11,14 +11,14 @@ certificate authority that cannot be used. No text holds what the server sent.
 """
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary
+from mailhook.errors import MailhookError, Permanent, Temporary
+from mailhook.organizer.access import trust
 from mailhook.organizer.accounts import Login
 
 MAX_ANSWER = 4 * 1024 * 1024
@@ -62,7 +62,7 @@ class Dav:
         self._client = httpx.AsyncClient(
             # identity: the limit of an answer counts what is sent, and a compressed one has another ETag.
             headers={"User-Agent": "mailhook", "Accept-Encoding": "identity"},
-            verify=_trust(ca_file),
+            verify=trust("organizer.caldav.ca_file", ca_file),
             timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
             # Servers close an idle connection without a word (SOGo): each request has one of its own.
             limits=httpx.Limits(max_connections=8, max_keepalive_connections=0),
@@ -150,14 +150,3 @@ async def _content(response: httpx.Response) -> bytes:
         if len(content) > MAX_ANSWER:
             raise _OversizedError
     return bytes(content)
-
-
-def _trust(ca_file: str) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    try:
-        if ca_file:
-            context.load_verify_locations(ca_file)
-    except (OSError, ssl.SSLError) as error:
-        why = error.strerror or type(error).__name__
-        raise Misconfigured(f"organizer.caldav.ca_file {ca_file} cannot be used: {why}") from None
-    return context

@@ -11,6 +11,7 @@ a meeting whose text cannot be stored (see `rows`).
 """
 
 import asyncio
+import json
 import logging
 import os
 import secrets
@@ -58,7 +59,7 @@ _MISSED = {
 """Moments are stored as ISO 8601 in UTC, so text orders them."""
 _WRITE = "INSERT OR REPLACE INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _LINK = "INSERT OR REPLACE INTO link VALUES (?, ?, ?)"
-_MAKERS = "SELECT organizer, uid FROM link WHERE link = ?"
+_MAKERS = "SELECT link, organizer, uid FROM link WHERE link IN (SELECT value FROM json_each(?))"
 _PURGE_LINKS = (
     "DELETE FROM link WHERE NOT EXISTS"
     " (SELECT * FROM meeting WHERE meeting.organizer = link.organizer AND meeting.uid = link.uid)"
@@ -158,8 +159,10 @@ class SqliteStore:
 
     async def makers(self, links: Collection[str]) -> dict[str, frozenset[MeetingKey]]:
         def work(connection: sqlite3.Connection) -> dict[str, frozenset[MeetingKey]]:
-            found = {link: connection.execute(_MAKERS, (link,)).fetchall() for link in links}
-            return {link: frozenset(MeetingKey(*row) for row in rows) for link, rows in found.items() if rows}
+            found: dict[str, set[MeetingKey]] = {}
+            for link, *key in connection.execute(_MAKERS, (json.dumps(list(links)),)):
+                found.setdefault(link, set()).add(MeetingKey(*key))
+            return {link: frozenset(keys) for link, keys in found.items()}
 
         return await self._run(work)
 

@@ -11,8 +11,8 @@ from mailhook.errors import Unreadable
     [
         ("{address}", "ivan@example.org"),
         ("{address}*mailhook", "ivan@example.org*mailhook"),
-        ("{local}", "ivan"),
-        ("{domain}\\{local}", "example.org\\ivan"),
+        ("{user}", "ivan"),
+        ("{domain}\\{user}", "example.org\\ivan"),
         ("mailhook", "mailhook"),
         ("{other}{address", "{other}{address"),
     ],
@@ -22,12 +22,12 @@ def test_login_names(template: str, name: str) -> None:
 
 
 def test_an_address_is_not_taken_for_a_template() -> None:
-    assert login_name("{address}", "{local}@example.org") == "{local}@example.org"
+    assert login_name("{address}", "{user}@example.org") == "{user}@example.org"
 
 
 def test_places() -> None:
-    assert unknown_places("{address}{local}{domain}") == []
-    assert unknown_places("{user}*{}") == ["user", ""]
+    assert unknown_places("{address}{user}{domain}") == []
+    assert unknown_places("{local}*{}") == ["local", ""]
 
 
 def test_passwords() -> None:

@@ -600,6 +600,9 @@ def test_damaged_invitations_are_rewritten_or_left_or_unreadable(raw: bytes, dat
     fidelity.check(damaged, RUSSIAN, LINK, Options())
 
 
+BARE = b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:1\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+
+
 @pytest.mark.parametrize(
     "kind",
     [
@@ -610,12 +613,9 @@ def test_damaged_invitations_are_rewritten_or_left_or_unreadable(raw: bytes, dat
 )
 def test_a_document_is_no_text_of_the_invitation(kind: bytes) -> None:
     """Senders without a text/plain of their own attach what they like."""
-    calendar = (
-        b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:1\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
-    )
     raw = (
         b"From: a@corp.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
-        b"Content-Type: text/calendar; method=REQUEST\r\n\r\n" + calendar + b"--b\r\n"
+        b"Content-Type: text/calendar; method=REQUEST\r\n\r\n" + BARE + b"--b\r\n"
     ) + (kind + b"\r\n\r\nThe contract\r\n--b--\r\n")
     result = rewritten(raw)
     assert kind + b"\r\n\r\nThe contract\r\n--b--\r\n" in result.content
@@ -626,14 +626,11 @@ def test_a_document_is_no_text_of_the_invitation(kind: bytes) -> None:
     "label", [b'"quoted-printable"', b"quoted printable", b"quoted-printable charset=utf-8"]
 )
 def test_an_encoding_that_is_labelled_badly_is_still_what_it_is(label: bytes) -> None:
-    calendar = (
-        b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:1\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
-    )
     raw = (
         b"From: a@corp.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
         b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: " + label + b"\r\n\r\n"
         b"=D0=9F=D1=80=D0=B8\r\n--b\r\n"
-        b"Content-Type: text/calendar; method=REQUEST\r\n\r\n" + calendar + b"--b--\r\n"
+        b"Content-Type: text/calendar; method=REQUEST\r\n\r\n" + BARE + b"--b--\r\n"
     )
     result = rewritten(raw).content
     assert b"Content-Transfer-Encoding: " + label + b"\r\n" in result

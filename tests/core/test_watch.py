@@ -336,7 +336,7 @@ THIRD = replace(_another(places=(Place("https://dav.example/3.ics", '"3"'),)), k
         Absent((BESIDE,), (OTHER, replace(MISSED, key=replace(KEY, uid="third")))),
         Absent((BESIDE,), (_another(at=NOW - MINUTE),)),
         Absent((BESIDE,), (_another(tagged=LATER),)),
-        Absent((BESIDE,), (_another(places=(Place("https://dav.example/work2/2.ics", '"2"'),)),)),
+        Absent((BESIDE,), (_another(places=(Place("https://dav.example/team2/2.ics", '"2"'),)),)),
         Absent((BESIDE,), (OTHER,), missed=FEW),
     ],
     ids=[

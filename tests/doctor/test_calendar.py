@@ -36,7 +36,7 @@ async def test_the_first_organizer_with_a_password_is_tried(
     users = tmp_path / "users"
     users.write_text("ivan@corp.example:x\nolga@corp.example:y\n")
     for name, level in (("{user}", Level.OK), ("{address}", Level.OK)):
-        own = organizer(calendars, username=name, users_file=str(users))
+        own = organizer(calendars, username=name, passwords_file=str(users))
         assert (await site.finding(CALENDAR, organizer=own)).level is level
     users.unlink()
     assert (await site.finding(CALENDAR, organizer=own)).level is Level.FAILURE

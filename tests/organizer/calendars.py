@@ -45,7 +45,7 @@ def tag(content: bytes) -> str:
 class Calendars:
     """`events`: by path; `collections`: calendars, by path, with the component that they hold."""
 
-    collections: dict[str, str] = field(default_factory=lambda: {f"{HOME}work/": "VEVENT"})
+    collections: dict[str, str] = field(default_factory=lambda: {f"{HOME}team/": "VEVENT"})
     events: dict[str, bytes] = field(default_factory=dict)
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)

@@ -21,7 +21,7 @@ from tests.core.meetings import KEY, LINK
 from tests.core.test_stored_event import stored
 from tests.organizer.calendars import HOME, Answer, Calendars, multistatus, tag
 
-EVENT = f"{HOME}work/event.ics"
+EVENT = f"{HOME}team/event.ics"
 PLAIN = stored("DESCRIPTION:Повестка")
 TASK = CopyTask(KEY, Person(KEY.organizer), "", "Бюджет", LINK, ("", ""), "f")
 UNTASK = replace(TASK, details=None, former=(LINK.link, LINK.conference_id), standing=EMPTY)
@@ -67,12 +67,12 @@ async def _make(server: Calendars) -> AsyncIterator[Make]:
 
 
 @pytest.mark.parametrize(
-    "path", ["/dav/{user}/", "/dav/{user}", "/dav/{user}/work/", "/dav/{user}/work/event.ics?"]
+    "path", ["/dav/{user}/", "/dav/{user}", "/dav/{user}/team/", "/dav/{user}/team/event.ics?"]
 )
 async def test_an_event_is_found_where_the_template_says(server: Calendars, make: Make, path: str) -> None:
     if path.endswith("?"):
-        server.events = {f"{HOME}work/{KEY.uid}.ics": PLAIN}
-        path = "/dav/{user}/work/{uid}.ics"
+        server.events = {f"{HOME}team/{KEY.uid}.ics": PLAIN}
+        path = "/dav/{user}/team/{uid}.ics"
     writer = make(path)
     assert plain(await writer.write(TASK)) == WRITTEN
     assert plain(await writer.write(TASK)) == FOUND
@@ -91,39 +91,41 @@ async def test_the_server_is_asked_where_there_is_no_template(
 ) -> None:
     server.well_known = well_known
     (tmp_path / "users").write_text(f"# ours\n\n{KEY.organizer}:pass:word\nolga@corp.example:x\n")
-    writer = make("" if well_known else "/dav/", password="", username="", users_file=str(tmp_path / "users"))
+    writer = make(
+        "" if well_known else "/dav/", password="", username="", passwords_file=str(tmp_path / "users")
+    )
     assert plain(await writer.write(TASK)) == WRITTEN
     assert (await writer.probe("")).endswith(f"shows {KEY.organizer} 1 calendars")
     with pytest.raises(Permanent, match="no line for petr"):
         await writer.write(replace(TASK, key=replace(KEY, organizer="petr@corp.example")))
     (tmp_path / "users").unlink()
-    with pytest.raises(Misconfigured, match="cannot be read"):
+    with pytest.raises(Misconfigured, match="cannot be used: No such file"):
         await writer.write(TASK)
 
 
 async def test_only_calendars_of_events_are_searched(server: Calendars, make: Make) -> None:
-    server.collections = {f"{HOME}tasks/": "VTODO", f"{HOME}work/": "VEVENT", f"{HOME}home/": "VEVENT"}
+    server.collections = {f"{HOME}tasks/": "VTODO", f"{HOME}team/": "VEVENT", f"{HOME}home/": "VEVENT"}
     assert plain(await make().write(TASK)) == WRITTEN
-    assert [each.path for each in server.asked("REPORT")] == [f"{HOME}work/", f"{HOME}home/"]
+    assert [each.path for each in server.asked("REPORT")] == [f"{HOME}team/", f"{HOME}home/"]
 
 
 async def test_each_copy_of_it_is_written_and_no_other_event(server: Calendars, make: Make) -> None:
     other = {
-        f"{HOME}work/{name}.ics": PLAIN.replace(b"UID:uid-1", f"UID:{name}".encode()) for name in ("uid-12",)
+        f"{HOME}team/{name}.ics": PLAIN.replace(b"UID:uid-1", f"UID:{name}".encode()) for name in ("uid-12",)
     }
-    foreign = {f"{HOME}work/foreign.ics": PLAIN.replace(b"Ivan@corp", b"petr@corp")}
-    copies = {f"{HOME}work/{number}.ics": PLAIN for number in range(2)}
+    foreign = {f"{HOME}team/foreign.ics": PLAIN.replace(b"Ivan@corp", b"petr@corp")}
+    copies = {f"{HOME}team/{number}.ics": PLAIN for number in range(2)}
     server.events = {**other, **foreign, **copies}
     assert plain(await make().write(TASK)) == WRITTEN
     assert {each.path for each in server.asked("PUT")} == set(copies)
-    server.events = {f"{HOME}work/{number}.ics": PLAIN for number in range(20)}
+    server.events = {f"{HOME}team/{number}.ics": PLAIN for number in range(20)}
     server.seen.clear()
     await make().write(TASK)
     assert len(server.asked("PUT")) == MAX_COPIES
 
 
 async def test_a_calendar_that_cannot_be_searched_hides_no_other(server: Calendars, make: Make) -> None:
-    server.collections = {f"{HOME}closed/": "VEVENT", f"{HOME}work/": "VEVENT"}
+    server.collections = {f"{HOME}closed/": "VEVENT", f"{HOME}team/": "VEVENT"}
     server.answers["REPORT"] = [Answer(403)]
     assert plain(await make().write(TASK)) == WRITTEN
     server.answers["REPORT"] = [Answer(403)]
@@ -152,7 +154,7 @@ async def test_an_address_is_quoted(server: Calendars, make: Make) -> None:
 
 async def test_an_event_that_is_not_there_yet_comes_later(server: Calendars, make: Make) -> None:
     server.events = {}
-    for path in ("/dav/{user}/", "/dav/{user}/work/{uid}.ics"):
+    for path in ("/dav/{user}/", "/dav/{user}/team/{uid}.ics"):
         with pytest.raises(Temporary, match="no such event"):
             await make(path).write(TASK)
         assert plain(await make(path).write(UNTASK)) == Stands(changed=False, bears=False)
@@ -329,7 +331,7 @@ async def test_the_doctor_looks_at_an_organizers_calendars(server: Calendars, ma
     assert (await make().probe(KEY.organizer)).endswith("shows mailhook 1 calendars")
     with pytest.raises(Permanent, match="404"):
         await make().probe("nobody@corp.example")
-    server.owners = {HOME: "/principals/ivan/", f"{HOME}work/": "/principals/anna/"}
+    server.owners = {HOME: "/principals/ivan/", f"{HOME}team/": "/principals/anna/"}
     with pytest.raises(Permanent, match="no calendar that is"):
         await make().probe(KEY.organizer)
 
@@ -380,19 +382,19 @@ async def test_an_event_in_another_calendar_is_found(server: Calendars, make: Ma
 @pytest.mark.parametrize("others", [True, False])
 async def test_an_event_that_is_gone(server: Calendars, make: Make, others: bool) -> None:
     writer, task = await looking(make)
-    server.events = {f"{HOME}work/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")} if others else {}
+    server.events = {f"{HOME}team/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")} if others else {}
     seen = await writer.look(task)
     assert isinstance(seen, Absent)
     assert [place.url for place in seen.beside] == [f"{server.url}{each}" for each in server.events]
 
 
 async def test_absence_from_the_only_calendar_that_is_named_is_not_all(server: Calendars, make: Make) -> None:
-    writer, task = await looking(make, "/dav/{user}/work/")
-    server.events = {f"{HOME}work/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
+    writer, task = await looking(make, "/dav/{user}/team/")
+    server.events = {f"{HOME}team/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
     assert await writer.look(task) == Absent()
 
 
-@pytest.mark.parametrize("other", ["home/", "work2/", "work-old/"])
+@pytest.mark.parametrize("other", ["home/", "team2/", "team-old/"])
 async def test_an_event_whose_calendar_is_not_shown_any_more_is_not_missed(
     server: Calendars, make: Make, other: str
 ) -> None:
@@ -406,11 +408,11 @@ async def test_an_event_whose_calendar_is_not_shown_any_more_is_not_missed(
 async def test_a_calendar_whose_name_begins_like_another_ones_is_another(
     server: Calendars, make: Make
 ) -> None:
-    server.collections = {f"{HOME}work2/": "VEVENT"}
-    server.events = {f"{HOME}work2/event.ics": PLAIN}
+    server.collections = {f"{HOME}team2/": "VEVENT"}
+    server.events = {f"{HOME}team2/event.ics": PLAIN}
     writer, task = await looking(make)
-    server.collections = {f"{HOME}work": "VEVENT"}
-    server.events = {f"{HOME}work/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
+    server.collections = {f"{HOME}team": "VEVENT"}
+    server.events = {f"{HOME}team/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
     with pytest.raises(Temporary, match="does not show the calendar any more"):
         await writer.look(task)
 
@@ -419,9 +421,9 @@ async def test_a_calendar_whose_name_begins_like_another_ones_is_another(
     ("path", "organizer"),
     [
         (EVENT, b"ORGANIZER:mailto:i.ivanov@corp.example"),
-        (f"{HOME}work/new.ics", b"ORGANIZER:mailto:i.ivanov@corp.example"),
-        (f"{HOME}work/new.ics", b"ORGANIZER:/principals/ivan/"),
-        (f"{HOME}work/new.ics", b"X-NONE:1"),
+        (f"{HOME}team/new.ics", b"ORGANIZER:mailto:i.ivanov@corp.example"),
+        (f"{HOME}team/new.ics", b"ORGANIZER:/principals/ivan/"),
+        (f"{HOME}team/new.ics", b"X-NONE:1"),
     ],
 )
 async def test_an_event_with_its_uid_is_no_absence(
@@ -430,7 +432,7 @@ async def test_an_event_with_its_uid_is_no_absence(
     writer, task = await looking(make)
     stored_lines = server.events[EVENT].replace(b"\r\n ", b"").split(b"\r\n")
     text = b"\r\n".join(organizer if line.startswith(b"ORGANIZER") else line for line in stored_lines)
-    server.events = {path: text, f"{HOME}work/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
+    server.events = {path: text, f"{HOME}team/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
     assert await writer.look(task) == Veiled()
 
 
@@ -451,8 +453,8 @@ HERS = f"{HOME}shared-by-anna/"
 async def test_a_calendar_of_somebody_else_is_neither_written_nor_believed(
     server: Calendars, make: Make, hers: str, owners: dict[str, str]
 ) -> None:
-    server.owners = {f"{HOME}work/": "/principals/ivan/", **owners}
-    server.collections = {hers: "VEVENT", f"{HOME}work/": "VEVENT"}
+    server.owners = {f"{HOME}team/": "/principals/ivan/", **owners}
+    server.collections = {hers: "VEVENT", f"{HOME}team/": "VEVENT"}
     server.events = {f"{hers}x.ics": PLAIN, EVENT: PLAIN}
     writer, task = await looking(make)
     assert server.events[f"{hers}x.ics"] == PLAIN
@@ -467,7 +469,7 @@ async def test_where_no_owner_is_told_a_second_calendar_with_the_event_is_a_doub
 ) -> None:
     writer, task = await looking(make)
     server.collections[HERS] = "VEVENT"
-    server.events = {f"{HERS}x.ics": PLAIN, f"{HOME}work/new.ics": PLAIN}
+    server.events = {f"{HERS}x.ics": PLAIN, f"{HOME}team/new.ics": PLAIN}
     with pytest.raises(Permanent, match="does not tell owners"):
         await writer.write(TASK)
     assert set(server.events.values()) == {PLAIN}
@@ -484,7 +486,7 @@ async def test_a_calendar_that_sogo_shows_as_subscribed_is_not_his(server: Calen
 
 
 async def test_one_place_that_cannot_be_changed_hides_no_other(server: Calendars, make: Make) -> None:
-    server.events = {f"{HOME}work/1.ics": PLAIN, f"{HOME}work/2.ics": PLAIN}
+    server.events = {f"{HOME}team/1.ics": PLAIN, f"{HOME}team/2.ics": PLAIN}
     server.answers["PUT"] = [Answer(403)]
     assert plain(await make().write(TASK)) == WRITTEN
     assert sum(LINK.link.encode() in each.replace(b"\r\n ", b"") for each in server.events.values()) == 1
@@ -492,7 +494,7 @@ async def test_one_place_that_cannot_be_changed_hides_no_other(server: Calendars
 
 @pytest.mark.parametrize("answer", [Answer(403), Answer(404), Answer(503), Answer(200, b"", {"ETag": '"9"'})])
 async def test_one_place_that_is_what_it_was_is_enough(server: Calendars, make: Make, answer: Answer) -> None:
-    server.events = {f"{HOME}work/1.ics": PLAIN, f"{HOME}work/2.ics": PLAIN}
+    server.events = {f"{HOME}team/1.ics": PLAIN, f"{HOME}team/2.ics": PLAIN}
     writer, task = await looking(make)
     assert len(task.places) == 2
     server.answers["GET"] = [answer]
@@ -500,7 +502,7 @@ async def test_one_place_that_is_what_it_was_is_enough(server: Calendars, make: 
 
 
 async def test_of_two_places_that_have_changed_both_are_told(server: Calendars, make: Make) -> None:
-    server.events = {f"{HOME}work/1.ics": PLAIN, f"{HOME}work/2.ics": PLAIN}
+    server.events = {f"{HOME}team/1.ics": PLAIN, f"{HOME}team/2.ics": PLAIN}
     writer, task = await looking(make)
     server.events = dict.fromkeys(server.events, PLAIN)
     seen = await writer.look(task)
@@ -509,9 +511,9 @@ async def test_of_two_places_that_have_changed_both_are_told(server: Calendars, 
 
 
 async def test_a_template_of_the_event_itself_shows_no_others(server: Calendars, make: Make) -> None:
-    server.events = {f"{HOME}work/{KEY.uid}.ics": PLAIN, f"{HOME}work/other.ics": PLAIN}
-    writer, task = await looking(make, "/dav/{user}/work/{uid}.ics")
-    del server.events[f"{HOME}work/{KEY.uid}.ics"]
+    server.events = {f"{HOME}team/{KEY.uid}.ics": PLAIN, f"{HOME}team/other.ics": PLAIN}
+    writer, task = await looking(make, "/dav/{user}/team/{uid}.ics")
+    del server.events[f"{HOME}team/{KEY.uid}.ics"]
     assert await writer.look(task) == Absent()
 
 
@@ -521,7 +523,7 @@ async def test_a_look_that_fails_tells_nothing(
     server: Calendars, make: Make, method: str, status: int
 ) -> None:
     writer, task = await looking(make)
-    server.events = {f"{HOME}work/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
+    server.events = {f"{HOME}team/other.ics": PLAIN.replace(b"UID:uid-1", b"UID:x")}
     server.answers[method] = [Answer(status)]
     with pytest.raises(MailhookError):
         await writer.look(task)

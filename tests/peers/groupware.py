@@ -15,7 +15,8 @@ import socket
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from tests.peers.caldav import Account
@@ -124,3 +125,15 @@ class Groupware(ABC):
         """Until the users' calendars answer."""
         for user in USERS:
             await eventually_async(self.account(user).there, f"the calendar of {user} is there")
+
+
+@asynccontextmanager
+async def served(kind: type[Groupware]) -> AsyncIterator[Groupware]:
+    """A server of its own, on a port that is free."""
+    (port,) = unused_ports(1)
+    server = kind(port)
+    try:
+        await server.start()
+        yield server
+    finally:
+        await server.stop()

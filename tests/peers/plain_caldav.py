@@ -93,7 +93,7 @@ class Radicale(PlainCalDav):
         return {"url": f"{self.url}/{{user}}/", "username": SERVICE, "password": PASSWORD}
 
     def found_by_itself(self) -> dict[str, str]:
-        return {"url": self.url, "username": "{user}", "users_file": self.users()}
+        return {"url": self.url, "username": "{user}", "passwords_file": self.users()}
 
 
 class Xandikos(PlainCalDav):
@@ -110,4 +110,4 @@ class Xandikos(PlainCalDav):
         return {"url": f"{self.url}/{{user}}/calendars/", "username": SERVICE, "password": PASSWORD}
 
     def found_by_itself(self) -> dict[str, str]:
-        return {"url": self.url, "users_file": self.users()}
+        return {"url": self.url, "passwords_file": self.users()}

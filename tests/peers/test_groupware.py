@@ -15,7 +15,7 @@ import pytest_asyncio
 from mailhook.front.sink import Received
 from tests.peers.caldav import DOMAIN, MOSCOW, Event
 from tests.peers.cyrus import Cyrus
-from tests.peers.groupware import Groupware, unused_ports
+from tests.peers.groupware import Groupware, served
 from tests.peers.sogo import Sogo
 from tests.peers.waiting import eventually
 from tests.relay.rig import Clock, World, world
@@ -136,14 +136,8 @@ def recipients(mails: list[Received]) -> set[str]:
     ],
 )
 async def _server(request: pytest.FixtureRequest) -> AsyncIterator[Groupware]:
-    kind: type[Groupware] = request.param
-    (port,) = unused_ports(1)
-    server = kind(port)
-    try:
-        await server.start()
+    async with served(request.param) as server:
         yield server
-    finally:
-        await server.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="module", name="office")

@@ -12,7 +12,7 @@ import pytest_asyncio
 from mailhook.front.sink import Received, Sink
 from tests.peers.caldav import Account, Event
 from tests.peers.cyrus import Cyrus, CyrusByItself
-from tests.peers.groupware import Groupware, unused_ports
+from tests.peers.groupware import Groupware, served
 from tests.peers.sogo import Sogo
 from tests.peers.test_groupware import ANNA, BORIS, MONDAY, bear, readable, recipients, second
 from tests.peers.waiting import eventually
@@ -78,14 +78,8 @@ class Steps:
     ],
 )
 async def _server(request: pytest.FixtureRequest) -> AsyncIterator[Groupware]:
-    kind: type[Groupware] = request.param
-    (port,) = unused_ports(1)
-    server = kind(port)
-    try:
-        await server.start()
+    async with served(request.param) as server:
         yield server
-    finally:
-        await server.stop()
 
 
 async def told_without_mailhook(

@@ -23,7 +23,7 @@ from tests.relay.mails import ANNA, BORIS, IVAN, NOW, Event, invitation, link_in
 from tests.relay.rig import World, world
 
 NOTICE: Mapping[str, Any] = {"enabled": True, "sender": "videomost@corp.example"}
-PLACE = f"{HOME}work/event.ics"
+PLACE = f"{HOME}team/event.ics"
 FIRST = Event()
 LATER = replace(FIRST, sequence=1, stamp=NOW + timedelta(minutes=30), hours=2)
 
@@ -263,7 +263,7 @@ async def test_a_cancelled_event_is_left_alone() -> None:
 async def standing(**own: Any) -> AsyncIterator[tuple[World, Calendars]]:
     """The link stands in the event, and another event beside it."""
     async with office(**own) as (here, calendars):
-        calendars.events[f"{HOME}work/other.ics"] = stored(replace(FIRST, uid="another"))
+        calendars.events[f"{HOME}team/other.ics"] = stored(replace(FIRST, uid="another"))
         await here.passes(invitation(FIRST))
         await here.written()
         assert linked(calendars, here.link())
@@ -318,7 +318,7 @@ async def test_an_event_that_is_deleted_without_a_mail_takes_the_conference_afte
 async def another(here: World, calendars: Calendars) -> None:
     """One more meeting of his, whose event bears its link; all were looked at since."""
     second = replace(FIRST, uid="second")
-    calendars.events[f"{HOME}work/second.ics"] = stored(second)
+    calendars.events[f"{HOME}team/second.ics"] = stored(second)
     await here.passes(invitation(second))
     await here.written()
     for _round in range(SELDOM + 1):
@@ -329,11 +329,11 @@ async def another(here: World, calendars: Calendars) -> None:
 async def test_a_calendar_that_lost_more_than_one_event_deletes_nothing(
     beside: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    second = f"{HOME}work/second.ics"
+    second = f"{HOME}team/second.ics"
     async with standing(notice=NOTICE) as (here, calendars):
         if beside != "foreign":
             await another(here, calendars)
-        gone = f"{HOME}work/second.ics" if beside == "older" else PLACE
+        gone = f"{HOME}team/second.ics" if beside == "older" else PLACE
         del calendars.events[gone]
         if beside == "imported":
             calendars.events[second] += b"\r\n"
@@ -380,7 +380,7 @@ async def test_an_event_that_is_cancelled_without_a_mail_takes_the_conference() 
 )
 async def test_a_migration_or_lost_rights_delete_nothing(answers: dict[str, Answer]) -> None:
     async with standing() as (here, calendars):
-        del calendars.events[f"{HOME}work/other.ics"]
+        del calendars.events[f"{HOME}team/other.ics"]
         for method, answer in answers.items():
             calendars.answers[method] = [answer] * 1000
         for _round in range(30):

@@ -41,8 +41,9 @@ from aioimaplib.aioimaplib import (
 )
 
 from mailhook.errors import MailhookError, Misconfigured, Permanent, Temporary
+from mailhook.organizer.access import trust
 from mailhook.organizer.imap.answers import code
-from mailhook.organizer.imap.server import Server, no_connection, trust
+from mailhook.organizer.imap.server import Server, no_connection
 
 Line = bytes | bytearray
 """A line without its end; a bytearray is a literal."""
@@ -238,7 +239,7 @@ async def connected(server: Server) -> AsyncIterator[Connection]:
     """Before login; the capabilities are those that count then."""
     # It would tell of all that is sent and received.
     logging.getLogger("aioimaplib").setLevel(logging.WARNING)
-    context = None if server.tls == "off" else trust(server.ca_file)
+    context = None if server.tls == "off" else trust("organizer.imap.ca_file", server.ca_file)
     connection = await _opened(server, context if server.tls == "implicit" else None)
     try:
         await connection.greeted()

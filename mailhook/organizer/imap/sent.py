@@ -11,16 +11,15 @@ Errors: those of `session`. Temporary when another run may bring it about, Perma
 message; Misconfigured when nobody can be served.
 """
 
-import asyncio
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
-from pathlib import Path
 from typing import Literal, assert_never
 
 from mailhook.core import logins
-from mailhook.errors import Misconfigured, Permanent, Temporary, Unreadable
+from mailhook.errors import Misconfigured, Permanent, Temporary
+from mailhook.organizer import access
 from mailhook.organizer.imap.choice import Absent, Append, Choice, Done, Remove, Rewrite, Unclear, choose
 from mailhook.organizer.imap.connection import Refused, connected
 from mailhook.organizer.imap.folders import sent_mailboxes
@@ -34,6 +33,7 @@ LARGEST = 50 * 1024 * 1024
 MOST = 20
 """Messages that a search may find: servers look for a part of the Message-ID."""
 
+PASSWORDS_FILE = "organizer.imap.passwords_file"
 _SEARCHABLE = re.compile(r"<[!-~]{1,900}>")
 
 
@@ -57,18 +57,11 @@ class Account:
             return Login(self.username, self.password, on_behalf_of=name)
         if not self.passwords_file:
             return Login(name, self.password)
-        password = (await asyncio.to_thread(_passwords, self.passwords_file)).get(organizer.lower())
+        known = await access.passwords(PASSWORDS_FILE, self.passwords_file)
+        password = known.get(organizer.lower())
         if password is None:
-            raise Permanent(f"organizer.imap.passwords_file has no line for {organizer}")
+            raise Permanent(f"{PASSWORDS_FILE} has no line for {organizer}")
         return Login(name, password, shared=False)
-
-
-def _passwords(file: str) -> dict[str, str]:
-    try:
-        return dict(logins.passwords(Path(file).read_text(encoding="utf-8-sig")))
-    except (OSError, UnicodeDecodeError, Unreadable) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise Misconfigured(f"organizer.imap.passwords_file {file} cannot be used: {why}") from None
 
 
 # --- what comes of it ------------------------------------------------------------------------------------------

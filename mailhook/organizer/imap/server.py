@@ -2,7 +2,7 @@
 
 Not here: the connection itself (`connection`).
 
-Errors: Misconfigured from `trust`.
+Errors: none.
 """
 
 import ssl
@@ -26,18 +26,6 @@ class Server:
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
-
-
-def trust(ca_file: str) -> ssl.SSLContext:
-    """The system's trust store, and `ca_file`'s authorities where it is given."""
-    context = ssl.create_default_context()
-    try:
-        if ca_file:
-            context.load_verify_locations(ca_file)
-    except (OSError, ssl.SSLError) as error:
-        why = error.strerror or type(error).__name__
-        raise Misconfigured(f"organizer.imap.ca_file {ca_file} cannot be used: {why}") from None
-    return context
 
 
 def no_connection(server: Server, error: OSError | TimeoutError) -> MailhookError:
