@@ -214,7 +214,9 @@ def _watched(
 def known(meeting: Meeting) -> str:
     """A fingerprint of what mails have told of the meeting, and of what became of it."""
     told = (_stir(meeting, ""), *sorted(f"{c.key} {_revision(c)} {c.cancelled}" for c in meeting.components))
-    fate = (meeting.conference.generation, meeting.wanted, meeting.renounced, meeting.delete_at, meeting.will)
+    link = meeting.link.link if meeting.link else ""
+    room = (meeting.conference.generation, link)
+    fate = (*room, meeting.wanted, meeting.renounced, meeting.delete_at, meeting.will)
     text = "\n".join(map(str, (*told, *fate, *sorted(meeting.left), *meeting.sent)))
     return sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 

@@ -66,11 +66,6 @@ class _Edit:
     splices: tuple[Splice, ...]
 
 
-def carries_block(text: str) -> bool:
-    """Whether a text or HTML holds a block of ours, by its marks."""
-    return splice_text.BEGIN in text or splice_html.carries_mark(text)
-
-
 def rewrite(
     whole: Message,
     block: Block,

@@ -88,10 +88,6 @@ def marked(html: str) -> str:
     return f'{BEGIN}\n<div id="{ELEMENT}">\n{html}\n</div>\n{END}'
 
 
-def carries_mark(text: str) -> bool:
-    return BEGIN in text or ELEMENT in text
-
-
 def place(data: bytes, block: bytes, position: Position, line_end: bytes) -> list[Splice]:
     """Put `block` where the first older block stands, and take others out; else into the body.
 

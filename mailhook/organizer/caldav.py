@@ -199,7 +199,8 @@ class CalDavWriter:
         faults: list[MailhookError] = []
         for place in task.places:
             try:
-                answer = await self._dav.ask("GET", place.url, login, headers={"If-None-Match": place.tag})
+                changed = {"If-None-Match": place.tag} if place.tag else {}
+                answer = await self._dav.ask("GET", place.url, login, headers=changed)
                 if answer.status == 304 or (answer.status == 200 and answer.tag == place.tag != ""):
                     return Unchanged()
                 if not answer.absent and self._is_of(self._dav.judged("GET", answer, login), task):

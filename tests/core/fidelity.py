@@ -7,7 +7,7 @@ the text back.
 Not here: what a reader sees of it (tests/golden/oracle.py, with `email` and `icalendar`).
 """
 
-from mailhook.core import contentlines, header_values, message, rewrite
+from mailhook.core import contentlines, header_values, message, rewrite, splice_html, splice_text
 from mailhook.core.contentlines import Component
 from mailhook.core.message import Message, Part
 from mailhook.core.rewrite import Options, Rewritten
@@ -28,6 +28,11 @@ OURS = {
 }
 
 
+def _has_ours(text: str) -> bool:
+    marks = (splice_text.BEGIN, splice_html.BEGIN, splice_html.ELEMENT)
+    return OWN_PROPERTY in text.upper() or any(mark in text for mark in marks)
+
+
 def check(raw: bytes, block: Block, link: str, options: Options) -> Rewritten | None:
     """AssertionError where a promise is broken; None for what cannot be read."""
     try:
@@ -41,7 +46,7 @@ def check(raw: bytes, block: Block, link: str, options: Options) -> Rewritten | 
     after = message.read(once.content)
     _same_outside(before, after)
     again = rewrite.rewrite(after, block, link, "c", options)
-    if rewrite.carries_block(_all_text(before)) or OWN_PROPERTY in _all_text(before).upper():
+    if _has_ours(_all_text(before)):
         # What is replaced may have held the only octets of no known charset; without it more can be written.
         assert rewrite.rewrite(message.read(again.content), block, link, "c", options) == again
         return once

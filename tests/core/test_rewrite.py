@@ -509,19 +509,6 @@ def test_the_marker_header_is_ascii_in_one_line() -> None:
     assert message.header(message.read(content), "bcc") is None
 
 
-@pytest.mark.parametrize(
-    ("text", "carries"),
-    [
-        ("_______ Videomost _______\nx", True),
-        ('<div id="x_videomost-conference">', True),
-        ("<!-- videomost:begin -->", True),
-        ("Videomost conference\nhttps://vm.example/", False),
-    ],
-)
-def test_carries_block(text: str, carries: bool) -> None:
-    assert rewrite.carries_block(text) is carries
-
-
 # --- properties ----------------------------------------------------------------------------------------
 
 CHARSETS = st.sampled_from(

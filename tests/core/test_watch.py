@@ -312,6 +312,17 @@ def test_a_look_that_a_mail_has_overtaken_decides_nothing(seen: Seen) -> None:
     assert (after.delete_at, after.renounced, after.copies[CALDAV].busy) == (None, "", False)
 
 
+@pytest.mark.parametrize("seen", [AWAY, stored(TAKEN), stored("STATUS:CANCELLED")])
+def test_a_look_during_which_the_room_was_made_anew_decides_nothing(seen: Seen) -> None:
+    """Under its id, with another link: what the event bears is the former one."""
+    claimed, task = claim(look(WATCHED, AWAY), CALDAV, POLICY, LATER + APART, EVERY)
+    assert isinstance(task, LookTask)
+    room = replace(claimed.conference, details=replace(LINK, link=f"{LINK.link}0"))
+    anew = replace(claimed, conference=room)
+    after = looked(anew, CALDAV, task, seen, POLICY, LATER + APART, EVERY)
+    assert (after.delete_at, after.renounced, after.copies[CALDAV].busy) == (None, "", False)
+
+
 def test_an_older_state_that_is_cancelled_takes_nothing_away() -> None:
     after = look(WATCHED, stored(f"{BEARING}\nSTATUS:CANCELLED", minute=0))
     assert (after.delete_at, after.copies[CALDAV].ended) == (None, "")
