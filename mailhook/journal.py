@@ -28,6 +28,8 @@ Step = Literal["inspect", "read", "decide", "create", "rewrite", "record", "rela
 
 on_step: list[Callable[[str], None]] = []
 
+LOUD = frozenset({"dkim-signed"})
+"""Reasons that tell of a fault of the set-up, though the mail goes on: the line is a warning."""
 LONGEST_VALUE = 300
 LONGEST_TEXT = 4000
 NOISY = ("aiosmtpd", "mail.log", "mail.debug", "httpx", "httpcore", "uvicorn.access", "asyncio")
@@ -70,6 +72,7 @@ class Story:
     decision   what was done: "pass", "rewrite", "defer"; `reason`: why, a constant of the code
     beyond     components and properties of the invitation of which there are more than is looked at
     places     where the link was written
+    sealed     why an invitation, or parts of it, were left as they came beside what was decided ("signed", "pgp" …)
     code       of the reply that the client got; `hop_ident`: the next hop's queue id in it
     error      what went wrong, for people
     started    when the story began (UTC)
@@ -88,6 +91,7 @@ class Story:
     uid: str = ""
     beyond: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
+    sealed: tuple[str, ...] = ()
     conference: str = ""
     code: int = 0
     hop_ident: str = ""
@@ -130,7 +134,8 @@ class Story:
             return
         self._told = True
         self._end_step()
-        level = logging.WARNING if self.error or self.code >= 400 else logging.INFO
+        loud = self.error or self.code >= 400 or not LOUD.isdisjoint((self.reason, *self.sealed))
+        level = logging.WARNING if loud else logging.INFO
         _LOG.log(level, "message", extra={"fields": self._fields()})
 
     def _end_step(self) -> None:

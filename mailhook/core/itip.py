@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from mailhook.core import message as mime
+from mailhook.core import sealing
 from mailhook.core.conference import Person
 from mailhook.core.contentlines import Component as Block
 from mailhook.core.contentlines import ContentLine, unescape_text
@@ -121,7 +122,7 @@ def read(message: Message, defaults: Defaults) -> Invitation | NotOurs:
         return NotOurs("marker-header")
     calendar = _calendar(message)
     if calendar is None:
-        return NotOurs(mime.enclosure(message) or "no-calendar")
+        return NotOurs(sealing.enclosure(message) or "no-calendar")
     method = first_value(calendar, "METHOD").strip().upper()
     if method not in SCHEDULING:
         return NotOurs(f"method-{method.lower()}" if method.isalpha() else "no-method")
