@@ -14,7 +14,7 @@ from mailhook.core import message
 from mailhook.core.message import Message, Part
 from mailhook.errors import Unreadable
 
-BEGINNING = 64 * 1024
+BEGINNING = 32 * 1024
 """Octets of other mail in which `beginning` looks: what it costs does not grow with the message."""
 
 MAX_TEXT = 1024 * 1024
@@ -26,22 +26,10 @@ _ENCLOSURES = {
     "application/x-pkcs7-mime": "encrypted",
     "application/ms-tnef": "tnef",
     "application/vnd.ms-tnef": "tnef",
-    "application/pgp": "pgp",
     "message/partial": "partial",
 }
-_NAMED = {"winmail.dat": "tnef"}
 # One of these stands, in lower case, in whatever message `enclosure` says something of.
-_NEEDLES = (
-    *(
-        b"multipart/encrypted",
-        b"pkcs7-mime",
-        b"ms-tnef",
-        b"winmail.dat",
-        b"message/partial",
-        b"application/pgp",
-    ),
-    b"-----begin pgp ",
-)
+_NEEDLES = (b"multipart/encrypted", b"pkcs7-mime", b"ms-tnef", b"message/partial", b"-----begin pgp ")
 
 # RFC 9580 §6.2.1 and §7: at the start of a line, in HTML also behind a tag. A quoted one ("> ") is somebody else's.
 _ARMOUR = re.compile(rb"^-----BEGIN PGP (?:SIGNED )?MESSAGE", re.MULTILINE)
@@ -60,8 +48,7 @@ def enclosure(whole: Message) -> str:
 def _enclosure(whole: Message, part: Part) -> str:
     if part.params.get("smime-type", "").lower() == "signed-data":  # RFC 8551 §3.2.2
         return "signed"
-    named = _NAMED.get((part.filename or "").lower(), "")
-    return _ENCLOSURES.get(part.content_type, named) or ("pgp" if _is_armoured(whole, part) else "")
+    return _ENCLOSURES.get(part.content_type, "") or ("pgp" if _is_armoured(whole, part) else "")
 
 
 def seals(whole: Message) -> tuple[str, ...]:
@@ -73,7 +60,7 @@ def beginning(octets: bytes) -> str:
     """`enclosure` of a message that begins with `octets`, of which only those at the start are looked at."""
     start = octets[:BEGINNING]
     low = start.lower()
-    if not any(needle in low for needle in _NEEDLES):
+    if not any(map(low.__contains__, _NEEDLES)):
         return ""
     try:
         return enclosure(message.read(start))
