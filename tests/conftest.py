@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -16,8 +17,10 @@ MISSING = {
     "dovecot": dovecot.missing,
     "ical.js": icaljs.missing,
     "thunderbird": thunderbird.missing,
+    "sqlite3": lambda: "" if shutil.which("sqlite3") else "needs SQLite's shell: apt install sqlite3",
+    "systemd": lambda: "" if shutil.which("systemd-analyze") else "needs systemd: apt install systemd",
 }
-REQUIRED = {"postfix", "cyrus", "chromium", "dovecot", "ical.js"}
+REQUIRED = {"postfix", "cyrus", "chromium", "dovecot", "ical.js", "sqlite3", "systemd"}
 """The peers that .ci/run installs."""
 
 
