@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from mailhook.cli import _parser
 from mailhook.config import Settings
 
 UNITS = Path(__file__).parents[2] / "docs" / "examples" / "systemd"
@@ -22,9 +21,9 @@ def option(unit: str, name: str) -> str:
 
 
 def test_the_service_runs_a_command_that_is_there() -> None:
-    program, *arguments = option("mailhook.service", "ExecStart").split()
-    assert program == "/opt/mailhook/bin/mailhook"
-    assert _parser().parse_args(arguments).command.__name__ == "_serve"
+    program, command, *rest = option("mailhook.service", "ExecStart").split()
+    assert (program, rest) == ("/opt/mailhook/bin/mailhook", ["--config", "/etc/mailhook/config.toml"])
+    assert command == "serve"
 
 
 def test_stopping_waits_for_the_last_answer() -> None:
