@@ -2,12 +2,11 @@
 
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from tests.peers import chromium, cyrus, dovecot, icaljs, postfix, sogo, thunderbird
+from tests.peers import chromium, cyrus, dovecot, icaljs, postfix, programs, sogo, thunderbird
 
 MISSING = {
     "postfix": postfix.missing,
@@ -17,8 +16,8 @@ MISSING = {
     "dovecot": dovecot.missing,
     "ical.js": icaljs.missing,
     "thunderbird": thunderbird.missing,
-    "sqlite3": lambda: "" if shutil.which("sqlite3") else "needs SQLite's shell: apt install sqlite3",
-    "systemd": lambda: "" if shutil.which("systemd-analyze") else "needs systemd: apt install systemd",
+    "sqlite3": programs.sqlite3_missing,
+    "systemd": programs.systemd_missing,
 }
 REQUIRED = {"postfix", "cyrus", "chromium", "dovecot", "ical.js", "sqlite3", "systemd"}
 """The peers that .ci/run installs."""
