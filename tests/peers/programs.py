@@ -1,14 +1,11 @@
 """Programs that tests run without a server of their own, and what installs them."""
 
 import shutil
-from functools import partial
-
-ADVICE = {"sqlite3": "sqlite3", "systemd-analyze": "systemd"}
 
 
-def _missing(program: str) -> str:
-    return "" if shutil.which(program) else f"needs {program}: apt-get install {ADVICE[program]}"
+def sqlite3_missing() -> str:
+    return "" if shutil.which("sqlite3") else "needs SQLite's shell: apt-get install sqlite3"
 
 
-sqlite3_missing = partial(_missing, "sqlite3")
-systemd_missing = partial(_missing, "systemd-analyze")
+def systemd_missing() -> str:
+    return "" if shutil.which("systemd-analyze") else "needs systemd: apt-get install systemd"
