@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.peers import chromium, cyrus, dovecot, icaljs, postfix, sogo, thunderbird
+from tests.peers import chromium, cyrus, dovecot, icaljs, postfix, programs, sogo, thunderbird
 
 MISSING = {
     "postfix": postfix.missing,
@@ -16,8 +16,10 @@ MISSING = {
     "dovecot": dovecot.missing,
     "ical.js": icaljs.missing,
     "thunderbird": thunderbird.missing,
+    "sqlite3": programs.sqlite3_missing,
+    "systemd": programs.systemd_missing,
 }
-REQUIRED = {"postfix", "cyrus", "chromium", "dovecot", "ical.js"}
+REQUIRED = {"postfix", "cyrus", "chromium", "dovecot", "ical.js", "sqlite3", "systemd"}
 """The peers that .ci/run installs."""
 
 

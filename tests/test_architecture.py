@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent / "mailhook"
+import mailhook
+
+ROOT = Path(mailhook.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 
 MIDDLE = {"relay", "records", "pipeline", "verdict", "writer", "flight", "sync", "courier", "scribe", "guard"}

@@ -1,13 +1,12 @@
 """What does not go together, although each value by itself is right.
 
-What: `crosswise` looks at the settings and at the files that they name; `on_this_machine` at the place of the store.
+What: `crosswise` looks at the settings and at the files that they name.
 
-Not here: single values (`values`), and whether peers answer.
+Not here: single values (`values`), what this machine allows (`permissions`), and whether peers answer.
 
 Errors: none; what is wrong is a `Problem`.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
@@ -45,25 +44,6 @@ def crosswise(settings: Settings) -> list[Problem]:
         *(_store, _templates),
     )
     return [problem for check in checks for problem in check(settings)]
-
-
-def on_this_machine(settings: Settings) -> list[Problem]:
-    """Whether the store's file can be written by who runs this."""
-    path = Path(settings.store.path)
-    wrong = _unwritable(path) if path.is_absolute() else ""
-    return [Problem("store.path", shown("", str(path)), wrong)] if wrong else []
-
-
-def _unwritable(path: Path) -> str:
-    if path.is_dir():
-        return "is a directory; name a file in it"
-    if not path.parent.is_dir():
-        return f"its directory {path.parent} does not exist; make it, owned by the user that mailhook runs as"
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        return f"its directory {path.parent} cannot be written by this user"
-    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
-        return "cannot be written by this user"
-    return ""
 
 
 # --- who may hand in mail -----------------------------------------------------------------------------------------

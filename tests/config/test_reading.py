@@ -164,6 +164,64 @@ def test_so_is_a_settings_file_that_holds_it(tmp_path: Path) -> None:
     assert (problem.key, problem.value, problem.warning) == ("provider.videomost.token", "***", True)
 
 
+def test_what_everybody_may_change_commands_mailhook(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("hunter2")
+    token.chmod(0o602)
+    path = written(tmp_path, f'token_file = "{token}"')
+    path.chmod(0o602)
+    assert [(problem.key, problem.warning) for problem in problems(path)] == [
+        (str(path), True),
+        ("provider.videomost.token_file", True),
+    ]
+    assert all("chmod o-w" in problem.message for problem in problems(path))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o602])
+def test_a_store_that_everybody_may_open_is_warned_of(tmp_path: Path, mode: int) -> None:
+    store = tmp_path / "mailhook.db"
+    store.touch()
+    store.chmod(mode)
+    found = [(problem.key, problem.warning) for problem in problems(written(tmp_path))]
+    assert found == ([] if mode == 0o640 else [("store.path", True)])
+
+
+def test_so_is_a_folder_in_which_everybody_may_put_another(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    tmp_path.chmod(0o777)
+    (problem,) = problems(path)
+    assert (problem.key, problem.warning) == ("store.path", True)
+    assert problem.message.endswith(f"chmod o-w {tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ('client_cert_file = "{0}"', "client_cert_file"),
+        ('client_cert_file = "/etc/hostname"\nclient_key_file = "{0}"', "client_key_file"),
+    ],
+)
+def test_a_key_that_everybody_can_read_is_warned_of(tmp_path: Path, settings: str, key: str) -> None:
+    pem = tmp_path / "key.pem"
+    pem.touch()
+    pem.chmod(0o640)
+    path = written(tmp_path, settings.format(pem))
+    assert problems(path) == []
+    pem.chmod(0o644)
+    assert [(p.key, p.warning) for p in problems(path)] == [(f"provider.videomost.{key}", True)]
+
+
+def test_a_file_of_code_that_everybody_may_change_is_warned_of(tmp_path: Path) -> None:
+    code = tmp_path / "provider.py"
+    code.touch()
+    code.chmod(0o646)
+    path = written(tmp_path)
+    text = path.read_text(encoding="utf-8").replace('kind = "videomost"', 'kind = "external"')
+    external = f'[provider.external]\nfile = "{code}"\nlink_hosts = ["videomost.example.org"]\n'
+    path.write_text(text + external, encoding="utf-8")
+    assert [(p.key, p.warning) for p in problems(path)] == [("provider.external.file", True)]
+
+
 @pytest.mark.parametrize(("content", "message"), [(b" \n", "is an empty file"), (b"\xff", "it is not text")])
 def test_a_token_file_that_holds_none(tmp_path: Path, content: bytes, message: str) -> None:
     token = tmp_path / "token"
