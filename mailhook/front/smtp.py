@@ -29,6 +29,9 @@ from mailhook.smtp.replies import Reply
 __all__ = ["Connection", "Listener", "Terms"]
 
 READ_SIZE = 65536
+BACKLOG = 1024
+"""Of a flood of connections, those that find no place here hear nothing for a while."""
+
 IDLE = 10.0
 """Seconds after which a client that says nothing makes room, if others wait (Postfix under stress: smtpd_timeout)."""
 
@@ -57,9 +60,9 @@ class Listener:
         """Accept on `sock` if it is given (it may be shared with other processes). OSError: cannot bind."""
         loop = asyncio.get_running_loop()
         if sock is not None:
-            self._server = await loop.create_server(self._connection, sock=sock, backlog=128)
+            self._server = await loop.create_server(self._connection, sock=sock, backlog=BACKLOG)
         else:
-            self._server = await loop.create_server(self._connection, host, port, backlog=128)
+            self._server = await loop.create_server(self._connection, host, port, backlog=BACKLOG)
         return self._server
 
     @property

@@ -94,7 +94,7 @@ class Site(Surroundings):
 
 
 def configured(ports: Ports, folder: Path, own: str = "") -> Path:
-    """config.example.toml with the ports, paths and names of this site, a short grace, and `own` lines."""
+    """config.example.toml with the ports, paths and names of this site, a short grace, and `own` sections."""
     text = (ROOT / "config.example.toml").read_text()
     for example, ours in (
         ("\nport = 10225", f"\nport = {ports.mailhook}"),
@@ -107,11 +107,18 @@ def configured(ports: Ports, folder: Path, own: str = "") -> Path:
     ):
         assert text.count(example) == 1, example
         text = text.replace(example, ours)
-    for line in re.findall(r"^\w+ = .*", own, re.MULTILINE):
-        text, found = re.subn(rf"^#?{line.partition(' ')[0]} = .*", line, text, flags=re.MULTILINE)
-        assert found == 1, line
+    done = ""
+    for section, line in re.findall(r"(?:^\[(.+)\]$)|^(\w+ = .*)$", own, re.MULTILINE):
+        if section:
+            head, name, text = text.partition(f"\n[{section}]\n")
+            done += head + name
+        else:
+            text, found = re.subn(
+                rf"^#?{line.partition(' ')[0]} = .*", line, text, count=1, flags=re.MULTILINE
+            )
+            assert found == 1, line
     config = folder / "mailhook.toml"
-    config.write_text(text)
+    config.write_text(done + text)
     return config
 
 
