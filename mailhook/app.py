@@ -24,7 +24,9 @@ from mailhook.config.problem import is_secret
 from mailhook.courier import Courier
 from mailhook.errors import MailhookError, Misconfigured
 from mailhook.flight import Flight
+from mailhook.front import descriptors
 from mailhook.front.dialogue import Terms
+from mailhook.front.limits import Limits
 from mailhook.front.smtp import Listener
 from mailhook.guard import Guard
 from mailhook.nexthop.pool import Pool
@@ -96,6 +98,7 @@ async def running(
         pipeline = Pipeline(
             store, flight, policy, phrases.blocks, texts.manner(settings), provider.identity, clock
         )
+        descriptors.survive(asyncio.get_running_loop())
         listener = Listener(watch(Relay(hop, pipeline, store, policy)), terms(settings))
         await listener.start(settings.listen.host, settings.listen.port)
         stack.push_async_callback(listener.drain, longest_transaction(settings))
@@ -222,7 +225,24 @@ def terms(settings: Settings) -> Terms:
         allow=tuple(str(network) for network in listen.allow),
         max_size=listen.max_size,
         timeout=listen.timeout.total_seconds(),
+        limits=Limits(
+            max_connections=connections(settings),
+            max_connections_per_peer=listen.max_connections_per_peer,
+            max_transactions=listen.max_transactions,
+            max_in_flight=listen.max_in_flight,
+        ),
     )
+
+
+def connections(settings: Settings) -> int:
+    """How many clients may be connected: as many as the settings say, if there are file descriptors for them."""
+    wanted = settings.listen.max_connections
+    # A large message is in a file.
+    others = settings.nexthop.max_sessions + settings.listen.max_transactions
+    to_be_had = max(descriptors.provide(wanted + others) - others, 1)
+    if to_be_had < wanted:
+        journal.event("few-descriptors", error=f"only {to_be_had} connections are taken; raise LimitNOFILE")
+    return to_be_had
 
 
 def make_courier(

@@ -147,12 +147,16 @@ class Content(Protocol):
 
 @dataclass(frozen=True)
 class Client:
-    """Who speaks to us: `address` is the peer's IP; XFORWARD values are raw xtext by upper-case name."""
+    """Who speaks to us: `address` is the peer's IP; XFORWARD values are raw xtext by upper-case name.
+
+    `told`: what of the next hop was announced to it, so what parameters it believes that it may use.
+    """
 
     address: str
     helo: bytes
     esmtp: bool = True
     xforward: Mapping[str, bytes] = field(default_factory=dict)
+    told: Capabilities = field(default_factory=Capabilities)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ DOT_REPLY = timedelta(seconds=590)
 PROXY_REPLY = timedelta(seconds=90)
 SHORTEST_TIMEOUT = timedelta(seconds=30)
 SMALLEST_LIMIT = 1024 * 1024
+SMALLEST_MEMORY = 16 * 1024 * 1024
 SHORTEST_GRACE = timedelta(minutes=10)
 
 PRIVATE = tuple(
@@ -253,10 +254,24 @@ def _limits(settings: Settings) -> Iterator[Problem]:
     if settings.listen.timeout < SHORTEST_TIMEOUT:
         why = "should be at least 30s: a client that pauses would be cut off"
         yield Problem("listen.timeout", shown("", settings.listen.timeout), why)
+    yield from _overload(settings)
     waiting, sessions = settings.policy.max_waiting, settings.nexthop.max_sessions
     if waiting >= sessions:
         why = f"should be less than nexthop.max_sessions ({sessions}): waiting invitations would hold up all other mail"
         yield Problem("policy.max_waiting", str(waiting), why)
+
+
+def _overload(settings: Settings) -> Iterator[Problem]:
+    listen = settings.listen
+    if listen.max_in_flight < SMALLEST_MEMORY:
+        why = "should be at least 16MiB: mail with many recipients would be held up"
+        yield Problem("listen.max_in_flight", str(listen.max_in_flight), why)
+    if listen.max_connections_per_peer > listen.max_connections:
+        why = f"should be at most listen.max_connections ({listen.max_connections})"
+        yield Problem("listen.max_connections_per_peer", str(listen.max_connections_per_peer), why)
+    if listen.max_transactions < settings.nexthop.max_sessions:
+        why = f"should be at least nexthop.max_sessions ({settings.nexthop.max_sessions})"
+        yield Problem("listen.max_transactions", str(listen.max_transactions), why)
 
 
 def _store(settings: Settings) -> Iterator[Problem]:

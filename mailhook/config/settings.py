@@ -68,6 +68,10 @@ class Listen(Section):
     allow: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
     max_size: Size = 0
     timeout: PositiveDuration = timedelta(minutes=5)
+    max_connections: Count = 1000
+    max_connections_per_peer: Count = 250
+    max_transactions: Count = 500
+    max_in_flight: Size = 256 * 1024 * 1024
 
 
 class NextHop(Section):

@@ -14,12 +14,14 @@ its final dot.
 import asyncio
 import ipaddress
 import logging
+import math
 import socket
 from typing import cast
 
 from aiosmtpd.smtp import SMTP
 
 from mailhook.front.dialogue import ClientGoneError, Dialogue, Terms
+from mailhook.front.limits import Load, Patience, Seldom
 from mailhook.ports import Reception
 from mailhook.smtp import replies
 from mailhook.smtp.replies import Reply
@@ -27,6 +29,11 @@ from mailhook.smtp.replies import Reply
 __all__ = ["Connection", "Listener", "Terms"]
 
 READ_SIZE = 65536
+BACKLOG = 1024
+"""Of a flood of connections, those that find no place here hear nothing for a while."""
+
+IDLE = 10.0
+"""Seconds after which a client that says nothing makes room, if others wait (Postfix under stress: smtpd_timeout)."""
 
 log = logging.getLogger("mailhook.front.smtp")
 
@@ -41,6 +48,9 @@ class Listener:
         self.terms = terms
         self._draining = False
         self._allow = tuple(ipaddress.ip_network(cidr, strict=False) for cidr in terms.allow)
+        self._load = Load(terms.limits)
+        self._refusals = Seldom(60)
+        self._nobody_idle_until = 0.0
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
 
@@ -50,9 +60,9 @@ class Listener:
         """Accept on `sock` if it is given (it may be shared with other processes). OSError: cannot bind."""
         loop = asyncio.get_running_loop()
         if sock is not None:
-            self._server = await loop.create_server(self._connection, sock=sock, backlog=128)
+            self._server = await loop.create_server(self._connection, sock=sock, backlog=BACKLOG)
         else:
-            self._server = await loop.create_server(self._connection, host, port, backlog=128)
+            self._server = await loop.create_server(self._connection, host, port, backlog=BACKLOG)
         return self._server
 
     @property
@@ -60,13 +70,18 @@ class Listener:
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
     async def drain(self, grace: float) -> None:
         """Accept nobody, dismiss who is not past DATA, and give the others `grace` seconds to end."""
         self._draining = True
         if self._server is not None:
             self._server.close()
         for connection in tuple(self._connections):
-            connection.dismiss()
+            if connection.awaiting_command:
+                connection.dismiss(replies.SHUTTING_DOWN)
         tasks = [connection.task for connection in self._connections]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace)
@@ -81,19 +96,47 @@ class Listener:
         if not self._allowed(connection.address):
             log.warning("client refused, not in listen.allow: %s", connection.address)
             return replies.NOT_ALLOWED
-        if len(self._connections) >= self.terms.max_connections:
-            log.warning(
-                "client refused, %d connections are open: %s", len(self._connections), connection.address
-            )
-            return replies.TOO_MANY_CONNECTIONS
+        self._make_room(connection.address)
+        refusal = self._load.connect(connection.address)
+        if refusal is not None:
+            times = self._refusals.due(asyncio.get_running_loop().time())
+            if times is not None:
+                log.warning("%s refused (%d times): %s", connection.address, times, refusal.text)
+            return refusal
         self._connections.add(connection)
         return None
 
+    def _make_room(self, peer: str) -> None:
+        """Where there is none for another client of this peer, whoever has been idle for longest goes."""
+        if not (full := self._load.full()) and not self._load.full_for(peer):
+            return
+        now = asyncio.get_running_loop().time()
+        if now < self._nobody_idle_until:
+            return
+        idle = [each for each in self._connections if each.idle_since < now - IDLE]
+        idle = idle if full else [each for each in idle if each.address == peer]
+        if idle:
+            longest = min(idle, key=lambda each: each.idle_since)
+            longest.dismiss(replies.MADE_ROOM)
+            self.forget(longest)
+        else:
+            # A flood of clients must not make us look each time.
+            self._nobody_idle_until = now + IDLE / 100
+
     def dialogue(self, connection: "Connection") -> Dialogue:
-        return Dialogue(connection, connection.address, self._reception, self.terms, lambda: self._draining)
+        return Dialogue(
+            connection,
+            connection.address,
+            self._reception,
+            self.terms,
+            self._load,
+            lambda: self._draining,
+        )
 
     def forget(self, connection: "Connection") -> None:
-        self._connections.discard(connection)
+        if connection in self._connections:
+            self._connections.discard(connection)
+            self._load.disconnect(connection.address)
 
     def _allowed(self, address: str) -> bool:
         try:
@@ -121,6 +164,7 @@ class Connection(SMTP):
         self.transport = None
         self._listener = listener
         self._dialogue: Dialogue | None = None
+        self._patience = Patience(listener.terms.timeout, self.loop.time())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if hasattr(transport, "max_size"):
@@ -146,11 +190,26 @@ class Connection(SMTP):
     def task(self) -> "asyncio.Task[None]":
         return cast("asyncio.Task[None]", self._handler_coroutine)
 
-    def dismiss(self) -> None:
-        """Send the client away now if nothing but its next command is awaited."""
-        if self._dialogue is not None and self._dialogue.awaiting_command:
-            self._writer.write(replies.SHUTTING_DOWN.wire())
-            self._writer.close()
+    @property
+    def awaiting_command(self) -> bool:
+        return self._dialogue is not None and self._dialogue.awaiting_command
+
+    @property
+    def idle_since(self) -> float:
+        """The loop's time; endless where something is under way."""
+        idle = self._dialogue is not None and self._dialogue.idle
+        return self._patience.since if idle else math.inf
+
+    def dismiss(self, reply: Reply) -> None:
+        """Send the client away now; only while nothing but its next command is awaited."""
+        self._writer.write(reply.wire())
+        self._close()
+
+    def _close(self) -> None:
+        """A client that does not read what is left for it must not keep its connection by that."""
+        self._writer.close()
+        if self._writer.transport.get_write_buffer_size():
+            self.loop.call_later(IDLE, self._writer.transport.abort)
 
     async def _handle_client(self) -> None:
         refusal = self._listener.admit(self)
@@ -164,12 +223,12 @@ class Connection(SMTP):
             log.debug("%s: %s", self.address, gone)
         finally:
             self._listener.forget(self)
-            self._writer.close()
+            self._close()
 
     async def read(self) -> bytes:
         """The only place where we wait for the client's bytes."""
         try:
-            async with asyncio.timeout(self._listener.terms.timeout):
+            async with asyncio.timeout(self._patience.left(self.loop.time())):
                 data = await self._reader.read(READ_SIZE)
         except TimeoutError:
             await self.write(replies.CLIENT_TIMEOUT.wire())
@@ -178,7 +237,11 @@ class Connection(SMTP):
             raise ClientGoneError(f"connection lost: {error}") from None
         if not data:
             raise ClientGoneError("connection closed")
+        self._patience.earn(len(data), self.loop.time())
         return data
+
+    def renew(self) -> None:
+        self._patience.renew(self.loop.time())
 
     async def write(self, data: bytes) -> None:
         try:
@@ -186,4 +249,5 @@ class Connection(SMTP):
                 self._writer.write(data)
                 await self._writer.drain()
         except (OSError, TimeoutError) as error:
+            self._writer.transport.abort()
             raise ClientGoneError(f"connection lost: {error}") from None

@@ -24,8 +24,8 @@ from mailhook.errors import Temporary
 from mailhook.nexthop.session import Session, SessionLostError, xforward_lines
 from mailhook.ports import Answered, Client, Content, Delivery, Lost
 from mailhook.smtp.commands import Mail, Rcpt
-from mailhook.smtp.ehlo import Capabilities
-from mailhook.smtp.replies import Reply
+from mailhook.smtp.ehlo import Capabilities, outdated
+from mailhook.smtp.replies import HOP_HAS_CHANGED, Reply
 
 CAPABILITIES_FOR = 60.0
 
@@ -242,6 +242,8 @@ class Transaction:
 
     async def _say(self, session: Session, commands: Sequence[Mail | Rcpt]) -> list[Reply]:
         """Temporary, SessionLostError. A 421 is a refusal only on a connection that is new to the next hop."""
+        if outdated(self._client.told, session.capabilities, commands):
+            return [HOP_HAS_CHANGED] * len(commands)
         begins = bool(commands) and isinstance(commands[0], Mail)
         forward = xforward_lines(self._client.xforward, session.capabilities) if begins else []
         lines = [*forward, *(command.wire() for command in commands)]

@@ -14,6 +14,7 @@ import pytest
 
 from mailhook.errors import Temporary
 from mailhook.front.dialogue import Terms
+from mailhook.front.limits import Limits
 from mailhook.front.smtp import Listener
 from mailhook.ports import Answered, Client, Content
 from mailhook.smtp import replies
@@ -244,7 +245,7 @@ async def test_a_stranger_is_sent_away_for_now(rig: Rig, caplog: pytest.LogCaptu
 
 
 async def test_one_connection_too_many(rig: Rig) -> None:
-    listener = await rig.listener(Broken(""), Terms("mailhook.test", max_connections=1))
+    listener = await rig.listener(Broken(""), Terms("mailhook.test", limits=Limits(max_connections=1)))
     first = await rig.client(listener)
     second = await rig.connect(listener)
     assert (await second.hear())[0] == replies.TOO_MANY_CONNECTIONS
