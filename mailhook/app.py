@@ -40,6 +40,7 @@ from mailhook.provider.session import Witness
 from mailhook.provider.videomost import Videomost
 from mailhook.relay import Relay
 from mailhook.scribe import Scribe
+from mailhook.store.file import Access
 from mailhook.store.sqlite import SqliteStore
 from mailhook.sync import Sync
 
@@ -103,8 +104,10 @@ async def running(
         yield App(settings, store, provider, flight, sync, courier, scribes, listener, sandbox, phrases)
 
 
-async def open_store(settings: Settings, clock: Clock, stack: AsyncExitStack) -> SqliteStore:
-    store = await SqliteStore.open(settings.store.path, clock)
+async def open_store(
+    settings: Settings, clock: Clock, stack: AsyncExitStack, access: Access = "make"
+) -> SqliteStore:
+    store = await SqliteStore.open(settings.store.path, clock, access=access)
     stack.push_async_callback(store.close)
     return store
 

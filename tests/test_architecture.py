@@ -46,7 +46,18 @@ ALLOWED: dict[str, set[str]] = {
         *("app", "own_copies", "phrasebook", "config", "core", "errors", "journal", "organizer"),
         *("provider", "smtp", "store"),
     },
-    "listing": {"admin", "own_copies", "app", "config", "core", "flight", "journal", "ports", "sync"},
+    "listing": {
+        "admin",
+        "own_copies",
+        "app",
+        "config",
+        "core",
+        "flight",
+        "journal",
+        "ports",
+        "store",
+        "sync",
+    },
     "drafting": {
         *("app", "comparison", "config", "core", "errors", "phrasebook", "preview", "texts"),
     },
@@ -64,7 +75,10 @@ HOMES: dict[str, set[str]] = {
     "babel": {"core/dates.py"},
     "icalendar": {"core/timing.py"},
     "dateutil": set(),  # the oracle of the tests: it looks for impossible dates up to the year 9999
-    "sqlite3": {"store/sqlite.py", "store/migration.py", "store/inspection.py"},
+    "sqlite3": {
+        *("store/sqlite.py", "store/file.py", "store/migration.py", "store/inspection.py"),
+        "store/observer.py",
+    },
     "uvicorn": {"web.py"},
     "starlette": {"web.py", "front/pages.py", "provider/sandbox.py", "provider/sandbox_faults.py"},
     "pydantic": {
