@@ -20,6 +20,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from mailhook.config.checks import crosswise, on_this_machine
+from mailhook.config.http import http
 from mailhook.config.organizer import organizer
 from mailhook.config.problem import Problem, shown
 from mailhook.config.settings import Settings
@@ -32,6 +33,7 @@ Trying = Callable[[Settings, Sequence[Problem]], list[Problem]]
 SECRETS = (
     ("provider", "videomost", "token"),
     ("provider", "videomost", "auth", "password"),
+    ("http", "password"),
     *(
         ("organizer", "imap", "password"),
         ("organizer", "caldav", "password"),
@@ -41,7 +43,6 @@ SECRETS = (
 LATER = {
     *("listen.workers", "listen.tls_cert", "listen.tls_key", "listen.starttls", "listen.bare_newline"),
     *("nexthop.tls", "nexthop.ca_file", "nexthop.username", "nexthop.password", "nexthop.password_file"),
-    "http",
 }
 EXPECTED = {
     "string_type": "should be text in quotes",
@@ -98,7 +99,7 @@ def _read(path: Path) -> _Reading:
     _fill_secrets(raw, path, reading)
     _validate(raw, reading)
     if reading.settings is not None:
-        found = [*crosswise(reading.settings), *organizer(reading.settings)]
+        found = [*crosswise(reading.settings), *organizer(reading.settings), *http(reading.settings)]
         reading.problems += _new(found, reading.broken)
     return reading
 

@@ -60,6 +60,11 @@ class Listener:
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
+    @property
+    def connections(self) -> int:
+        """Clients that are connected now."""
+        return len(self._connections)
+
     async def drain(self, grace: float) -> None:
         """Accept nobody, dismiss who is not past DATA, and give the others `grace` seconds to end."""
         self._draining = True
