@@ -27,6 +27,7 @@ from mailhook.flight import Flight
 from mailhook.front.dialogue import Terms
 from mailhook.front.smtp import Listener
 from mailhook.guard import Guard
+from mailhook.monitoring import Monitor
 from mailhook.nexthop.pool import Pool
 from mailhook.organizer.notice import MailNotifier
 from mailhook.own_copies import make_scribes, seen_kinds
@@ -65,6 +66,7 @@ class App:
     listener: Listener
     sandbox: Sandbox | None
     phrases: Phrasebook
+    monitor: Monitor
 
 
 @asynccontextmanager
@@ -98,10 +100,14 @@ async def running(
             store, flight, policy, phrases.blocks, texts.manner(settings), provider.identity, clock
         )
         listener = Listener(watch(Relay(hop, pipeline, store, policy)), terms(settings))
+        monitor = Monitor(settings, store, hop, provider, listener, clock)
+        await stack.enter_async_context(monitor.counting())
         await listener.start(settings.listen.host, settings.listen.port)
         stack.push_async_callback(listener.drain, longest_transaction(settings))
         journal.event("listening", host=settings.listen.host, port=listener.port)
-        yield App(settings, store, provider, flight, sync, courier, scribes, listener, sandbox, phrases)
+        yield App(
+            settings, store, provider, flight, sync, courier, scribes, listener, sandbox, phrases, monitor
+        )
 
 
 async def open_store(
@@ -281,7 +287,7 @@ async def serve(settings: Settings) -> None:
     """Run until a signal; then drain: transactions past DATA end, others are asked to come again."""
     reload = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
-    async with running(settings) as app, background(reloading(app, reload)):
+    async with running(settings) as app, background(reloading(app, reload)), app.monitor.served():
         await stop_signal()
         journal.event("stopping")
     journal.event("stopped")

@@ -14,18 +14,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from time import perf_counter
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from mailhook import journal
 from mailhook.core import breaker
 from mailhook.core.breaker import Closed, Open, Probing
 from mailhook.core.conference import Found, JoinDetails, Spec
 from mailhook.errors import Gone, MailhookError, Misconfigured, Permanent, Temporary, Unsent, Unusable
-from mailhook.ports import Provider
+from mailhook.ports import BreakerState, Provider
 
 T = TypeVar("T")
 
-BreakerState = Literal["closed", "open", "probing"]
 _STATES: dict[type[breaker.Breaker], BreakerState] = {Closed: "closed", Open: "open", Probing: "probing"}
 
 

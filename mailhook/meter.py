@@ -14,7 +14,6 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -33,9 +32,8 @@ from mailhook import journal
 from mailhook.core.conference import State
 from mailhook.core.pending import Pending
 from mailhook.journal import Story
-from mailhook.ports import Holdings
+from mailhook.ports import BreakerState, Holdings, Load
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 STEP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60, 300)
@@ -43,26 +41,18 @@ CALL_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60)
 PENDING = (*(kind.value for kind in Pending), "due")
 STATES = tuple(state.value for state in State)
 OUTCOMES = {2: "delivered", 4: "deferred", 5: "refused"}
-BREAKER_STATES = ("closed", "open", "probing")
+BREAKER_STATES: tuple[BreakerState, ...] = ("closed", "open", "probing")
+METHODS = ("publish", "reply", "add", "counter", "refresh", "declinecounter")
+"""Of RFC 5546 §1.4, that say nothing to us."""
 
 # When a series began is of no use to anybody, and doubles their number.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-@dataclass(frozen=True)
-class Load:
-    """What one process has in hand now. `held_bytes`: of messages; `breaker`: one of BREAKER_STATES."""
-
-    clients: int
-    busy: int
-    idle: int
-    waiting: int
-    held_bytes: int
-    breaker: str
-
-
 class Meter:
     """One for a process. Labels are constants of the code: no address, no link, nothing that a message says."""
+
+    content_type = CONTENT_TYPE_LATEST
 
     def __init__(self, version: str) -> None:
         self._version = version
@@ -149,7 +139,7 @@ class Meter:
 
     def message(self, story: Story) -> None:
         # Published once a second: a counter of Prometheus costs ten times as much.
-        kind = _outcome(story.code), story.decision or "none", story.reason or "none"
+        kind = _outcome(story.code), story.decision or "none", _reason(story.reason)
         self._told[kind] = self._told.get(kind, 0) + 1
         self._received += story.size
         if story.reason == "ordinary":
@@ -242,3 +232,9 @@ def _counted(holdings: Holdings) -> Iterator[Metric]:
 def _outcome(code: int) -> str:
     """Of a transaction, by the code of the reply to its content."""
     return OUTCOMES.get(code // 100, "aborted")
+
+
+def _reason(reason: str) -> str:
+    """What a METHOD is called is the sender's to say, and there must not be a series for each."""
+    method = reason.removeprefix("method-")
+    return "method-other" if method != reason and method not in METHODS else reason or "none"

@@ -97,6 +97,25 @@ class Decision:
     error: str = ""
 
 
+BreakerState = Literal["closed", "open", "probing"]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one process has in hand now.
+
+    `clients`: connections to us; `busy`, `idle`: connections to the next hop, `waiting`: mails that wait for one;
+    `held_bytes`: octets of messages.
+    """
+
+    clients: int
+    busy: int
+    idle: int
+    waiting: int
+    held_bytes: int
+    breaker: BreakerState
+
+
 @dataclass(frozen=True)
 class Holdings:
     """What a store holds, counted.

@@ -34,8 +34,14 @@ ALLOWED: dict[str, set[str]] = {
     "admin": {"core", "ports"},
     "texts": {"config", "core", "errors", "phrasebook", "writer"},
     "own_copies": {"config", "core", "phrasebook", "ports", "texts", "organizer", "scribe"},
+    "sight": {
+        *("admin", "config", "core", "errors", "front", "guard", "journal", "nexthop", "ports", "store"),
+    },
+    "monitoring": {
+        *("config", "errors", "front", "guard", "journal", "meter", "nexthop", "ports", "sight", "web"),
+    },
     "app": {
-        *("own_copies", "phrasebook", "texts", "config", "core", "errors", "journal", "ports"),
+        *("monitoring", "own_copies", "phrasebook", "texts", "config", "core", "errors", "journal", "ports"),
         *(*MIDDLE, *ADAPTERS),
     },
     "trial": {"app", "config", "core", "errors", "ports", "provider", "transport"},
@@ -82,7 +88,13 @@ HOMES: dict[str, set[str]] = {
     },
     "prometheus_client": {"meter.py"},
     "uvicorn": {"web.py"},
-    "starlette": {"web.py", "front/pages.py", "provider/sandbox.py", "provider/sandbox_faults.py"},
+    "starlette": {
+        "web.py",
+        "front/pages.py",
+        "front/http.py",
+        "provider/sandbox.py",
+        "provider/sandbox_faults.py",
+    },
     "pydantic": {
         *("config/reading.py", "config/settings.py", "config/values.py", "store/rows.py"),
         "transport/shape.py",
