@@ -79,7 +79,7 @@ class Monitor:
                 await asyncio.wait({beating})
                 journal.on_message.remove(self._note)
                 self._publish()
-                await self._remember()
+                await self.remember()
                 self._sight.close()
 
     def _note(self, story: Story) -> None:
@@ -105,7 +105,7 @@ class Monitor:
             await asyncio.sleep(PULSE)
             try:
                 self._publish()
-                await self._remember()
+                await self.remember()
             except Exception as fault:
                 journal.event("fault", error=f"figures are not brought up to date: {fault!r}")
 
@@ -114,7 +114,8 @@ class Monitor:
         state = self._provider.state
         self._meter.publish(Load(clients, usage.busy, usage.idle, usage.waiting, Spool.held, state))
 
-    async def _remember(self) -> None:
+    async def remember(self) -> None:
+        """Write down the decisions that wait for it."""
         if not self._decisions:
             return
         batch = tuple(self._decisions)

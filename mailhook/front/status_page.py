@@ -26,6 +26,9 @@ Level = Literal["good", "look", "bad"]
 SHOWN = 50
 """Rows of a table; the commands list all."""
 
+AMISS = {"without-link", "store-unavailable", "fault", "no-place", "too-large", "dkim-signed"}
+"""Reasons for which an invitation that should have got its link went without."""
+
 _STYLE = """
 :root{color-scheme:light dark;--back:#f3f5f8;--card:#fff;--ink:#1b2430;--soft:#55616f;--line:#dfe4ea;--link:#0b5cad;
 --good:#14713a;--good-back:#e3f4e8;--look:#8a5200;--look-back:#fdf0d9;--bad:#b3261e;--bad-back:#fde7e5;--plain:#e8ecf1}
@@ -50,16 +53,18 @@ h1{margin:0;font-size:1.5rem;line-height:1.25}h2{margin:2rem 0 .6rem;font-size:1
 padding:0;list-style:none}
 .tiles>li,.card{background:var(--card);border:1px solid var(--line);border-radius:.7rem;padding:.8rem 1rem}
 .tiles p{margin:.2rem 0 0}.tiles h3{display:flex;gap:.6rem;align-items:center;margin:0;font-size:1rem}
-.badge{display:inline-block;padding:.05rem .6rem;border-radius:1rem;font-size:.875rem;font-weight:600}
+.badge{display:inline-block;padding:.05rem .6rem;border-radius:1rem;font-size:.875rem;font-weight:600;
+white-space:nowrap}
 .states{display:flex;flex-wrap:wrap;gap:.5rem;margin:0 0 .8rem;padding:0;list-style:none}
 .card{padding:0;overflow:hidden}table{width:100%;border-collapse:collapse}
 th,td{padding:.5rem .9rem;text-align:left;vertical-align:top;border-top:1px solid var(--line)}
-thead th{border-top:0;color:var(--soft);font-size:.875rem;font-weight:600}
+thead th{border-top:0;white-space:nowrap;color:var(--soft);font-size:.875rem;font-weight:600}
 td small{display:block;color:var(--soft);font-size:.875rem}time{white-space:nowrap}
 code{font:.875rem/1.4 ui-monospace,monospace}.card>p{margin:0;padding:.8rem 1rem}
-@media(max-width:46rem){thead{display:none}table,tbody,tr,td{display:block}td{border:0;padding:.15rem .9rem}
-tr{padding:.6rem 0;border-top:1px solid var(--line)}tbody tr:first-child{border-top:0}
-td::before{content:attr(data-of);display:block;color:var(--soft);font-size:.875rem}}
+@media(max-width:46rem){thead{display:none}table,tbody,tr,td{display:block}
+tr{padding:.5rem 0;border-top:1px solid var(--line)}tbody tr:first-child{border-top:0}
+td{position:relative;border:0;padding:.15rem .9rem .15rem 6.6rem}td:empty{display:none}.badge{white-space:normal}
+td::before{content:attr(data-of);position:absolute;left:.9rem;width:5.6rem;color:var(--soft);font-size:.875rem}}
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
@@ -233,7 +238,7 @@ def _conferences(status: Status, view: View) -> str:
     columns: dict[str, Callable[[Event], str]] = {
         "event": lambda event: _event(event, view),
         "state": lambda event: _state(event.state, view),
-        "next": lambda event: _moment(event.next, status.zone) if event.next else view.say("none"),
+        "next": lambda event: _moment(event.next, status.zone) if event.next else "",
         "people": lambda event: str(event.people),
     }
     if view.links:
@@ -257,7 +262,7 @@ def _decisions(status: Status, view: View) -> str:
         "what": lambda made: _done(made, view),
         "reason": lambda made: _why(made, view),
         "event": lambda made: _named(made.organizer, made.uid),
-        "queue": lambda made: f"<code>{escape(made.ident)}</code>" if made.ident else view.say("none"),
+        "queue": lambda made: f"<code>{escape(made.ident)}</code>" if made.ident else "",
     }
     heading = f"<h2>{view.say('decisions')}</h2>"
     if not status.decisions:
@@ -283,6 +288,8 @@ def _event(event: Event, view: View) -> str:
 
 
 def _named(organizer: str, uid: str) -> str:
+    if not (organizer or uid):
+        return ""
     return f"<bdi>{escape(organizer)}</bdi><small><code><bdi>{escape(uid)}</bdi></code></small>"
 
 
@@ -292,7 +299,7 @@ def _state(state: str, view: View, number: int | None = None) -> str:
 
 
 def _link(event: Event, view: View) -> str:
-    return f'<a href="{escape(event.link)}">{view.say("join")}</a>' if event.link else view.say("none")
+    return f'<a href="{escape(event.link)}">{view.say("join")}</a>' if event.link else ""
 
 
 def _done(made: Decision, view: View) -> str:
@@ -308,7 +315,7 @@ def _done(made: Decision, view: View) -> str:
         case "rewrite", _:
             key, level = ("done rewrite", "good") if made.reason == "rewritten" else ("done removed", "good")
         case _:
-            key, level = "done pass", "plain"
+            key, level = "done pass", "look" if made.reason in AMISS else "plain"
     return f'<span class="badge {level}">{view.say(key)}</span><small>{made.code}</small>'
 
 
