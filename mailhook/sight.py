@@ -29,7 +29,7 @@ from mailhook.store.observer import Observer
 
 T = TypeVar("T")
 
-PATIENCE = 5.0
+PATIENCE = 3.0
 """Seconds that an answer of a peer or of the store is awaited."""
 
 SILENCE = f"no answer within {PATIENCE:g} s"

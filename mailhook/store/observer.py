@@ -28,7 +28,7 @@ from mailhook.store.migration import require_current
 
 R = TypeVar("R")
 
-PATIENCE = 3.0
+PATIENCE = 2.0
 """Seconds that one look may take."""
 
 STEPS = 10_000
