@@ -32,7 +32,7 @@ from mailhook import journal
 from mailhook.core.conference import State
 from mailhook.core.pending import Pending
 from mailhook.journal import Story
-from mailhook.ports import BreakerState, Holdings, Load
+from mailhook.ports import AMISS, BreakerState, Holdings, Load
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -42,6 +42,16 @@ PENDING = (*(kind.value for kind in Pending), "due")
 STATES = tuple(state.value for state in State)
 OUTCOMES = {2: "delivered", 4: "deferred", 5: "refused"}
 BREAKER_STATES: tuple[BreakerState, ...] = ("closed", "open", "probing")
+# A series that begins with its first count has not risen, as far as Prometheus knows: what alerts wait for begins at 0.
+AWAITED_MESSAGES = (
+    *(("delivered", "pass", reason) for reason in AMISS),
+    *(("deferred", "defer", reason) for reason in ("provider-unavailable", "busy")),
+)
+AWAITED_CALLS = tuple(
+    (operation, "misconfigured") for operation in ("create", "update", "delete", "find", "ping")
+)
+AWAITED_EVENTS = ("deletion-limit", "worker-died", "provider-down", "decisions-lost", "http-unavailable")
+
 METHODS = ("publish", "reply", "add", "counter", "refresh", "declinecounter")
 """Of RFC 5546 §1.4, that say nothing to us."""
 
@@ -99,6 +109,13 @@ class Meter:
             registry=registry,
         )
         self._gauges(registry)
+        for counter, awaited in (
+            (self._messages, AWAITED_MESSAGES),
+            (self._calls, AWAITED_CALLS),
+            (self._warnings, ((event,) for event in AWAITED_EVENTS)),
+        ):
+            for labels in awaited:
+                counter.labels(*labels)
         self._relay = self._steps.labels("relay")
         self._told: dict[tuple[str, str, str], int] = {}
         self._received = 0

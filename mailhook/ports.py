@@ -78,6 +78,10 @@ Sighting = Literal["signed-before-us"]
 Decide = Callable[[Meeting, Circumstances], tuple[Meeting, T]]
 
 
+AMISS = ("without-link", "store-unavailable", "no-place", "too-large", "dkim-signed", "fault")
+"""Reasons for which an invitation that should have got its link goes without."""
+
+
 @dataclass(frozen=True)
 class Decision:
     """What was done with a mail that looked like an invitation, for the administrator; no join link, no text of it.

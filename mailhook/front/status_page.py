@@ -17,7 +17,7 @@ from html import escape
 from typing import Literal, TypeVar
 
 from mailhook.front.status_words import WORDS, Language, reason
-from mailhook.ports import Decision, Holdings
+from mailhook.ports import AMISS, Decision, Holdings
 
 R = TypeVar("R")
 
@@ -25,9 +25,6 @@ Level = Literal["good", "look", "bad"]
 
 SHOWN = 50
 """Rows of a table; the commands list all."""
-
-AMISS = {"without-link", "store-unavailable", "fault", "no-place", "too-large", "dkim-signed"}
-"""Reasons for which an invitation that should have got its link went without."""
 
 _STYLE = """
 :root{color-scheme:light dark;--back:#f3f5f8;--card:#fff;--ink:#1b2430;--soft:#55616f;--line:#dfe4ea;--link:#0b5cad;

@@ -56,7 +56,7 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "again": "Ещё раз",
         "people": "Участники",
         "when": "Когда",
-        "what": "Что сделано",
+        "what": "Сделано",
         "reason": "Почему",
         "queue": "Очередь",
         "topic": "Тема",
