@@ -38,7 +38,7 @@ header,main,footer{max-width:76rem;margin:0 auto;padding:.8rem 1rem}
 header{display:flex;flex-wrap:wrap;gap:.2rem 1rem;align-items:baseline}
 header nav{margin-left:auto}header b{font-size:1.15rem}
 header small,footer,.soft{color:var(--soft);font-size:.875rem}
-a{color:var(--link)}header a,footer a,.more a{display:inline-block;padding:.2rem 0}
+a{color:var(--link)}header a,footer a,.more a,td a{display:inline-block;padding:.2rem 0}
 :focus-visible{outline:3px solid var(--link);outline-offset:2px}
 h1{margin:0;font-size:1.5rem;line-height:1.25}h2{margin:2rem 0 .6rem;font-size:1.15rem}
 .banner{padding:1rem 1.2rem;border-radius:.7rem;border-left:.5rem solid}
