@@ -8,8 +8,10 @@ import pytest
 from mailhook.core.conference import Conference, State
 from mailhook.core.meeting import Copy, CopyKind, Leftover, Meeting, Notices, Suspect
 from mailhook.core.pending import Pending, pending
-from tests.core.meetings import KEY, NOW, announced
+from tests.core.meetings import ANNA, KEY, NOW, ready, request, told
 
+ANNOUNCED = ready(state=State.ANNOUNCED)
+HELD = told(Meeting(KEY, wanted=True, conference=ready()), request(), ANNA)
 SOON = NOW + timedelta(minutes=1)
 
 
@@ -27,6 +29,9 @@ SOON = NOW + timedelta(minutes=1)
             (Pending.CONFERENCE, Pending.LEFTOVER),
         ),
         (Meeting(KEY, notices=Notices(error="550")), ()),
+        (Meeting(KEY, conference=ANNOUNCED, notices=Notices(error="550")), (Pending.NOTICE,)),
+        (replace(HELD, copies={CopyKind.CALDAV: Copy(error="403")}), (Pending.CALDAV,)),
+        (replace(HELD, copies={CopyKind.CALDAV: Copy()}), ()),
         (Meeting(KEY, conference=Conference(State.GONE)), ()),
     ],
 )
