@@ -29,6 +29,7 @@ from mailhook.front.dialogue import Terms
 from mailhook.front.limits import Limits
 from mailhook.front.smtp import Listener
 from mailhook.guard import Guard
+from mailhook.monitoring import Monitor
 from mailhook.nexthop.pool import Pool
 from mailhook.organizer.notice import MailNotifier
 from mailhook.own_copies import make_scribes, seen_kinds
@@ -42,6 +43,7 @@ from mailhook.provider.session import Witness
 from mailhook.provider.videomost import Videomost
 from mailhook.relay import Relay
 from mailhook.scribe import Scribe
+from mailhook.store.file import Access
 from mailhook.store.sqlite import SqliteStore
 from mailhook.sync import Sync
 
@@ -66,6 +68,7 @@ class App:
     listener: Listener
     sandbox: Sandbox | None
     phrases: Phrasebook
+    monitor: Monitor
 
 
 @asynccontextmanager
@@ -100,14 +103,20 @@ async def running(
         )
         descriptors.survive(asyncio.get_running_loop())
         listener = Listener(watch(Relay(hop, pipeline, store, policy)), terms(settings))
+        monitor = Monitor(settings, store, hop, provider, listener, clock)
+        await stack.enter_async_context(monitor.counting())
         await listener.start(settings.listen.host, settings.listen.port)
         stack.push_async_callback(listener.drain, longest_transaction(settings))
         journal.event("listening", host=settings.listen.host, port=listener.port)
-        yield App(settings, store, provider, flight, sync, courier, scribes, listener, sandbox, phrases)
+        yield App(
+            settings, store, provider, flight, sync, courier, scribes, listener, sandbox, phrases, monitor
+        )
 
 
-async def open_store(settings: Settings, clock: Clock, stack: AsyncExitStack) -> SqliteStore:
-    store = await SqliteStore.open(settings.store.path, clock)
+async def open_store(
+    settings: Settings, clock: Clock, stack: AsyncExitStack, access: Access = "make"
+) -> SqliteStore:
+    store = await SqliteStore.open(settings.store.path, clock, access=access)
     stack.push_async_callback(store.close)
     return store
 
@@ -298,7 +307,7 @@ async def serve(settings: Settings) -> None:
     """Run until a signal; then drain: transactions past DATA end, others are asked to come again."""
     reload = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
-    async with running(settings) as app, background(reloading(app, reload)):
+    async with running(settings) as app, background(reloading(app, reload)), app.monitor.served():
         await stop_signal()
         journal.event("stopping")
     journal.event("stopped")

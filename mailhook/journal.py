@@ -10,6 +10,8 @@ Not here: what is worth reporting. A line bears no subject and no text of a mess
 Errors: none.
 
 Crash tests append a function to `on_step`: it is called with the name of every step and may end the process there.
+Who counts appends to `on_message`, `on_event` and `on_call`: these are called after the line has been written, in the
+midst of the work for a mail, so that they have to be quick and raise nothing.
 """
 
 import json
@@ -27,6 +29,11 @@ from mailhook.errors import MailhookError
 Step = Literal["inspect", "read", "decide", "create", "rewrite", "record", "relay", "settle"]
 
 on_step: list[Callable[[str], None]] = []
+on_message: list[Callable[["Story"], None]] = []
+on_event: list[Callable[[str, int], None]] = []
+"""Name and level (as in `logging`)."""
+on_call: list[Callable[[str, str, float], None]] = []
+"""Operation, outcome and seconds of a call to the provider."""
 
 LOUD = frozenset({"dkim-signed"})
 """Reasons that tell of a fault of the set-up, though the mail goes on: the line is a warning."""
@@ -52,6 +59,14 @@ def event(name: str, /, *, level: int | None = None, **fields: object) -> None:
     """Report what concerns no single message; a warning when it has an `error`, unless `level` says otherwise."""
     chosen = level if level is not None else logging.WARNING if fields.get("error") else logging.INFO
     _LOG.log(chosen, name, extra={"fields": fields})
+    for hook in on_event:
+        hook(name, chosen)
+
+
+def called(operation: str, outcome: str, seconds: float) -> None:
+    """A call to the provider has ended so; counted, and not logged: who made it tells what came of it."""
+    for hook in on_call:
+        hook(operation, outcome, seconds)
 
 
 def queue_id(text: str) -> str:
@@ -137,6 +152,13 @@ class Story:
         loud = self.error or self.code >= 400 or not LOUD.isdisjoint((self.reason, *self.sealed))
         level = logging.WARNING if loud else logging.INFO
         _LOG.log(level, "message", extra={"fields": self._fields()})
+        for hook in on_message:
+            hook(self)
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return perf_counter() - self._begun
 
     def _end_step(self) -> None:
         if self._current is not None:
@@ -148,7 +170,7 @@ class Story:
         names = (name for name in self.__dataclass_fields__ if not name.startswith("_"))
         fields = {name: getattr(self, name) for name in names if name not in {"started", "times"}}
         steps = {name: round(seconds * 1000, 1) for name, seconds in self.times.items()}
-        return {**fields, "ms": round((perf_counter() - self._begun) * 1000, 1), "steps": steps}
+        return {**fields, "ms": round(self.seconds * 1000, 1), "steps": steps}
 
 
 # --- lines ----------------------------------------------------------------------------------------------------

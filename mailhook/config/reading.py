@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from mailhook.config import permissions
 from mailhook.config.checks import crosswise
+from mailhook.config.http import http
 from mailhook.config.organizer import organizer
 from mailhook.config.problem import Problem, shown
 from mailhook.config.settings import Settings
@@ -31,6 +32,7 @@ Trying = Callable[[Settings, Sequence[Problem]], list[Problem]]
 SECRETS = (
     ("provider", "videomost", "token"),
     ("provider", "videomost", "auth", "password"),
+    ("http", "password"),
     *(
         ("organizer", "imap", "password"),
         ("organizer", "caldav", "password"),
@@ -40,7 +42,6 @@ SECRETS = (
 LATER = {
     *("listen.workers", "listen.tls_cert", "listen.tls_key", "listen.starttls", "listen.bare_newline"),
     *("nexthop.tls", "nexthop.ca_file", "nexthop.username", "nexthop.password", "nexthop.password_file"),
-    "http",
 }
 EXPECTED = {
     "string_type": "should be text in quotes",
@@ -97,7 +98,7 @@ def _read(path: Path) -> _Reading:
     _fill_secrets(raw, path, reading)
     _validate(raw, reading)
     if reading.settings is not None:
-        found = [*crosswise(reading.settings), *organizer(reading.settings)]
+        found = [*crosswise(reading.settings), *organizer(reading.settings), *http(reading.settings)]
         reading.problems += _new(found, reading.broken)
     return reading
 

@@ -259,6 +259,18 @@ class Organizer(Section):
     imap: ImapSettings = ImapSettings()
 
 
+class Http(Section):
+    """Health, metrics and the status page. `port` 0: none of them.
+
+    `password` holds what `password_file` contains, once loaded; "": whoever reaches it may look.
+    """
+
+    host: Host = "127.0.0.1"
+    port: ListenPort = 10227
+    password: Line = Field(default="", repr=False)
+    password_file: File = ""
+
+
 class Log(Section):
     """What is logged to standard error, and how."""
 
@@ -277,6 +289,7 @@ class Settings(Section):
     rewrite: Rewrite = Rewrite()
     templates: Templates = Templates()
     organizer: Organizer = Organizer()
+    http: Http = Http()
     log: Log = Log()
 
     @cached_property

@@ -72,6 +72,7 @@ class Listener:
 
     @property
     def connections(self) -> int:
+        """Clients that are connected now."""
         return len(self._connections)
 
     async def drain(self, grace: float) -> None:

@@ -22,7 +22,12 @@ PIECE = 64
 
 
 class Spool:
-    """Written once, read any number of times. `close` gives the memory or the disk space back."""
+    """Written once, read any number of times. `close` gives the memory or the disk space back.
+
+    `held`: octets of all that are open in this process.
+    """
+
+    held = 0
 
     def __init__(self, in_memory: int = IN_MEMORY, budget: Budget | None = None) -> None:
         self._in_memory = in_memory
@@ -47,6 +52,7 @@ class Spool:
         else:
             _write_all(self._file, piece)
         self._size += len(piece)
+        Spool.held += len(piece)
 
     def chunks(self) -> Iterator[bytes]:
         """Pieces of at most the size in which they were written, or 64 KiB from the file."""
@@ -72,6 +78,7 @@ class Spool:
 
     def close(self) -> None:
         self._forget_pieces()
+        Spool.held -= self._size
         self._size = 0
         if self._file is not None:
             self._file.close()

@@ -32,6 +32,8 @@ path = "{store}"
 [policy]
 organizer_domains = ["corp.example"]
 {policy}
+[http]
+port = {http}
 [log]
 format = "json"
 """
@@ -50,10 +52,11 @@ class Served:
         await self.process.wait()
 
 
-def write_settings(path: Path, *, hop: int, base: str, store: Path, policy: str = "") -> Path:
+def write_settings(path: Path, *, hop: int, base: str, store: Path, policy: str = "", http: int = 0) -> Path:
     host = PUBLIC.partition("://")[2]
     path.write_text(
-        SETTINGS.format(hop=hop, base=base, host=host, store=store, policy=policy), encoding="utf-8"
+        SETTINGS.format(hop=hop, base=base, host=host, store=store, policy=policy, http=http),
+        encoding="utf-8",
     )
     return path
 

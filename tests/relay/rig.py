@@ -20,6 +20,7 @@ from typing import Any, Self
 from mailhook.app import App, running
 from mailhook.config import (
     CalDavSettings,
+    Http,
     ImapSettings,
     Listen,
     NextHop,
@@ -222,6 +223,7 @@ def settings_for(
     caldav: Mapping[str, Any] | None = None,
     imap: Mapping[str, Any] | None = None,
     rewrite: Mapping[str, Any] | None = None,
+    http: Mapping[str, Any] | None = None,
 ) -> Settings:
     rules: dict[str, Any] = {"organizer_domains": ("corp.example",), **(policy or {})}
     hosts = ("127.0.0.1", PUBLIC.partition("://")[2])
@@ -237,6 +239,7 @@ def settings_for(
         store=StoreSettings(path=store),
         policy=PolicySettings(**rules),
         rewrite=Rewrite(**(rewrite or {})),
+        http=Http(**(http or {})),
         organizer=Organizer(
             notice=NoticeSettings(**(notice or {})),
             caldav=CalDavSettings(**(caldav or {})),
@@ -258,6 +261,7 @@ async def world(
     caldav: Mapping[str, Any] | None = None,
     imap: Mapping[str, Any] | None = None,
     rewrite: Mapping[str, Any] | None = None,
+    http: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[World]:
     """`port`: where mail is handed in, by default any that is free; the mappings are sections of the settings."""
     clock = clock or Clock()
@@ -269,7 +273,7 @@ async def world(
         await sink.start()
         stack.push_async_callback(sink.close)
         settings = settings_for(
-            sandbox.url, sink.port, policy, store, port, videomost, notice, caldav, imap, rewrite
+            sandbox.url, sink.port, policy, store, port, videomost, notice, caldav, imap, rewrite, http
         )
         app = await stack.enter_async_context(running(settings, clock))
         yield World(app, sandbox, sink, clock, told)
