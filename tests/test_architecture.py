@@ -33,6 +33,14 @@ ALLOWED: dict[str, set[str]] = {
     "admin": {"core", "ports"},
     "texts": {"config", "core", "errors", "phrasebook", "writer"},
     "own_copies": {"config", "core", "phrasebook", "ports", "texts", "organizer", "scribe"},
+    "systemd": set(),
+    "channel": set(),
+    "generation": {"channel", "journal"},
+    "listening": {"channel", "generation", "systemd"},
+    "shared_sandbox": {"channel", "generation", "journal"},
+    "supervisor": {"channel", "generation", "journal", "listening", "shared_sandbox", "systemd"},
+    "worker": {"app", "channel", "config", "errors", "journal", "phrasebook", "provider"},
+    "__main__": {"cli", "supervisor"},
     "app": {
         *("own_copies", "phrasebook", "texts", "config", "core", "errors", "journal", "ports"),
         *(*MIDDLE, *ADAPTERS),
@@ -52,7 +60,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "cli": {
         *("app", "config", "core", "demo", "doctor", "drafting", "errors", "journal"),
-        *("listing", "phrasebook", "provider", "trial"),
+        *("listing", "provider", "supervisor", "trial"),
     },
 }
 

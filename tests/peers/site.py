@@ -118,7 +118,7 @@ async def site(folder: Path) -> AsyncIterator[Site]:
         state = ("--port", str(ports.videomost), "--state", str(folder / "videomost.json"))
         videomost = Daemon(folder / "videomost.log", "listens on", "-m", "mailhook.cli", "sandbox", *state)
         mailhook = Daemon(
-            folder / "mailhook.log", "listening", "-m", "mailhook.cli", "serve", "--config", str(config)
+            folder / "mailhook.log", "listening", "-m", "mailhook", "serve", "--config", str(config)
         )
         stack.push_async_callback(postfix.stop)
         for daemon in (videomost, mailhook):
