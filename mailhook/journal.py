@@ -216,12 +216,16 @@ def _empty(value: object) -> bool:
 
 
 class _Formatter(logging.Formatter):
-    """What both formats have in common: the parts of a record, clean."""
+    """What both formats have in common: the parts of a record, clean. `worker`: who tells, if there are several."""
+
+    def __init__(self, worker: str = "") -> None:
+        super().__init__()
+        self._worker = worker
 
     def _parts(self, record: logging.LogRecord) -> tuple[str, str, dict[str, object], list[str]]:
         """Moment, what happened, its fields, and the traceback by lines."""
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        given: Mapping[str, object] = vars(record).get("fields", {})
+        given = {"worker": self._worker, **vars(record).get("fields", {})}
         fields = {name: _plain(value) for name, value in given.items() if not _empty(value)}
         text = clean(record.getMessage(), LONGEST_TEXT)
         trace = self.formatException(record.exc_info) if record.exc_info else record.exc_text or ""
@@ -271,10 +275,15 @@ class Json(_Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def setup(level: str, style: Literal["console", "json"], stream: TextIO | None = None) -> None:
-    """Send all records of at least `level` to `stream` (standard error), in place of what was set up before."""
+def setup(
+    level: str, style: Literal["console", "json"], stream: TextIO | None = None, worker: str = ""
+) -> None:
+    """Send all records of at least `level` to `stream` (standard error), in place of what was set up before.
+
+    Each line names `worker`, if it is given.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(Json() if style == "json" else Console())
+    handler.setFormatter(Json(worker) if style == "json" else Console(worker))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -3,7 +3,7 @@
 What: a `Meter` listens to the journal, so that whatever has its line in the log is counted, and is set to the present
 `Load` now and then; `exposition` writes it all down, with what the store holds. If PROMETHEUS_MULTIPROC_DIR names a
 folder when this module is first imported, the figures of all processes that share it are in the answer of each; who
-starts them empties that folder before, and calls `forget_process` for each that has ended.
+starts them empties that folder before, and calls `supervisor.forget_process` for each that has ended.
 
 Not here: serving it (`front.http`), when the gauges are set (`monitoring`), what the metrics mean (docs/monitoring.md).
 
@@ -25,7 +25,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from mailhook import journal
@@ -200,12 +200,6 @@ class Meter:
             own = CollectorRegistry()
             MultiProcessCollector(own)  # type: ignore[no-untyped-call]
         return bytes(generate_latest(own)) + bytes(generate_latest(stored))
-
-
-def forget_process(pid: int) -> None:
-    """Its gauges count no more; what it has counted stays. Nothing where only one process serves."""
-    if os.environ.get(FOLDER):
-        mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 class _Stored(Collector):

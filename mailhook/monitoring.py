@@ -11,7 +11,7 @@ Errors: none. What goes wrong is told in the log.
 import asyncio
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from importlib.metadata import version
@@ -132,18 +132,12 @@ class Monitor:
     # --- serving
 
     @asynccontextmanager
-    async def served(self, listener: socket.socket | None = None) -> AsyncIterator[None]:
-        """Over HTTP, as the settings say, on `listener` if it is given. Mail goes on if that cannot be."""
+    async def served(self, listeners: Sequence[socket.socket]) -> AsyncIterator[None]:
+        """Over HTTP, on `listeners`, which several processes may share."""
         own = self._http
         server = WebServer(site(self._sight, own.host, own.password), BOUNDS)
-        if own.port or listener is not None:
-            try:
-                await server.start(own.host, own.port, listener)
-            except OSError as error:
-                advice = "health, metrics and status page are not served"
-                journal.event("http-unavailable", host=own.host, port=own.port, error=f"{advice}: {error}")
-            else:
-                journal.event("watching", url=server.url)
+        if listeners:
+            await server.start(listeners=listeners)
         try:
             yield
         finally:

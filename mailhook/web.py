@@ -11,7 +11,7 @@ Errors: `start` raises OSError when the address cannot be bound.
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -74,19 +74,20 @@ class WebServer:
         self._serving: asyncio.Task[None] | None = None
 
     async def start(
-        self, host: str = "127.0.0.1", port: int = 0, listener: socket.socket | None = None
+        self, host: str = "127.0.0.1", port: int = 0, listeners: Sequence[socket.socket] = ()
     ) -> None:
-        """Listen, on `listener` if it is given (processes may share it); port 0 takes a free one.
+        """Listen, on `listeners` if there are any (processes may share them); port 0 takes a free one.
 
         Connections are accepted when it returns.
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = listener or socket.create_server((host, port), family=family, backlog=512)
-        # asyncio sets it only where the socket names its protocol; accepted ones inherit it from the listener.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+        bound = list(listeners) or [socket.create_server((host, port), family=family, backlog=512)]
+        for listener in bound:
+            # asyncio sets it only where the socket names its protocol; accepted ones inherit it from the listener.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{bound[0].getsockname()[1]}"
         self._server = _Server(_config(self._app, self._protocol))
-        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        self._serving = asyncio.create_task(self._server.serve(sockets=bound))
 
     async def stop(self) -> None:
         """Stop listening and end every connection, the busy ones after STOP_SECONDS."""

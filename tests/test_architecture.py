@@ -42,6 +42,14 @@ ALLOWED: dict[str, set[str]] = {
     "monitoring": {
         *("config", "errors", "front", "guard", "journal", "meter", "nexthop", "ports", "sight", "web"),
     },
+    "systemd": set(),
+    "channel": set(),
+    "generation": {"channel", "journal"},
+    "listening": {"channel", "generation", "journal", "systemd"},
+    "shared_sandbox": {"channel", "generation", "journal"},
+    "supervisor": {"channel", "generation", "journal", "listening", "shared_sandbox", "systemd"},
+    "worker": {"app", "channel", "config", "errors", "journal", "phrasebook", "provider"},
+    "__main__": {"cli", "supervisor"},
     "app": {
         *("monitoring", "own_copies", "phrasebook", "texts", "config", "core", "errors", "journal", "ports"),
         *(*MIDDLE, *ADAPTERS),
@@ -72,7 +80,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "cli": {
         *("app", "config", "core", "demo", "doctor", "drafting", "errors", "journal"),
-        *("listing", "phrasebook", "provider", "trial"),
+        *("listing", "provider", "supervisor", "trial"),
     },
 }
 

@@ -137,10 +137,12 @@ def test_nothing_is_counted_when_nobody_listens(meter: Meter) -> None:
 # --- several processes ------------------------------------------------------------------------------------------
 
 WORKER = """
-import sys
+import os, sys
+from pathlib import Path
 from mailhook import journal
 from mailhook.journal import Story
-from mailhook.meter import Meter, forget_process
+from mailhook.meter import Meter
+from mailhook.supervisor import forget_process
 from mailhook.ports import Holdings, Load
 meter = Meter("1.2.3")
 with meter.listening():
@@ -151,7 +153,7 @@ with meter.listening():
 print("ready", flush=True)
 for line in sys.stdin:
     if line.startswith("forget"):
-        forget_process(int(line.split()[1]))
+        forget_process(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]), int(line.split()[1]))
     print(meter.exposition(Holdings({"announced": 5}, {}, {}, 0)).decode(), "END", sep="", flush=True)
 """
 

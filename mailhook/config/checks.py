@@ -259,6 +259,10 @@ def _limits(settings: Settings) -> Iterator[Problem]:
     if waiting >= sessions:
         why = f"should be less than nexthop.max_sessions ({sessions}): waiting invitations would hold up all other mail"
         yield Problem("policy.max_waiting", str(waiting), why)
+    workers = settings.listen.workers
+    if workers > waiting:
+        why = f"should not be more than policy.max_waiting ({waiting}), of which each worker has its share"
+        yield Problem("listen.workers", str(workers), why)
 
 
 def _overload(settings: Settings) -> Iterator[Problem]:

@@ -40,7 +40,7 @@ SECRETS = (
     ),
 )
 LATER = {
-    *("listen.workers", "listen.tls_cert", "listen.tls_key", "listen.starttls", "listen.bare_newline"),
+    *("listen.tls_cert", "listen.tls_key", "listen.starttls", "listen.bare_newline"),
     *("nexthop.tls", "nexthop.ca_file", "nexthop.username", "nexthop.password", "nexthop.password_file"),
 }
 EXPECTED = {

@@ -33,7 +33,7 @@ _NEEDLES = (b"multipart/encrypted", b"pkcs7-mime", b"ms-tnef", b"message/partial
 
 # RFC 9580 §6.2.1 and §7: at the start of a line, in HTML also behind a tag. A quoted one ("> ") is somebody else's.
 _ARMOUR = re.compile(rb"^-----BEGIN PGP (?:SIGNED )?MESSAGE", re.MULTILINE)
-_ARMOUR_IN_HTML = re.compile(rb"(?:^|>)\s*-----BEGIN PGP (?:SIGNED )?MESSAGE", re.MULTILINE)
+_ARMOUR_IN_HTML = re.compile(rb"(?:^|>)[ \t]*-----BEGIN PGP (?:SIGNED )?MESSAGE", re.MULTILINE)
 _ARMOUR_HINT = b"BEGIN PGP "
 
 

@@ -16,6 +16,7 @@ import ipaddress
 import logging
 import math
 import socket
+from collections.abc import Sequence
 from typing import cast
 
 from aiosmtpd.smtp import SMTP
@@ -52,23 +53,21 @@ class Listener:
         self._refusals = Seldom(60)
         self._nobody_idle_until = 0.0
         self._connections: set[Connection] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     async def start(
-        self, host: str = "127.0.0.1", port: int = 0, sock: socket.socket | None = None
-    ) -> asyncio.Server:
-        """Accept on `sock` if it is given (it may be shared with other processes). OSError: cannot bind."""
+        self, host: str = "127.0.0.1", port: int = 0, sockets: Sequence[socket.socket] = ()
+    ) -> None:
+        """Accept on `sockets` if there are any (other processes may share them). OSError: cannot bind."""
         loop = asyncio.get_running_loop()
-        if sock is not None:
-            self._server = await loop.create_server(self._connection, sock=sock, backlog=BACKLOG)
-        else:
-            self._server = await loop.create_server(self._connection, host, port, backlog=BACKLOG)
-        return self._server
+        for sock in sockets:
+            self._servers.append(await loop.create_server(self._connection, sock=sock, backlog=BACKLOG))
+        if not sockets:
+            self._servers.append(await loop.create_server(self._connection, host, port, backlog=BACKLOG))
 
     @property
     def port(self) -> int:
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(self._servers[0].sockets[0].getsockname()[1])
 
     @property
     def connections(self) -> int:
@@ -78,8 +77,8 @@ class Listener:
     async def drain(self, grace: float) -> None:
         """Accept nobody, dismiss who is not past DATA, and give the others `grace` seconds to end."""
         self._draining = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in tuple(self._connections):
             if connection.awaiting_command:
                 connection.dismiss(replies.SHUTTING_DOWN)

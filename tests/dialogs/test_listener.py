@@ -302,7 +302,7 @@ async def test_drain_ends_when_its_grace_is_over(rig: Rig) -> None:
 async def test_it_listens_on_a_socket_that_is_given(rig: Rig) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         listener = Listener(Broken(""), Terms("mailhook.test"))
-        await listener.start(sock=sock)
+        await listener.start(sockets=[sock])
         await rig.client(listener)
         await listener.drain(0)
 

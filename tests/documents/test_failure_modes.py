@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mailhook
 from mailhook import journal, relay
-from mailhook.core import message, removal
+from mailhook.core import removal, sealing
 from mailhook.smtp import replies
 from mailhook.smtp.replies import Reply
 
@@ -28,7 +28,7 @@ HANDED_ON = {"why", "fault", "reason", "plan.reason", "invitation.reason"}
 
 ELSEWHERE = {
     "OPTED_OUT": {removal.OPTED_OUT},
-    "mime.enclosure(message)": {"signed", *message._ENCLOSURES.values()},
+    "sealing.enclosure(message)": {"signed", "pgp", *sealing._ENCLOSURES.values()},
     "f'method-{method.lower()}'": {"method-…"},
 }
 """Reasons that are not written out where they are given."""

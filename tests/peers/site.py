@@ -134,7 +134,7 @@ async def surroundings(folder: Path, own: str = "") -> AsyncIterator[Surrounding
         state = ("--port", str(ports.videomost), "--state", str(folder / "videomost.json"))
         videomost = Daemon(folder / "videomost.log", "listens on", "-m", "mailhook.cli", "sandbox", *state)
         mailhook = Daemon(
-            folder / "mailhook.log", "listening", "-m", "mailhook.cli", "serve", "--config", str(config)
+            folder / "mailhook.log", "listening", "-m", "mailhook", "serve", "--config", str(config)
         )
         for daemon in (videomost, mailhook):
             stack.push_async_callback(_end, daemon)

@@ -47,8 +47,16 @@ class Served:
     port: int
     log: list[str]
 
+    @property
+    def workers(self) -> list[int]:
+        """Their process ids."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(child) for child in children.read_text().split()]
+
     async def kill(self) -> None:
-        self.process.kill()
+        """All of it at once."""
+        for pid in (self.process.pid, *self.workers):
+            os.kill(pid, signal.SIGKILL)
         await self.process.wait()
 
 
@@ -64,7 +72,7 @@ def write_settings(path: Path, *, hop: int, base: str, store: Path, policy: str 
 @asynccontextmanager
 async def serving(settings: Path) -> AsyncIterator[Served]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mailhook.cli", "serve", "--config", str(settings)),
+        *(sys.executable, "-m", "mailhook", "serve", "--config", str(settings)),
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )

@@ -52,7 +52,7 @@ async def watched(
     store, http = str(folder / "store.db"), {"password": password}
     async with (
         world(policy, store=store, http=http, videomost=videomost) as here,
-        here.app.monitor.served(listener),
+        here.app.monitor.served([listener]),
     ):
         port = listener.getsockname()[1]
         yield Watched(here, f"http://127.0.0.1:{port}", ("admin", password) if password else None)
