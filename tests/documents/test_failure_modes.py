@@ -26,9 +26,12 @@ REASON_MAKERS = {"may_act", "obstacle"}
 HANDED_ON = {"why", "fault", "reason", "plan.reason", "invitation.reason"}
 """Names under which a reason of one of those is handed on."""
 
+ENCLOSED = {"signed", "pgp", *sealing._ENCLOSURES.values()}
+
 ELSEWHERE = {
     "OPTED_OUT": {removal.OPTED_OUT},
-    "sealing.enclosure(message)": {"signed", "pgp", *sealing._ENCLOSURES.values()},
+    "sealing.enclosure(message)": ENCLOSED,
+    "sealing.beginning(_beginning(content))": ENCLOSED,
     "f'method-{method.lower()}'": {"method-…"},
 }
 """Reasons that are not written out where they are given."""
