@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, urlsplit
 
-from mailhook.core import splice_properties, splice_text
+from mailhook.core import splice_properties, text_blocks
 from mailhook.core.conference import JoinDetails
 from mailhook.core.itip import Event, Invitation
 from mailhook.core.meeting import MASTER
@@ -55,7 +55,7 @@ def is_located(invitation: Invitation, link: str) -> bool:
 def shows(invitation: Invitation, details: JoinDetails) -> bool:
     """Whether any event shows the conference in any place, or a block that was cut off before its link."""
     return any(_names(text, details) for event in invitation.events for text in forms(event)) or any(
-        splice_text.is_cut_off(event.description) for event in invitation.events
+        text_blocks.is_cut_off(event.description) for event in invitation.events
     )
 
 
@@ -72,7 +72,7 @@ def shows_openly(invitation: Invitation, details: JoinDetails) -> bool:
             event.properties.get("X-ALT-DESC", ""),
         )
         for readable in _readings(text)
-    ) or any(splice_text.is_cut_off(event.description) for event in invitation.events)
+    ) or any(text_blocks.is_cut_off(event.description) for event in invitation.events)
 
 
 def keeps(invitation: Invitation, details: JoinDetails) -> bool:
@@ -120,7 +120,7 @@ def block_links(invitation: Invitation) -> frozenset[str]:
 
 
 def _block_links(event: Event) -> Iterator[str]:
-    return splice_text.links(event.description.encode("utf-8", "replace"))
+    return text_blocks.links(event.description.encode("utf-8", "replace"))
 
 
 def bare_links(invitation: Invitation, hosts: Iterable[str]) -> frozenset[str]:

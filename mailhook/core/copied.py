@@ -17,6 +17,7 @@ from itertools import islice
 from mailhook.core.bearing import forms
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import Meeting, MeetingKey
+from mailhook.core.quoting import unquoted
 
 _MOST = 20
 _LONGEST = 400
@@ -39,7 +40,8 @@ def spellings(invitation: Invitation, hosts: Collection[str]) -> list[tuple[str,
         return []
     link = re.compile(rf"https?://(?:{names})[/?:][!-~]{{0,{_LONGEST}}}", re.IGNORECASE)
     texts = dict.fromkeys(form for event in invitation.events for form in forms(event))
-    found = dict.fromkeys(match for text in texts for match in link.findall(text[:_LOOKED_AT]))
+    bearing = (unquoted(text[:_LOOKED_AT]) for text in texts if link.search(text[:_LOOKED_AT]))
+    found = dict.fromkeys(match for text in bearing for match in link.findall(text))
     return [tuple(_beginnings(each)) for each in islice(found, _MOST)]
 
 

@@ -12,9 +12,10 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mailhook.core import contentlines, splice_text
+from mailhook.core import contentlines, text_blocks
 from mailhook.core.contentlines import Component, ContentLine, escape_text
 from mailhook.core.relinking import exchanged
+from mailhook.core.splice_text import Text
 from mailhook.core.splices import Position, Splice, shifted
 
 LocationRule = Literal["if-empty", "append", "never"]
@@ -49,7 +50,7 @@ class Additions:
 
     def held_by(self, charset: str) -> "Additions":
         """Without the words that the charset lacks."""
-        description, label = (splice_text.held(text, charset) for text in (self.description, self.label))
+        description, label = (text_blocks.held(text, charset) for text in (self.description, self.label))
         return replace(self, description=description, label=label)
 
 
@@ -71,6 +72,11 @@ class EventEdit:
     line_end: bytes
     stale: frozenset[str]
     """Links of older blocks of ours in this event, and former ones: what bears one of them is ours too."""
+
+    @property
+    def text(self) -> Text:
+        links = frozenset({self.additions.link, *self.stale})
+        return Text(self.additions.position, b"\n", links, self.charset)
 
     def line(self, name: str, params: tuple[tuple[str, str], ...], value: str) -> bytes:
         return contentlines.write(name, params, value, self.line_end, self.charset)

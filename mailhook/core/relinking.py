@@ -11,10 +11,10 @@ Errors: none.
 import html
 import re
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import quote
 
-from mailhook.core.splices import Splice
+from mailhook.core.splices import Splice, within
 
 _SPELLINGS: tuple[Callable[[str], str], ...] = (str, html.escape, lambda link: quote(link, safe=""))
 _HEAD = re.compile(r"https?(://|%3A%2F%2F)[^/?%]*", re.IGNORECASE)
@@ -22,8 +22,34 @@ _GOES_ON = rb"(?![\w=-])"
 """What follows here would make it another link."""
 
 
-def exchanged(data: bytes, old: Iterable[str], new: str, charset: str, edits: list[Splice]) -> list[Splice]:
-    """`edits`, and `new` for each link in `old` that stands outside of what they replace."""
+def anywhere(links: Iterable[str], charset: str) -> re.Pattern[bytes] | None:
+    """What finds any of the links in any spelling; None for no links."""
+    spelled = _spelled(links, charset)
+    return re.compile(b"|".join(spelled)) if spelled else None
+
+
+def bracketed(links: Iterable[str], charset: str) -> re.Pattern[bytes] | None:
+    """The same with the brackets in which programs put a link that follows its name, or with the link around it."""
+    spelled = [
+        rb"[<\[(]?(?:https?://[^\s<>\"]{0,200})?" + each + rb"[>\])]?" for each in _spelled(links, charset)
+    ]
+    return re.compile(b"|".join(spelled)) if spelled else None
+
+
+def _spelled(links: Iterable[str], charset: str) -> list[bytes]:
+    ordered = sorted(filter(None, set(links)), key=len, reverse=True)
+    return [_pattern(spell(link), charset).pattern for link in ordered for spell in _SPELLINGS]
+
+
+def exchanged(
+    data: bytes,
+    old: Iterable[str],
+    new: str,
+    charset: str,
+    edits: list[Splice],
+    history: Sequence[tuple[int, int]] = (),
+) -> list[Splice]:
+    """`edits`, and `new` for each link in `old` that stands outside of what they replace, and of these spans."""
     taken = sorted((each.start, each.end) for each in edits)
     found = list(edits)
     for link in sorted(set(old) - {new}, key=len, reverse=True):
@@ -31,7 +57,7 @@ def exchanged(data: bytes, old: Iterable[str], new: str, charset: str, edits: li
         spellings = {spell(link): spell(new) for spell in reversed(_SPELLINGS)}
         for spelled, written in spellings.items():
             for match in _pattern(spelled, charset).finditer(data):
-                if _is_free(taken, *match.span()):
+                if _is_free(taken, *match.span()) and not within(match.start(), history):
                     insort(taken, match.span())
                     found.append(Splice(*match.span(), written.encode(charset, "replace")))
     return found

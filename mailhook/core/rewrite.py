@@ -21,11 +21,13 @@ from mailhook.core import (
     splice_calendar,
     splice_html,
     splice_text,
+    text_blocks,
 )
 from mailhook.core.contentlines import Component
 from mailhook.core.event_edit import Additions, LocationRule
 from mailhook.core.message import Message, Part
 from mailhook.core.relinking import exchanged
+from mailhook.core.splice_text import Text
 from mailhook.core.splices import Position, Splice, apply
 from mailhook.core.wording import Block
 from mailhook.errors import Unreadable
@@ -107,7 +109,7 @@ def remove(whole: Message, link: str, conference_id: str, options: Options) -> R
         if (each := _calendar_edit(whole, calendar, _uid(calendars), added, options))
     ]
     edits = [
-        each for each in (*_text_edits(whole, NO_BLOCK, options, "", frozenset()), *edits) if each.splices
+        each for each in (*_text_edits(whole, NO_BLOCK, options, link, frozenset()), *edits) if each.splices
     ]
     if not edits:
         return Rewritten(whole.raw, ())
@@ -132,7 +134,7 @@ def additions(block: Block, link: str, conference_id: str, options: Options) -> 
 
 
 def _marked_text(words: str) -> str:
-    return splice_text.marked(words) if words else ""
+    return text_blocks.marked(words) if words else ""
 
 
 def _marked_html(words: str) -> str:
@@ -226,15 +228,17 @@ def _plain(
 ) -> list[Splice] | None:
     text = _marked_text(block.text)
     if part.params.get("format", "").lower() == "flowed":
-        text = splice_text.flowed(text)
+        text = text_blocks.flowed(text)
     prepared = part_edit.prepare_text(whole, part, text)
     if prepared is None:
         return None
     eol = mime_bodies.line_end(prepared.data, mime_bodies.line_end(whole.raw[: part.body_start]))
-    written = splice_text.held(text, prepared.charset).encode(prepared.charset).replace(b"\n", eol)
-    old = {each.encode(prepared.charset, "replace") for each in copied}
-    edits = splice_text.place(prepared.data, written, options.position, eol, old)
-    edits = exchanged(prepared.data, copied, link, prepared.charset, edits)
+    written = text_blocks.held(text, prepared.charset).encode(prepared.charset).replace(b"\n", eol)
+    place = Text(options.position, eol, copied | {link}, prepared.charset)
+    edits = splice_text.place(prepared.data, written, place)
+    if copied:
+        history = splice_text.history(prepared.data, prepared.charset)
+        edits = exchanged(prepared.data, copied, link, prepared.charset, edits, history)
     return part_edit.splices(whole, prepared, edits, eight_bit=options.eight_bit)
 
 
@@ -247,8 +251,11 @@ def _html(
     eol = mime_bodies.line_end(prepared.data, mime_bodies.line_end(whole.raw[: part.body_start]))
     html = _marked_html(block.html).encode(prepared.charset, "xmlcharrefreplace")
     written = html.replace(b"\r\n", b"\n").replace(b"\n", eol)
-    edits = splice_html.place(prepared.data, written, options.position, eol)
-    edits = exchanged(prepared.data, copied, link, prepared.charset, edits)
+    place = Text(options.position, eol, copied | {link}, prepared.charset)
+    edits = splice_html.place(prepared.data, written, place)
+    if copied:
+        history = splice_html.history(prepared.data, place)
+        edits = exchanged(prepared.data, copied, link, prepared.charset, edits, history)
     return part_edit.splices(whole, prepared, edits, eight_bit=options.eight_bit)
 
 

@@ -11,6 +11,7 @@ Errors: none; a calendar that cannot be read does not come here.
 import base64
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from urllib.parse import quote_from_bytes
 
 from mailhook.core import (
@@ -20,6 +21,7 @@ from mailhook.core import (
     splice_html,
     splice_properties,
     splice_text,
+    text_blocks,
 )
 from mailhook.core.contentlines import Component, escape_text, unescape_text
 from mailhook.core.event_edit import Additions, Change, EventEdit, Reach
@@ -28,6 +30,7 @@ from mailhook.core.splices import Splice, apply, decoded, effective
 
 MAX_TWIN = 128 * 1024
 """Octets of a description or its HTML twin; a longer one is left alone, because its escapes take long to follow."""
+History = Callable[[], list[tuple[int, int]]]
 _TEXT_ESCAPE = re.compile(rb"\\[\\;,nN]")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
 _ALTREP = re.compile(rb';ALTREP="(data:text/html[^",]*,)([^"]*)"', re.IGNORECASE)
@@ -57,7 +60,7 @@ def _older_links(event: Component, additions: Additions) -> Iterator[str]:
     for line in event.lines:
         if line.name == "DESCRIPTION":
             text = unescape_text(line.value).encode("utf-8", "replace")
-            yield from (link for link in splice_text.links(text) if link != additions.link)
+            yield from text_blocks.older_links(text, {additions.link, *additions.former}, "utf-8")
 
 
 # --- description ---------------------------------------------------------------------------------------
@@ -71,16 +74,14 @@ def _description(event: EventEdit) -> Iterator[Change]:
     if not lines:
         yield Change("DESCRIPTION", added=event.line("DESCRIPTION", (), escape_text(block)))
         return
-    line = next((each for each in lines if splice_text.BEGIN in each.value), lines[0])
+    line = next((each for each in lines if text_blocks.OPENING in each.value), lines[0])
     if line.end - line.start > MAX_TWIN:
         return
     layer = contentlines.unfold(event.data, line.start, line.end)
     start = contentlines.value_start(layer.content)
     text = decoded(layer.content[start:], _TEXT_ESCAPE, _unescaped)
-    found = splice_text.place(
-        text.content, block.encode(event.charset, "replace"), event.additions.position, b"\n", _old(event)
-    )
-    found = _exchanged(event, text.content, found)
+    found = splice_text.place(text.content, block.encode(event.charset, "replace"), event.text)
+    found = _exchanged(event, text.content, found, lambda: splice_text.history(text.content, event.charset))
     lifted = text.lifted(effective(text.content, found), _escaped)
     inner = [Splice(s.start + start, s.end + start, s.data) for s in lifted]
     twin = _altrep(event, layer.content[:start])
@@ -90,15 +91,11 @@ def _description(event: EventEdit) -> Iterator[Change]:
         yield Change("ALTREP")
 
 
-def _exchanged(event: EventEdit, text: bytes, edits: list[Splice]) -> list[Splice]:
+def _exchanged(event: EventEdit, text: bytes, edits: list[Splice], history: History) -> list[Splice]:
     """With the link in place of stale ones outside of blocks."""
-    if event.additions.removing:
+    if event.additions.removing or not event.stale:
         return edits
-    return exchanged(text, event.stale, event.additions.link, event.charset, edits)
-
-
-def _old(event: EventEdit) -> set[bytes]:
-    return {link.encode(event.charset, "replace") for link in event.stale}
+    return exchanged(text, event.stale, event.additions.link, event.charset, edits, history())
 
 
 def _altrep(event: EventEdit, head: bytes) -> list[Splice] | None:
@@ -136,7 +133,9 @@ def _html_twins(event: EventEdit) -> Iterator[Change]:
 
 def _html(event: EventEdit, html: bytes, charset: str) -> list[Splice]:
     block = event.additions.description_html.encode(charset, "xmlcharrefreplace")
-    return _exchanged(event, html, splice_html.place(html, block, event.additions.position, b"\n"))
+    text = replace(event.text, charset=charset)
+    found = splice_html.place(html, block, text)
+    return _exchanged(event, html, found, lambda: splice_html.history(html, text))
 
 
 def _unescaped(token: bytes) -> bytes:

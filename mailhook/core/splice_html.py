@@ -11,59 +11,37 @@ beyond MAX_NOTED is left alone.
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from itertools import pairwise
 
-from mailhook.core import splice_text
-from mailhook.core.splices import Position, Splice, settled
+from mailhook.core import html_text, text_blocks, typed
+from mailhook.core.html_scan import Token, tokens
+from mailhook.core.splice_text import Text
+from mailhook.core.splices import Splice, settled, within
+from mailhook.core.typed import Kept
 from mailhook.errors import Unreadable
 
 BEGIN = "<!-- videomost:begin -->"
 END = "<!-- videomost:end -->"
 ELEMENT = "videomost-conference"
-"""The id of the element around the block: it marks the block where comments were stripped."""
+"""With the id of the element around the block begins: it marks the block where comments were stripped.
 
-_TEXT_BEGIN, _TEXT_END = splice_text.BEGIN.encode("ascii"), splice_text.END.encode("ascii")
+The rest of it are digests of the block's lines.
+"""
+
+_DIGESTS = re.compile(ELEMENT.encode("ascii") + rb"-([a-z2-7]{4,48})")
+_TEXT_OPENING, _TEXT_END = text_blocks.OPENING.encode("ascii"), text_blocks.END.encode("ascii")
 _BEGIN_COMMENT, _END_COMMENT = b"videomost:begin", b"videomost:end"
-_MARKUP = re.compile(rb"<(?:!--|/?([A-Za-z][A-Za-z0-9:-]*)|[!?])")
 _LIKE_BOUNDARY = re.compile(r"^--", re.MULTILINE)
-_COMMENT_END = re.compile(rb"--!?>")
 _LINE_END = re.compile(rb"(?:\r?\n)?")
 # A conditional comment that shows what it encloses (`[if !mso]`): the block must stand outside, or Outlook hides it.
 _SHOWING_BEGINS = re.compile(rb"<!(?:--)?\[if[^\]>]{0,80}\]>(?:<!-->|-->)?\s*\Z", re.IGNORECASE)
 _SHOWING_ENDS = re.compile(rb"\s*<!(?:--\s*<!)?\s*\[endif\]\s*(?:--)?>", re.IGNORECASE)
-_IN_TAG = re.compile(rb">|=\s*(\"|')")
-_RAW_TEXT = {
-    name: re.compile(rb"</" + name + rb"(?=[\s/>])", re.IGNORECASE)
-    for name in (b"style", b"script", b"title", b"textarea", b"xmp")
-}
-_NOTED = frozenset({b"html", b"head", b"body", b"div", b"!--", b"!"})
-# What need not be noted, in one go: text, and tags of other names, with their attributes as `_IN_TAG` sees them.
-# Groups are not possessive: before Python 3.11.5 such are wrong.
-_NAMED = rb"(?:html|head|body|div|style|script|title|textarea|xmp)(?![a-z0-9:-])"
-_UNNOTED = re.compile(
-    rb"(?:[^<]*+</?(?:[acefgijklmnopqruvwyz]|(?!" + _NAMED + rb")[a-z])"
-    rb"[^>=]*+(?:=\s*+(?:\"[^\"]*+\"|'[^']*+'|(?![\"']))[^>=]*+)*>)*",
-    re.IGNORECASE,
-)
 MAX_NOTED = 10_000
 """Comments, divs and the like of HTML that a person or a mail program wrote."""
 # A declaration or <html> further down is no preamble.
 _PREAMBLE = 1024
-_COMMENT, _DECLARATION = b"!--", b"!"
-
-
-class _Token(NamedTuple):
-    """A tag (name in lower case, "/" before it in an end tag), comment or declaration, with its span.
-
-    The span of style, script and their like includes their raw text.
-    """
-
-    name: bytes
-    start: int
-    end: int
 
 
 @dataclass
@@ -85,39 +63,81 @@ class _Landmarks:
 def marked(html: str) -> str:
     """The block between its marks, one per line; no line could be a boundary of the message (RFC 2046 §5.1.1)."""
     html = _LIKE_BOUNDARY.sub(" --", html.strip())
-    return f'{BEGIN}\n<div id="{ELEMENT}">\n{html}\n</div>\n{END}'
+    lines = html_text.cut(html.encode(), "utf-8")
+    known = "-".join(filter(None, (ELEMENT, "".join(typed.digests(each.words for each in lines)))))
+    return f'{BEGIN}\n<div id="{known}">\n{html}\n</div>\n{END}'
 
 
-def place(data: bytes, block: bytes, position: Position, line_end: bytes) -> list[Splice]:
+def place(data: bytes, block: bytes, text: Text) -> list[Splice]:
     """Put `block` where the first older block stands, and take others out; else into the body.
 
-    Without a `block` all are taken out.
+    Where one of the text's links can be seen without marks, no second one is put beside it. Without a `block` all are
+    taken out. What somebody has typed into a block stays.
     """
     try:
-        return _placed(data, block, position, line_end)
+        return _placed(data, block, text)
     except Unreadable:
         return []
 
 
-def _placed(data: bytes, block: bytes, position: Position, line_end: bytes) -> list[Splice]:
+def _placed(data: bytes, block: bytes, text: Text) -> list[Splice]:
     if not block:
-        return settled(data, _without)
+        return settled(data, lambda html: _without(html, text))
     marks = _landmarks(data)
-    if _blocks(data, marks):
-        return settled(data, lambda html: _replaced(html, block))
-    at = _top(data, marks) if position == "top" else _bottom(data, marks)
-    return [Splice(at, at, block + line_end)]
+    if _blocks(data, marks, text):
+        return settled(data, lambda html: _replaced(html, block, text))
+    if html_text.is_shown(data, text.links, text.charset):
+        return []
+    at = _top(data, marks) if text.position == "top" else _bottom(data, marks)
+    return [Splice(at, at, block + text.line_end)]
 
 
-def _replaced(data: bytes, block: bytes) -> list[Splice]:
-    older = _blocks(data, _landmarks(data))
-    return [Splice(*each, b"" if number else block) for number, each in enumerate(older)]
+def history(data: bytes, text: Text) -> list[tuple[int, int]]:
+    """What the HTML quotes; all of it where it has too much markup."""
+    try:
+        return html_text.history(data, text.charset)
+    except Unreadable:
+        return [(0, len(data))]
 
 
-def _without(data: bytes) -> list[Splice]:
+def _replaced(data: bytes, block: bytes, text: Text) -> list[Splice]:
+    new, out = _digests(block), []
+    for number, (start, end) in enumerate(_blocks(data, _landmarks(data), text)):
+        kept = _kept(data[start:end], new, text)
+        below = text.line_end + _lines(kept.below, text).rstrip() if kept.below else b""
+        out.append(Splice(start, end, _lines(kept.above, text) + (b"" if number else block) + below))
+    return out
+
+
+def _without(data: bytes, text: Text) -> list[Splice]:
     """The blocks, each with the line end after it."""
-    found = _blocks(data, _landmarks(data))
-    return [Splice(start, _LINE_END.match(data, end).end(), b"") for start, end in found]  # type: ignore[union-attr]
+    out = []
+    for start, end in _blocks(data, _landmarks(data), text):
+        kept = _kept(data[start:end], frozenset(), text)
+        line_end = _LINE_END.match(data, end)
+        out.append(
+            Splice(start, line_end.end() if line_end else end, _lines([*kept.above, *kept.below], text))
+        )
+    return out
+
+
+def _lines(lines: list[bytes], text: Text) -> bytes:
+    return b"".join(b"<div>" + line.strip() + b"</div>" + text.line_end for line in lines if line.strip())
+
+
+def _kept(block: bytes, new: frozenset[str], text: Text) -> Kept:
+    """What somebody has typed into a block."""
+    known, shown = _digests(block), text_blocks.BEGIN_MARK.match(block)
+    lines = html_text.cut(text_blocks.inside(block) if shown else block, text.charset, breaks=bool(shown))
+    foreign = typed.urls(lines, known, any_url=not known)[:1]
+    return typed.kept(lines, new | (known or typed.UNTOLD), [*text.links, *foreign], text.charset)
+
+
+def _digests(block: bytes) -> frozenset[str]:
+    found = _DIGESTS.search(block)
+    return text_blocks.digests(block) | (
+        text_blocks.split(found[1].decode("ascii")) if found else frozenset()
+    )
 
 
 def _top(data: bytes, marks: _Landmarks) -> int:
@@ -133,29 +153,24 @@ def _bottom(data: bytes, marks: _Landmarks) -> int:
     return begins.start() if begins else found
 
 
-def _blocks(data: bytes, marks: _Landmarks) -> list[tuple[int, int]]:
+def _blocks(data: bytes, marks: _Landmarks, text: Text) -> list[tuple[int, int]]:
     """Blocks by comments, by the element where comments are gone, and blocks of plain text shown in HTML."""
     out: list[tuple[int, int]] = []
     for start, end in sorted([*marks.comments, *marks.elements, *_text_blocks(data, marks)]):
         if not out or start >= out[-1][1]:
             out.append((start, end))
-    return out
+    if not out:
+        return []
+    return text_blocks.chosen(data, out, text.links, text.charset, html_text.history(data, text.charset))
 
 
 def _text_blocks(data: bytes, marks: _Landmarks) -> Iterator[tuple[int, int]]:
     """Where a DESCRIPTION with our block is shown in the HTML."""
-    at = data.find(_TEXT_BEGIN)
-    while at >= 0:
-        following = data.find(_TEXT_BEGIN, at + 1)
-        close = data.find(_TEXT_END, at, len(data) if following < 0 else following)
-        if close >= 0 and not _is_hidden(at, marks) and not _is_hidden(close, marks):
+    begins = [each.start() for each in text_blocks.BEGIN_MARK.finditer(data)] if _TEXT_OPENING in data else []
+    for at, following in pairwise((*begins, len(data))):
+        close = data.find(_TEXT_END, at, following)
+        if close >= 0 and not within(at, marks.hidden) and not within(close, marks.hidden):
             yield at, close + len(_TEXT_END)
-        at = following
-
-
-def _is_hidden(at: int, marks: _Landmarks) -> bool:
-    before = bisect_right(marks.hidden, (at, at)) - 1
-    return before >= 0 and at < marks.hidden[before][1]
 
 
 # --- the scan ------------------------------------------------------------------------------------------
@@ -165,8 +180,8 @@ def _landmarks(data: bytes) -> _Landmarks:
     marks = _Landmarks(len(data))
     begun: int | None = None
     divs: list[int] = []
-    shows_text = _TEXT_BEGIN in data
-    for number, token in enumerate(_tokens(data, everything=shows_text)):
+    shows_text = _TEXT_OPENING in data
+    for number, token in enumerate(tokens(data, everything=shows_text)):
         if number > MAX_NOTED:
             raise Unreadable("too much markup")
         if shows_text:
@@ -183,7 +198,7 @@ def _landmarks(data: bytes) -> _Landmarks:
     return marks
 
 
-def _comment(data: bytes, token: _Token, marks: _Landmarks, begun: int | None) -> int | None:
+def _comment(data: bytes, token: Token, marks: _Landmarks, begun: int | None) -> int | None:
     """Note a block when its end mark is reached; returns where the open one began."""
     words = data[token.start + 4 : token.end - 3].strip() if token.end - token.start < 64 else b""
     if words == _BEGIN_COMMENT:
@@ -194,7 +209,7 @@ def _comment(data: bytes, token: _Token, marks: _Landmarks, begun: int | None) -
     return begun
 
 
-def _division(data: bytes, token: _Token, marks: _Landmarks, divs: list[int]) -> None:
+def _division(data: bytes, token: Token, marks: _Landmarks, divs: list[int]) -> None:
     """Follow the div of ours, and those in it, to its end; `divs` are the starts of the open ones."""
     if token.name == b"/div":
         if divs:
@@ -205,7 +220,7 @@ def _division(data: bytes, token: _Token, marks: _Landmarks, divs: list[int]) ->
         divs.append(token.start)
 
 
-def _structure(token: _Token, marks: _Landmarks) -> None:
+def _structure(token: Token, marks: _Landmarks) -> None:
     match token.name:
         case b"body" if marks.body_open is None:
             marks.body_open = token.end
@@ -219,54 +234,3 @@ def _structure(token: _Token, marks: _Landmarks) -> None:
             marks.preamble_end = token.end
         case _:
             pass
-
-
-def _tokens(data: bytes, *, everything: bool) -> Iterator[_Token]:
-    """Markup in order, unless everything is wanted only the kinds that matter; a nameless token where it breaks off."""
-    at = 0
-    while match := _MARKUP.search(data, at if everything else _next_noted(data, at)):
-        name = match[1].lower() if match[1] else _COMMENT if match[0] == b"<!--" else _DECLARATION
-        end = _end(data, name, match)
-        if end is None:
-            yield _Token(b"", match.start(), len(data))
-            return
-        closing = match[0].startswith(b"</")
-        if name in _RAW_TEXT and not closing:
-            raw_end = _RAW_TEXT[name].search(data, end)
-            if raw_end is None:
-                yield _Token(b"", match.start(), len(data))
-                return
-            end = raw_end.start()
-        if everything or name in _NOTED:
-            yield _Token(b"/" + name if closing else name, match.start(), end)
-        at = end
-
-
-def _next_noted(data: bytes, at: int) -> int:
-    skipped = _UNNOTED.match(data, at)
-    return skipped.end() if skipped else at
-
-
-def _end(data: bytes, name: bytes, match: re.Match[bytes]) -> int | None:
-    if name == _COMMENT:
-        for empty in (b"<!-->", b"<!--->"):
-            if data.startswith(empty, match.start()):
-                return match.start() + len(empty)
-        found = _COMMENT_END.search(data, match.end())
-        return found.end() if found else None
-    if name == _DECLARATION:
-        close = data.find(b">", match.end())
-        return None if close < 0 else close + 1
-    return _tag_end(data, match.end())
-
-
-def _tag_end(data: bytes, at: int) -> int | None:
-    """After the ">" that is in no quoted attribute value."""
-    while found := _IN_TAG.search(data, at):
-        if found[0] == b">":
-            return found.end()
-        close = data.find(found[1], found.end())
-        if close < 0:
-            return None
-        at = close + 1
-    return None

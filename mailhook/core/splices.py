@@ -11,8 +11,9 @@ Errors: overlapping splices raise ValueError, a fault of the program.
 """
 
 import re
+import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,6 +61,12 @@ def settled(data: bytes, place: Callable[[bytes], list[Splice]]) -> list[Splice]
             return splices
         splices, once = [Splice(0, len(data), again)], again
     return splices
+
+
+def within(at: int, spans: Sequence[tuple[int, int]]) -> bool:
+    """Whether the offset is in one of the spans, which are in order."""
+    before = bisect_right(spans, (at, sys.maxsize)) - 1
+    return before >= 0 and at < spans[before][1]
 
 
 def shifted(splices: Iterable[Splice], by: int) -> list[Splice]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from itertools import takewhile
 
-from mailhook.core import splice_text
+from mailhook.core import text_blocks
 from mailhook.core.meeting import Passage
 
 _HEADING = 2
@@ -80,11 +80,11 @@ def _line(text: str, at: int) -> tuple[int, int]:
 
 def _block(text: str, at: int) -> tuple[int, int] | None:
     """The span of the block of ours around `at`."""
-    begin = text.rfind(splice_text.BEGIN, 0, at)
+    begin = text.rfind(text_blocks.OPENING, 0, at)
     if begin < 0:
         return None
     octets = text[begin:].encode("utf-8", "surrogatepass")
-    size = next((end for start, end in splice_text.blocks(octets) if start == 0), 0)
+    size = next((end for start, end in text_blocks.blocks(octets) if start == 0), 0)
     end = begin + len(octets[:size].decode("utf-8", "surrogatepass"))
     return (begin, end) if end > at else None
 

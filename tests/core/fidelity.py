@@ -7,7 +7,7 @@ the text back.
 Not here: what a reader sees of it (tests/golden/oracle.py, with `email` and `icalendar`).
 """
 
-from mailhook.core import contentlines, header_values, message, rewrite, splice_html, splice_text
+from mailhook.core import contentlines, header_values, message, rewrite, splice_html, text_blocks
 from mailhook.core.contentlines import Component
 from mailhook.core.message import Message, Part
 from mailhook.core.rewrite import Options, Rewritten
@@ -29,7 +29,7 @@ OURS = {
 
 
 def _has_ours(text: str) -> bool:
-    marks = (splice_text.BEGIN, splice_html.BEGIN, splice_html.ELEMENT)
+    marks = (text_blocks.OPENING, splice_html.BEGIN, splice_html.ELEMENT)
     return OWN_PROPERTY in text.upper() or any(mark in text for mark in marks)
 
 

@@ -31,7 +31,7 @@ from mailhook.core.notice import claim as claim_notice
 from mailhook.core.order import Stamp
 from mailhook.core.removal import LINK_REMOVED, taken_away
 from mailhook.core.revision import condemn
-from mailhook.core.splice_text import marked
+from mailhook.core.text_blocks import marked
 from mailhook.core.truncation import passage
 from mailhook.core.written import OPEN, is_hoped_for, is_written, known_to_bear
 from tests.core import meetings

@@ -16,7 +16,7 @@ from mailhook.core.conference import JoinDetails
 from mailhook.core.itip import Invitation
 from mailhook.core.policy import Envelope, Policy, defaults
 from mailhook.core.rewrite import rewrite
-from mailhook.core.splice_text import BEGIN, END
+from mailhook.core.text_blocks import BEGIN, END
 from mailhook.core.wording import FILES, Variables, Wording
 from mailhook.journal import Story
 from mailhook.writer import Carriage, Manner, Writer

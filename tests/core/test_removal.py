@@ -9,7 +9,7 @@ from mailhook.core.meeting import Meeting
 from mailhook.core.policy import Policy, Wanted, wish
 from mailhook.core.removal import LINK_REMOVED, RESOURCE_REMOVED
 from mailhook.core.revision import Condemn, Create, Insert, Leave, Plan, look, renounce
-from mailhook.core.splice_text import BEGIN, END
+from mailhook.core.text_blocks import BEGIN, END
 from tests.core.invitations import POLICY, invitation
 from tests.core.meetings import ANNA, BORIS, GRACE, KEY, LINK, LISTED, NOW, ready, told
 

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhook.core import splice_html, splice_text
+from mailhook.core import splice_html, splice_text, text_blocks
 from mailhook.core.message import read
 from mailhook.core.rewrite import Options, remove, rewrite
+from mailhook.core.splice_text import Text
 from mailhook.core.splices import Position, apply
 from mailhook.core.wording import Block
 
@@ -97,9 +98,9 @@ def test_an_altrep_twin() -> None:
 
 @given(st.text("ab \n", max_size=20), st.sampled_from(["top", "bottom"]))
 def test_text_loses_at_most_empty_lines(text: str, position: Position) -> None:
-    data, block = text.encode(), splice_text.marked("link").encode()
-    written = apply(data, splice_text.place(data, block, position, b"\n"))
-    back = apply(written, splice_text.place(written, b"", position, b"\n"))
+    data, block = text.encode(), text_blocks.marked("link").encode()
+    written = apply(data, splice_text.place(data, block, Text(position, b"\n")))
+    back = apply(written, splice_text.place(written, b"", Text(position, b"\n")))
     assert [line for line in back.split(b"\n") if line] == [line for line in data.split(b"\n") if line]
     if data.strip() and not data.startswith(b"\n") and not data.endswith(b"\n\n"):
         assert back == data
@@ -108,6 +109,6 @@ def test_text_loses_at_most_empty_lines(text: str, position: Position) -> None:
 @given(st.lists(st.sampled_from(["<p>", "a", "<!-- videomost:begin -->", splice_html.END, "</div>", "\n"])))
 def test_taking_out_twice_is_taking_out_once(pieces: list[str]) -> None:
     data = ("".join(pieces) + splice_html.marked("x")).encode()
-    once = apply(data, splice_html.place(data, b"", "top", b"\n"))
-    assert apply(once, splice_html.place(once, b"", "top", b"\n")) == once
+    once = apply(data, splice_html.place(data, b"", Text("top", b"\n")))
+    assert apply(once, splice_html.place(once, b"", Text("top", b"\n"))) == once
     assert splice_html.marked("x").encode() not in once

@@ -2,16 +2,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhook.core.splice_text import BEGIN, END, MAX_BLOCKS, blocks, flowed, links, marked, place
+from mailhook.core.splice_text import Text, place
 from mailhook.core.splices import Position, apply
+from mailhook.core.text_blocks import BEGIN, END, MAX_BLOCKS, blocks, flowed, links, marked
 
-BLOCK = marked("Name\nhttps://vm.example/?a=1&b=2")
+LINK = "https://vm.example/?a=1&b=2"
+BLOCK = marked(f"Name\n{LINK}")
 NEW = BLOCK.encode()
 OLDER = marked("Old\nhttps://vm.example/old").encode()
+OPEN = OLDER.partition(b"\n")[0]
+"""Its begin mark."""
 
 
 def placed(data: bytes, position: Position = "bottom") -> bytes:
-    return apply(data, place(data, NEW, position, b"\n"))
+    return apply(data, place(data, NEW, Text(position, b"\n", frozenset({LINK}))))
 
 
 @pytest.mark.parametrize(
@@ -38,12 +42,12 @@ def test_positions(data: bytes, top: bytes, bottom: bytes) -> None:
         (b"a\n" + OLDER + b"\nb", b"a\n" + NEW + b"\nb"),
         (OLDER + b"\n" + OLDER + b"\nb", NEW + b"\n\nb"),
         (b"Text: " + OLDER, b"Text: " + NEW),
-        (BEGIN.encode() + b"\nOld\nhttps://vm.exam", NEW),
-        (BEGIN.encode() + b"\r\nOld\r\n\r\nmine", NEW + b"\r\n\r\nmine"),
-        (BEGIN.encode() + b"\nOld\n\nmine\n\n" + OLDER + b"\nb", NEW + b"\n\nmine\n\n\nb"),
-        (BEGIN.encode() + b"\nOld\nhttps://vm.example/1\nmine\nmine too", NEW + b"\nmine\nmine too"),
-        (BEGIN.encode() + b"\nOld\nhttps://vm.example/1\n_______ /Vide", NEW),
-        (BEGIN.encode() + b"\nOld\nhttps://vm.example/1\n\n", NEW + b"\n\n"),
+        (OPEN + b"\nOld\nhttps://vm.exam", NEW),
+        (OPEN + b"\r\nOld\r\n\r\nmine", NEW + b"\r\n\r\nmine"),
+        (OPEN + b"\nOld\n\nmine\n\n" + OLDER + b"\nb", NEW + b"\n\nmine\n\n\nb"),
+        (OPEN + b"\nOld\nhttps://vm.example/old\nmine\nmine too", NEW + b"\nmine\nmine too"),
+        (OPEN + b"\nOld\nhttps://vm.example/old\n_______ /Vide", NEW),
+        (OPEN + b"\nOld\nhttps://vm.example/old\n\n", NEW + b"\n\n"),
         (b"<p>" + OLDER + b"</p>", b"<p>" + NEW + b"</p>"),
     ],
     ids=[
