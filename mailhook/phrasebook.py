@@ -5,12 +5,13 @@ are when it is made or as they were read before. `copied` is where an administra
 
 Not here: what templates may do (`core.confined`), what they say (`core.wording`, `core.notice_wording`).
 
-Errors: Misconfigured when templates are missing or broken, a line for each; OSError when a file cannot be read.
+Errors: Misconfigured when templates are missing, broken or no files, a line for each; OSError from `copied`.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mailhook import files
 from mailhook.config import Problem, Settings
 from mailhook.core import notice_wording, wording
 from mailhook.core.confined import Faults
@@ -101,9 +102,11 @@ def read_templates(folder: Path) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return files.text(path)
     except UnicodeDecodeError:
         raise Misconfigured(f"{path} should be UTF-8") from None
+    except OSError as fault:
+        raise Misconfigured(f"{path} cannot be read: {fault.strerror}") from None
 
 
 def unused(settings: Settings) -> list[str]:

@@ -21,6 +21,7 @@ from mailhook.core.policy import Envelope, Policy, domain
 from mailhook.core.revision import Condemn
 from mailhook.core.rewrite import Options, remove, rewrite
 from mailhook.core.wording import Block, Wording, variables
+from mailhook.errors import Misconfigured
 from mailhook.journal import Story
 from mailhook.verdict import Pass, Renounce, Tell
 
@@ -91,6 +92,8 @@ class Writer:
             return Pass(fault, Tell(invitation, None))
         parsed = self._unsigned(parsed)
         block = self.block(invitation, details, envelope.recipients)
+        if block.fault:
+            story.failed(Misconfigured(block.fault))
         options, copied = self._options(carriage), invitation.copied - {details.link}
         result = rewrite(parsed, block, details.link, details.conference_id, options, copied=copied)
         if not result.places:

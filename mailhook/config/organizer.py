@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mailhook import files
 from mailhook.config import permissions
 from mailhook.config.checks import loopback
 from mailhook.config.problem import Problem, shown
@@ -133,7 +134,7 @@ def _passwords_file(key: str, name: str) -> Iterator[Problem]:
         return
     value = shown("", name)
     try:
-        logins.passwords(Path(name).read_text(encoding="utf-8-sig"))
+        logins.passwords(files.text(name, "utf-8-sig"))
     except OSError as fault:
         yield Problem(key, value, f"cannot be read: {fault.strerror}")
         return

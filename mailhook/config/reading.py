@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from mailhook import files
 from mailhook.config import permissions
 from mailhook.config.checks import crosswise
 from mailhook.config.http import http
@@ -87,7 +88,7 @@ def problems(path: str | Path, tried: Trying | None = None) -> list[Problem]:
 
 def _read(path: Path) -> _Reading:
     try:
-        raw: Table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        raw: Table = tomllib.loads(files.text(path, "utf-8-sig"))
     except OSError as fault:
         return _Reading(problems=[Problem(str(path), "", f"cannot be read: {fault.strerror}")])
     except UnicodeDecodeError:
@@ -139,7 +140,7 @@ def _fill_secrets(raw: Table, path: Path, reading: _Reading) -> None:
 
 def _fill_secret(section: Table, name: str, key: str, file: Path, reading: _Reading) -> None:
     try:
-        section[name] = file.read_text(encoding="utf-8").strip()
+        section[name] = files.text(file).strip()
     except (OSError, ValueError) as fault:
         why = fault.strerror if isinstance(fault, OSError) else "it is not text"
         reading.problems.append(Problem(f"{key}_file", shown("", str(file)), f"cannot be read: {why}"))

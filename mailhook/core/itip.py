@@ -214,8 +214,8 @@ def _forwarded(message: Message, sent_by: str) -> bool:
 def _languages(blocks: list[Block], aliases: Mapping[str, str]) -> dict[str, str]:
     """LANGUAGE parameters (RFC 5545 §3.2.10) by the canonical address of the calendar user."""
     people = (line for block in blocks for name in ("ATTENDEE", "ORGANIZER") for line in lines(block, name))
-    spoken = ((address(line), param(line, "LANGUAGE")) for line in people)
-    return {canonical(who, aliases): language for who, language in spoken if language}
+    spoken = ((line, language) for line in people if (language := param(line, "LANGUAGE")))
+    return {canonical(address(line), aliases): language for line, language in spoken}
 
 
 def _text(block: Block, name: str) -> str:

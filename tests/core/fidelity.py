@@ -7,6 +7,8 @@ the text back.
 Not here: what a reader sees of it (tests/golden/oracle.py, with `email` and `icalendar`).
 """
 
+import re
+
 from mailhook.core import contentlines, header_values, message, rewrite, splice_html, text_blocks
 from mailhook.core.contentlines import Component
 from mailhook.core.message import Message, Part
@@ -15,6 +17,7 @@ from mailhook.core.splice_properties import OWN_PROPERTY
 from mailhook.core.wording import Block
 from mailhook.errors import Unreadable
 
+_LINK = re.compile(r"https?://\S+")
 MARKER = "x-mailhook-conference"
 DESCRIBING = {"content-type", "content-transfer-encoding", "content-length", MARKER}
 OURS = {
@@ -126,11 +129,19 @@ def _same_components(old: Component | None, new: Component | None) -> None:
 
 
 def _kept(component: Component) -> list[tuple[str, ...]]:
-    """Properties but for ours; in ASCII, because the charset that a part declares may have become the right one."""
+    """Properties but for ours; in ASCII, because the charset that a part declares may have become the right one.
+
+    Of X- properties of events without links: what other products make of a link of ours follows it.
+    """
     skipped = OURS if component.name == "VEVENT" else set()
     lines = (line for line in component.lines if line.name not in skipped)
     return [
-        (line.name, _ascii(line.value), *(_ascii("=".join(each)) for each in line.params)) for line in lines
+        (
+            line.name,
+            _ascii(_LINK.sub("", line.value) if line.name.startswith("X-") else line.value),
+            *(_ascii("=".join(each)) for each in line.params),
+        )
+        for line in lines
     ]
 
 
