@@ -21,7 +21,7 @@ from tests.peers.mails import (
     shown,
     untraced,
 )
-from tests.peers.postfix import PICKED_OUT, REFUSED
+from tests.peers.postfix import PICKED_OUT, REFUSED, free_ports
 from tests.peers.site import Surroundings, surroundings
 from tests.peers.waiting import eventually, found_in
 
@@ -42,15 +42,9 @@ ODD = (
 )
 
 
-@pytest.fixture(name="around")
-async def _around(tmp_path: Path) -> AsyncIterator[Surroundings]:
-    async with surroundings(tmp_path) as around:
-        yield around
-
-
 @pytest.fixture(name="exim")
-async def _exim(around: Surroundings) -> AsyncIterator[Exim]:
-    exim = Exim(around.ports)
+async def _exim() -> AsyncIterator[Exim]:
+    exim = Exim(free_ports())
     try:
         await exim.start()
         yield exim
@@ -58,6 +52,12 @@ async def _exim(around: Surroundings) -> AsyncIterator[Exim]:
         print(exim.log())
     finally:
         await exim.stop()
+
+
+@pytest.fixture(name="around")
+async def _around(tmp_path: Path, exim: Exim) -> AsyncIterator[Surroundings]:
+    async with surroundings(tmp_path, exim.ports) as around:
+        yield around
 
 
 async def submit(
