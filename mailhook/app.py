@@ -268,6 +268,7 @@ def terms(settings: Settings) -> Terms:
             max_connections=connections(settings),
             max_connections_per_peer=listen.max_connections_per_peer,
             max_transactions=listen.max_transactions,
+            sessions=settings.nexthop.max_sessions,
             max_in_flight=listen.max_in_flight,
         ),
     )

@@ -83,6 +83,9 @@ class Wire(Protocol):
     async def read(self) -> bytes:
         """What the client sends next, at least one octet."""
 
+    def make_way(self) -> None:
+        """A mail would have to wait: a client that keeps another one waiting may be sent away for it."""
+
     async def write(self, data: bytes) -> None: ...
 
 
@@ -119,9 +122,18 @@ class Dialogue:
         self._receiving = False
 
     @property
+    def receiving(self) -> bool:
+        """Content is awaited."""
+        return self._receiving
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._submission is not None
+
+    @property
     def idle(self) -> bool:
         """Nothing is under way but the client's next command."""
-        return self.awaiting_command and self._submission is None
+        return self.awaiting_command and not self.in_transaction
 
     async def run(self) -> None:
         """To the end. ClientGoneError: it was the client that ended it."""
@@ -211,6 +223,8 @@ class Dialogue:
             if self._submission is not None:
                 rest = group[1:]
                 return [replies.NESTED_MAIL, *(await self._envelope(rest) if rest else ())]
+            if self._load.crowded():
+                self._wire.make_way()
             if not self._load.begin():
                 return [replies.TOO_MANY_TRANSACTIONS] * len(group)
             try:

@@ -25,12 +25,14 @@ class Limits:
 
     A mail server has up to 100 deliveries at a time (Postfix, default_process_limit), and as many more where it also
     uses us before its queue; all of that comes from one address. The peer's limit lies above that, and below
-    the limit of all, so that one client that runs wild leaves room for the others.
+    the limit of all, so that one client that runs wild leaves room for the others. `sessions`: transactions that
+    the next hop takes at a time; the others wait.
     """
 
     max_connections: int = 1000
     max_connections_per_peer: int = 250
     max_transactions: int = 500
+    sessions: int = 80
     max_in_flight: int = 256 * 1024 * 1024
 
 
@@ -83,6 +85,10 @@ class Load:
         self._peers[peer] -= 1
         if not self._peers[peer]:
             del self._peers[peer]
+
+    def crowded(self) -> bool:
+        """Would one more transaction have to wait for a session with the next hop?"""
+        return self._transactions >= self._limits.sessions
 
     def begin(self) -> bool:
         """Whether one more transaction may begin; if so, `end` is due later."""

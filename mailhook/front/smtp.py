@@ -14,7 +14,6 @@ its final dot.
 import asyncio
 import ipaddress
 import logging
-import math
 import socket
 from collections.abc import Sequence
 from typing import cast
@@ -36,6 +35,9 @@ BACKLOG = 1024
 IDLE = 10.0
 """Seconds after which a client that says nothing makes room, if others wait (Postfix under stress: smtpd_timeout)."""
 
+SLOW = 300.0
+"""Seconds that content may take while another mail waits for a session with the next hop."""
+
 log = logging.getLogger("mailhook.front.smtp")
 
 
@@ -52,6 +54,7 @@ class Listener:
         self._load = Load(terms.limits)
         self._refusals = Seldom(60)
         self._nobody_idle_until = 0.0
+        self._nobody_stalls_until = 0.0
         self._connections: set[Connection] = set()
         self._servers: list[asyncio.Server] = []
 
@@ -111,17 +114,25 @@ class Listener:
         if not (full := self._load.full()) and not self._load.full_for(peer):
             return
         now = asyncio.get_running_loop().time()
-        if now < self._nobody_idle_until:
-            return
-        idle = [each for each in self._connections if each.idle_since < now - IDLE]
-        idle = idle if full else [each for each in idle if each.address == peer]
-        if idle:
-            longest = min(idle, key=lambda each: each.idle_since)
+        if now >= self._nobody_idle_until:
+            idle = [each for each in self._connections if full or each.address == peer]
+            found = self._send_away([each for each in idle if each.is_idle(now)])
+            # A flood of clients must not make us look each time.
+            self._nobody_idle_until = now if found else now + IDLE / 100
+
+    def make_way(self) -> None:
+        """A mail waits for a session with the next hop: whoever keeps one without using it for longest goes."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._nobody_stalls_until:
+            found = self._send_away([each for each in self._connections if each.stalls(now)])
+            self._nobody_stalls_until = now if found else now + IDLE / 100
+
+    def _send_away(self, candidates: "list[Connection]") -> bool:
+        if candidates:
+            longest = min(candidates, key=lambda each: each.since)
             longest.dismiss(replies.MADE_ROOM)
             self.forget(longest)
-        else:
-            # A flood of clients must not make us look each time.
-            self._nobody_idle_until = now + IDLE / 100
+        return bool(candidates)
 
     def dialogue(self, connection: "Connection") -> Dialogue:
         return Dialogue(
@@ -195,13 +206,26 @@ class Connection(SMTP):
         return self._dialogue is not None and self._dialogue.awaiting_command
 
     @property
-    def idle_since(self) -> float:
-        """The loop's time; endless where something is under way."""
-        idle = self._dialogue is not None and self._dialogue.idle
-        return self._patience.since if idle else math.inf
+    def since(self) -> float:
+        """When we began to wait for what the client says; the loop's time."""
+        return self._patience.since
+
+    def is_idle(self, now: float) -> bool:
+        return self._dialogue is not None and self._dialogue.idle and self.since < now - IDLE
+
+    def stalls(self, now: float) -> bool:
+        """Does it let a mail wait: between commands, or amid a content that takes too long?"""
+        if self._dialogue is None or not self._dialogue.in_transaction:
+            return False
+        if self._dialogue.receiving:
+            return self.since < now - SLOW
+        return self.awaiting_command and self.since < now - IDLE
+
+    def make_way(self) -> None:
+        self._listener.make_way()
 
     def dismiss(self, reply: Reply) -> None:
-        """Send the client away now; only while nothing but its next command is awaited."""
+        """Send the client away now; only while it is the client that is awaited."""
         self._writer.write(reply.wire())
         self._close()
 

@@ -2,11 +2,11 @@
 
     python -m tests.benchmarks.soak [--minutes 20] [--rate 40]
 
-Each minute one line of what there is so far: resident memory and its peak (MiB) and open descriptors of `mailhook serve`;
-mails accepted, mails refused for now, replies that should not have come (`faults`), mails that were accepted and have
-not arrived, or arrived changed (`owed`, `changed`), mails served while 10 000 connections were open (`amid`). The sink and
-all clients are in this process, mailhook and the local Videomost in their own. Exit status 1 if there are faults or
-losses, or if memory grows by more than a tenth and 8 MiB from a third of the time on.
+Each minute one line of what there is so far: resident memory and its peak (MiB) and open descriptors of `mailhook
+serve`; mails accepted, mails refused for now, replies that should not have come (`faults`), mails that were accepted
+and have not arrived, or arrived changed (`owed`, `changed`), mails served while 10 000 connections were open (`amid`).
+The sink and all clients are in this process, mailhook and the local Videomost in their own. Exit status 1 if there
+are faults or losses, or if memory grows by more than a tenth and 8 MiB from a third of the time on.
 """
 
 import argparse

@@ -16,12 +16,13 @@ from mailhook.front.limits import Limits
 from mailhook.smtp import replies
 from mailhook.smtp.commands import Rcpt
 from mailhook.smtp.replies import Reply, reply
+from tests.dialogs.conftest import PassThrough
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mailhook.front.smtp import Listener
-    from tests.dialogs.conftest import PassThrough, Peer, Rig
+    from tests.dialogs.conftest import Peer, Rig
 
 ENVELOPE = b"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\n"
 MIB = 1 << 20
@@ -249,6 +250,24 @@ async def test_one_transaction_too_many_comes_again(rig: Rig) -> None:
     assert await first.codes(b"QUIT\r\n", 1) == [221]
     assert await first.closed()
     await served(rig, second)
+
+
+@pytest.mark.parametrize("how", ["command", "content"])
+async def test_a_client_that_lets_its_mail_wait_keeps_no_session_from_others(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(smtp, "IDLE", 0.0 if how == "command" else 10.0)
+    monkeypatch.setattr(smtp, "SLOW", 0.0)
+    pool = await rig.pool(await rig.sink_port(), limit=1)
+    terms = Terms("mailhook.test", limits=Limits(sessions=1))
+    listener = await rig.listener(PassThrough(pool), terms)
+    stalling, other = await rig.client(listener), await rig.client(listener)
+    if how == "command":
+        assert (await stalling.ask(b"MAIL FROM:<a@x>\r\n")).code == 250
+    else:
+        assert await stalling.codes(ENVELOPE, 3) == [250, 250, 354]
+    await served(rig, other)
+    assert (await stalling.hear())[0] == replies.MADE_ROOM
 
 
 # --- octets

@@ -123,10 +123,9 @@ def configured(ports: Ports, folder: Path, own: str = "") -> Path:
 
 
 @asynccontextmanager
-async def surroundings(folder: Path, own: str = "") -> AsyncIterator[Surroundings]:
-    """Started on free ports; stopped at the end in the reverse order. `own`: settings other than the example's."""
+async def surroundings(folder: Path, ports: Ports, own: str = "") -> AsyncIterator[Surroundings]:
+    """Started; stopped at the end in the reverse order. `own`: settings other than the example's."""
     async with AsyncExitStack() as stack:
-        ports = free_ports()
         config = configured(ports, folder, own)
         world = Sink()
         await world.start(port=ports.world)
@@ -149,14 +148,15 @@ async def surroundings(folder: Path, own: str = "") -> AsyncIterator[Surrounding
 @asynccontextmanager
 async def site(folder: Path, own: str = "") -> AsyncIterator[Site]:
     """The same with Postfix."""
-    async with surroundings(folder, own) as around:
-        postfix = Postfix(around.ports)
-        try:
-            await postfix.start()
-            yield Site(**vars(around), postfix=postfix)
-            print(postfix.log())
-        finally:
-            await postfix.stop()
+    postfix = Postfix(free_ports())
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(postfix.stop)
+        async with asyncio.TaskGroup() as starts:
+            starts.create_task(postfix.start())
+            entering = stack.enter_async_context(surroundings(folder, postfix.ports, own))
+            around = starts.create_task(entering)
+        yield Site(**vars(around.result()), postfix=postfix)
+        print(postfix.log())
 
 
 async def _end(daemon: Daemon) -> None:
