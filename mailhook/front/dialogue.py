@@ -72,7 +72,12 @@ class Dialogue:
     """`stopping` is asked before each command: if true, the client is sent away."""
 
     def __init__(
-        self, wire: Wire, address: str, reception: Reception, terms: Terms, stopping: Callable[[], bool]
+        self,
+        wire: Wire,
+        address: str,
+        reception: Reception,
+        terms: Terms,
+        stopping: "Callable[[Dialogue], bool]",
     ) -> None:
         self._wire = wire
         self._address = address
@@ -89,6 +94,12 @@ class Dialogue:
         self._submission: Submission | None = None
         self._recipients = 0
         self._receiving = False
+        self._served = False
+
+    @property
+    def between_mails(self) -> bool:
+        """Whether there has been one, and none is under way."""
+        return self._served and self._submission is None
 
     async def run(self) -> None:
         """To the end. ClientGoneError: it was the client that ended it."""
@@ -108,7 +119,7 @@ class Dialogue:
                 await self._answer(group)
 
     def _ending(self) -> bool:
-        if not self._closing and self._stopping():
+        if not self._closing and self._stopping(self):
             self._last_word(replies.SHUTTING_DOWN)
         return self._closing
 
@@ -286,6 +297,7 @@ class Dialogue:
             await submission.abort(why)
 
     def _forget_transaction(self) -> None:
+        self._served |= self._submission is not None
         self._submission = None
         self._recipients = 0
         self._xforward.clear()

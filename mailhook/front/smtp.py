@@ -29,7 +29,13 @@ __all__ = ["Connection", "Listener", "Terms"]
 
 READ_SIZE = 65536
 
-BACKLOG = 128
+BACKLOG = 512
+
+HESITATION = 2.0
+"""Seconds in which a client may begin and end the mail for which it has connected, when we stop."""
+
+TURNS = 5
+"""Of the event loop, after which a connection that has been accepted is one of ours."""
 
 log = logging.getLogger("mailhook.front.smtp")
 
@@ -42,7 +48,7 @@ class Listener:
         logging.getLogger("mail.log").setLevel(logging.WARNING)
         self._reception = reception
         self.terms = terms
-        self._draining = False
+        self._draining = self._late = False
         self._allow = tuple(ipaddress.ip_network(cidr, strict=False) for cidr in terms.allow)
         self._connections: set[Connection] = set()
         self._servers: list[asyncio.Server] = []
@@ -53,7 +59,9 @@ class Listener:
         """Accept on `sockets` if there are any (other processes may share them). OSError: cannot bind."""
         loop = asyncio.get_running_loop()
         for sock in sockets:
-            self._servers.append(await loop.create_server(self._connection, sock=sock, backlog=BACKLOG))
+            # asyncio accepts up to `backlog` connections at a time: one worker would take all that come together.
+            self._servers.append(await loop.create_server(self._connection, sock=sock, backlog=1))
+            sock.listen(BACKLOG)
         if not sockets:
             self._servers.append(await loop.create_server(self._connection, host, port, backlog=BACKLOG))
 
@@ -62,22 +70,37 @@ class Listener:
         return int(self._servers[0].sockets[0].getsockname()[1])
 
     async def drain(self, grace: float) -> None:
-        """Accept nobody, dismiss who is not past DATA, and give the others `grace` seconds to end."""
-        self._draining = True
+        """Accept nobody, dismiss who is between two mails, and give the others `grace` seconds to end.
+
+        Who has handed in nothing yet may do so if he does not hesitate: others accept on the same socket, so he
+        was not refused, and a client that is sent away before its mail may not come again for minutes.
+        """
         for server in self._servers:
             server.close()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        self._draining = True
+        await self._dismissed(min(grace, HESITATION))
+        self._late = True
+        late = await self._dismissed(grace)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _dismissed(self, seconds: float) -> "set[asyncio.Task[None]]":
+        """Who has not ended after that time."""
         for connection in tuple(self._connections):
             connection.dismiss()
         tasks = [connection.task for connection in self._connections]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        return (await asyncio.wait(tasks, timeout=seconds))[1] if tasks else set()
+
+    def dismisses(self, dialogue: Dialogue) -> bool:
+        """Whether the client has to go at its next command."""
+        return self._draining and (self._late or dialogue.between_mails)
 
     def admit(self, connection: "Connection") -> Reply | None:
         """The refusal, if this client may not speak with us now."""
-        if self._draining:
+        if self._late:
             return replies.SHUTTING_DOWN
         if not self._allowed(connection.address):
             log.warning("client refused, not in listen.allow: %s", connection.address)
@@ -91,7 +114,7 @@ class Listener:
         return None
 
     def dialogue(self, connection: "Connection") -> Dialogue:
-        return Dialogue(connection, connection.address, self._reception, self.terms, lambda: self._draining)
+        return Dialogue(connection, connection.address, self._reception, self.terms, self.dismisses)
 
     def forget(self, connection: "Connection") -> None:
         self._connections.discard(connection)
@@ -148,8 +171,9 @@ class Connection(SMTP):
         return cast("asyncio.Task[None]", self._handler_coroutine)
 
     def dismiss(self) -> None:
-        """Send the client away now if nothing but its next command is awaited."""
-        if self._dialogue is not None and self._dialogue.awaiting_command:
+        """Send the client away now if it has to go, and nothing but its next command is awaited."""
+        dialogue = self._dialogue
+        if dialogue is not None and dialogue.awaiting_command and self._listener.dismisses(dialogue):
             self._writer.write(replies.SHUTTING_DOWN.wire())
             self._writer.close()
 

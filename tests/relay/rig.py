@@ -135,6 +135,10 @@ class Client:
         self.writer.write(dot_stuff(content) + b".\r\n")
         await self.writer.drain()
 
+    async def content(self, content: bytes) -> Reply:
+        """The reply to the final dot, where everything before it has been said."""
+        return await self.ask(dot_stuff(content) + b".\r\n")
+
     async def send(self, content: bytes, sender: str, *recipients: str) -> Reply:
         """The reply to the final dot."""
         await self.begin(content, sender, *recipients)
