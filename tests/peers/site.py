@@ -85,18 +85,19 @@ class Site:
         return answer.json() if answer.content else {}
 
 
-def configured(postfix: Postfix, folder: Path) -> Path:
+def configured(postfix: Postfix, folder: Path, workers: int) -> Path:
     """config.example.toml with the ports, paths and names of this site, and a short grace."""
     ports = postfix.ports
     text = (ROOT / "config.example.toml").read_text()
     for example, ours in (
         ("\nport = 10225", f"\nport = {ports.mailhook}"),
+        ("#workers = 1", f"workers = {workers}"),
         ("\nport = 10226", f"\nport = {ports.back}"),
         ("https://videomost.example.org", f"http://127.0.0.1:{ports.videomost}"),
         ('#path = "/var/lib/mailhook/mailhook.db"', f'path = "{folder}/mailhook.db"'),
         ('#delete_grace = "1h"', f'delete_grace = "{GRACE}"'),
-        ("#max_deletions_per_hour = 30", "max_deletions_per_hour = 1000"),
-        ("#max_conferences_per_organizer_per_hour = 60", "max_conferences_per_organizer_per_hour = 1000"),
+        ("#max_deletions_per_hour = 30", "max_deletions_per_hour = 100000"),
+        ("#max_conferences_per_organizer_per_hour = 60", "max_conferences_per_organizer_per_hour = 100000"),
     ):
         assert text.count(example) == 1, example
         text = text.replace(example, ours)
@@ -106,12 +107,12 @@ def configured(postfix: Postfix, folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def site(folder: Path) -> AsyncIterator[Site]:
+async def site(folder: Path, workers: int = 1) -> AsyncIterator[Site]:
     """Everything started; stopped at the end in the reverse order."""
     async with AsyncExitStack() as stack:
         ports = free_ports()
         postfix = Postfix(ports)
-        config = configured(postfix, folder)
+        config = configured(postfix, folder, workers)
         world = Sink()
         await world.start(port=ports.world)
         stack.push_async_callback(world.close)

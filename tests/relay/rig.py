@@ -96,8 +96,12 @@ class Client:
     async def connect(cls, port: int) -> Self:
         """Greeted and introduced."""
         client = cls(*await asyncio.open_connection("127.0.0.1", port))
-        await client.hear()
-        await client.ask(b"EHLO client.test\r\n")
+        try:
+            await client.hear()
+            await client.ask(b"EHLO client.test\r\n")
+        except BaseException:
+            client.writer.close()
+            raise
         return client
 
     async def __aenter__(self) -> Self:
