@@ -201,6 +201,7 @@ class Generation:
             await asyncio.sleep(pause)
             try:
                 await self._started(number)
+                journal.event("worker-started", name=f"worker {number}", pid=self._workers[number].pid)
             except FailedError as error:
                 self._tell(self._workers[number], str(error))
                 await self._workers[number].end(signal.SIGKILL)

@@ -20,7 +20,7 @@ from mailhook.generation import FailedError
 BACKLOG = 512
 """Connections that wait to be accepted: those that come while workers are started."""
 
-PATIENCE = 2.0
+PATIENCE = 5.0
 """Seconds after which an address is taken: workers whose supervisor was killed let go of theirs within moments."""
 
 Held = dict[SocketName, list[socket.socket]]

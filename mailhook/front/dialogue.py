@@ -99,7 +99,7 @@ class Dialogue:
         reception: Reception,
         terms: Terms,
         load: Load,
-        stopping: Callable[[], bool],
+        stopping: "Callable[[Dialogue], bool]",
     ) -> None:
         self._wire = wire
         self._address = address
@@ -120,6 +120,12 @@ class Dialogue:
         self._charged = 0
         self._faults = 0
         self._receiving = False
+        self._served = False
+
+    @property
+    def between_mails(self) -> bool:
+        """Whether there has been one, and none is under way."""
+        return self._served and self._submission is None
 
     @property
     def receiving(self) -> bool:
@@ -153,7 +159,7 @@ class Dialogue:
                 await self._answer(group)
 
     def _ending(self) -> bool:
-        if not self._closing and self._stopping():
+        if not self._closing and self._stopping(self):
             self._last_word(replies.SHUTTING_DOWN)
         return self._closing
 
@@ -362,6 +368,7 @@ class Dialogue:
             await submission.abort(why)
 
     def _forget_transaction(self) -> None:
+        self._served |= self._submission is not None
         if self._submission is not None:
             self._load.end()
         self._load.envelopes.give(self._charged)

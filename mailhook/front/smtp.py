@@ -38,6 +38,12 @@ IDLE = 10.0
 SLOW = 300.0
 """Seconds that content may take while another mail waits for a session with the next hop."""
 
+HESITATION = 2.0
+"""Seconds in which a client may begin and end the mail for which it has connected, when we stop."""
+
+TURNS = 5
+"""Of the event loop, after which a connection that has been accepted is one of ours."""
+
 log = logging.getLogger("mailhook.front.smtp")
 
 
@@ -49,7 +55,7 @@ class Listener:
         logging.getLogger("mail.log").setLevel(logging.WARNING)
         self._reception = reception
         self.terms = terms
-        self._draining = False
+        self._draining = self._late = False
         self._allow = tuple(ipaddress.ip_network(cidr, strict=False) for cidr in terms.allow)
         self._load = Load(terms.limits)
         self._refusals = Seldom(60)
@@ -64,7 +70,9 @@ class Listener:
         """Accept on `sockets` if there are any (other processes may share them). OSError: cannot bind."""
         loop = asyncio.get_running_loop()
         for sock in sockets:
-            self._servers.append(await loop.create_server(self._connection, sock=sock, backlog=BACKLOG))
+            # asyncio accepts up to `backlog` connections at a time: one worker would take all that come together.
+            self._servers.append(await loop.create_server(self._connection, sock=sock, backlog=1))
+            sock.listen(BACKLOG)
         if not sockets:
             self._servers.append(await loop.create_server(self._connection, host, port, backlog=BACKLOG))
 
@@ -78,23 +86,37 @@ class Listener:
         return len(self._connections)
 
     async def drain(self, grace: float) -> None:
-        """Accept nobody, dismiss who is not past DATA, and give the others `grace` seconds to end."""
-        self._draining = True
+        """Accept nobody, dismiss who is between two mails, and give the others `grace` seconds to end.
+
+        Who has handed in nothing yet may do so if he does not hesitate: others accept on the same socket, so he
+        was not refused, and a client that is sent away before its mail may not come again for minutes.
+        """
         for server in self._servers:
             server.close()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        self._draining = True
+        await self._dismissed(min(grace, HESITATION))
+        self._late = True
+        late = await self._dismissed(grace)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _dismissed(self, seconds: float) -> "set[asyncio.Task[None]]":
+        """Who has not ended after that time."""
         for connection in tuple(self._connections):
-            if connection.awaiting_command:
-                connection.dismiss(replies.SHUTTING_DOWN)
+            connection.retire()
         tasks = [connection.task for connection in self._connections]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        return (await asyncio.wait(tasks, timeout=seconds))[1] if tasks else set()
+
+    def dismisses(self, dialogue: Dialogue) -> bool:
+        """Whether the client has to go at its next command."""
+        return self._draining and (self._late or dialogue.between_mails)
 
     def admit(self, connection: "Connection") -> Reply | None:
         """The refusal, if this client may not speak with us now."""
-        if self._draining:
+        if self._late:
             return replies.SHUTTING_DOWN
         if not self._allowed(connection.address):
             log.warning("client refused, not in listen.allow: %s", connection.address)
@@ -141,7 +163,7 @@ class Listener:
             self._reception,
             self.terms,
             self._load,
-            lambda: self._draining,
+            self.dismisses,
         )
 
     def forget(self, connection: "Connection") -> None:
@@ -223,6 +245,12 @@ class Connection(SMTP):
 
     def make_way(self) -> None:
         self._listener.make_way()
+
+    def retire(self) -> None:
+        """Send the client away if a stop asks for it, and nothing but its next command is awaited."""
+        dialogue = self._dialogue
+        if dialogue is not None and dialogue.awaiting_command and self._listener.dismisses(dialogue):
+            self.dismiss(replies.SHUTTING_DOWN)
 
     def dismiss(self, reply: Reply) -> None:
         """Send the client away now; only while it is the client that is awaited."""

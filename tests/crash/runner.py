@@ -1,10 +1,11 @@
-"""`mailhook serve` of which a worker kills itself (SIGKILL) at a named instant.
+"""`mailhook serve` of which processes are killed (SIGKILL) at named instants.
 
-    python -m tests.crash.runner serve VICTIM STEP COUNT --config FILE
+    python -m tests.crash.runner serve PLAN --config FILE
 
-STEP is a name that `mailhook.journal.step` is called with, or "any"; the worker that first comes there dies at the
-COUNT-th of them. With the STEP "moment" it dies COUNT milliseconds after the first step of any name, wherever it then
-is. VICTIM is "worker", "supervisor" (which dies in its stead) or "both". A worker that is started again lives.
+PLAN is a file that holds the next kill, `VICTIM STEP COUNT NUMBER`, or is not there: then nobody dies. STEP is a name
+that `mailhook.journal.step` is called with, or "any"; the first worker that comes there for the COUNT-th time removes
+the file, so that nobody dies twice, and kills. With the STEP "moment" it does so COUNT milliseconds after its next
+step, wherever it then is. VICTIM is "worker" (itself), "supervisor", or "both". NUMBER tells two kills apart.
 """
 
 import os
@@ -12,50 +13,52 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 from mailhook import journal, supervisor, worker
 from mailhook.channel import Channel
 
-KILLED = "MAILHOOK_TEST_KILLED"
-"""Names a file that is there as soon as the kill has been done: nobody is killed twice."""
 
+class Killer:
+    """To be called at every step of a worker."""
 
-def _die(victim: str) -> Callable[[], None]:
-    def kill() -> None:
+    def __init__(self, plan: Path) -> None:
+        self._plan = plan
+        self._known = ""
+        self._left = 0
+
+    def __call__(self, name: str) -> None:
         try:
-            os.close(os.open(os.environ[KILLED], os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
+            text = self._plan.read_text()
+        except FileNotFoundError:
+            return
+        victim, step, count, _ = text.split()
+        fresh, self._known = text != self._known, text
+        if fresh:
+            self._left = int(count)
+        if step == "moment":
+            if fresh:
+                threading.Timer(self._left / 1000, self._kill, (victim,)).start()
+        elif step in {name, "any"}:
+            self._left -= 1
+            if self._left == 0:
+                self._kill(victim)
+
+    def _kill(self, victim: str) -> None:
+        try:
+            self._plan.unlink()
+        except FileNotFoundError:
             return
         if victim != "worker":
             os.kill(os.getppid(), signal.SIGKILL)
         if victim != "supervisor":
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return kill
 
-
-def _hook(die: Callable[[], None], chosen: str, number: int) -> None:
-    occurrences = count(1)
-
-    def at_step(name: str) -> None:
-        if chosen in {name, "any"} and next(occurrences) == number:
-            die()
-
-    def at_moment(_: str) -> None:
-        if next(occurrences) == 1:
-            threading.Timer(number / 1000, die).start()
-
-    journal.on_step.append(at_moment if chosen == "moment" else at_step)
-
-
-def _main(role: str, victim: str, step: str, number: str, *rest: str) -> int:
+def _main(role: str, plan: str, *rest: str) -> int:
     if role == "serve":
-        command = (sys.executable, "-m", "tests.crash.runner", "work", victim, step, number)
-        return supervisor.serve(Path(rest[-1]), command)
-    _hook(_die(victim), step, int(number))
+        return supervisor.serve(Path(rest[-1]), (sys.executable, "-m", "tests.crash.runner", "work", plan))
+    journal.on_step.append(Killer(Path(plan)))
     return worker.main(Channel(socket.socket(fileno=int(rest[-1]))))
 
 

@@ -102,8 +102,8 @@ def configured(ports: Ports, folder: Path, own: str = "") -> Path:
         ("https://videomost.example.org", f"http://127.0.0.1:{ports.videomost}"),
         ('#path = "/var/lib/mailhook/mailhook.db"', f'path = "{folder}/mailhook.db"'),
         ('#delete_grace = "1h"', f'delete_grace = "{GRACE}"'),
-        ("#max_deletions_per_hour = 30", "max_deletions_per_hour = 1000"),
-        ("#max_conferences_per_organizer_per_hour = 60", "max_conferences_per_organizer_per_hour = 1000"),
+        ("#max_deletions_per_hour = 30", "max_deletions_per_hour = 100000"),
+        ("#max_conferences_per_organizer_per_hour = 60", "max_conferences_per_organizer_per_hour = 100000"),
     ):
         assert text.count(example) == 1, example
         text = text.replace(example, ours)

@@ -97,8 +97,12 @@ class Client:
     async def connect(cls, port: int) -> Self:
         """Greeted and introduced."""
         client = cls(*await asyncio.open_connection("127.0.0.1", port))
-        await client.hear()
-        await client.ask(b"EHLO client.test\r\n")
+        try:
+            await client.hear()
+            await client.ask(b"EHLO client.test\r\n")
+        except BaseException:
+            client.writer.close()
+            raise
         return client
 
     async def __aenter__(self) -> Self:
@@ -135,6 +139,10 @@ class Client:
         assert (await self.ask(b"DATA\r\n")).code == 354
         self.writer.write(dot_stuff(content) + b".\r\n")
         await self.writer.drain()
+
+    async def content(self, content: bytes) -> Reply:
+        """The reply to the final dot, where everything before it has been said."""
+        return await self.ask(dot_stuff(content) + b".\r\n")
 
     async def send(self, content: bytes, sender: str, *recipients: str) -> Reply:
         """The reply to the final dot."""
