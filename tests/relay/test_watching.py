@@ -16,8 +16,8 @@ from mailhook.front.status_words import REASONS, WORDS
 from mailhook.monitoring import BOUNDS
 from mailhook.provider.sandbox_faults import Fault
 from tests.relay.mails import ANNA, IVAN, ORDINARY, Event, invitation
-from tests.relay.processes import Outside, serving, write_settings
-from tests.relay.rig import Client, until
+from tests.relay.processes import Outside, fresh, serving, write_settings
+from tests.relay.rig import PATIENCE, Client, until
 from tests.relay.watched import HOSTILE, Watched, day, trouble, watched
 
 PASSWORD = "correct horse battery"
@@ -364,6 +364,39 @@ async def test_serve_is_watched(outside: Outside, tmp_path: Path) -> None:
         assert (await browser.get(f"{url}/ready")).json() == {"ready": True, "reasons": []}
         assert "mailhook_processes 1.0" in (await browser.get(f"{url}/metrics")).text
         assert "Videomost" in (await browser.get(url)).text
+
+
+async def test_processes_answer_for_each_other(
+    outside: Outside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = tmp_path / "figures"
+    await asyncio.to_thread(figures.mkdir)
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(figures))
+    ports = [free_port(), free_port()]
+    hop, base, store = outside.sink.port, outside.sandbox.url, tmp_path / "s.db"
+    one, two = (
+        write_settings(tmp_path / f"{port}.toml", hop=hop, base=base, store=store, http=port)
+        for port in ports
+    )
+    expected = {
+        'mailhook_messages_total{decision="pass",outcome="delivered",reason="ordinary"} 2.0',
+        'mailhook_messages_total{decision="rewrite",outcome="delivered",reason="rewritten"} 2.0',
+        "mailhook_processes 2.0",
+        'mailhook_conferences{state="announced"} 1.0',
+    }
+    mail = invitation(fresh())
+    async with serving(one) as first, serving(two) as second, httpx.AsyncClient(trust_env=False) as browser:
+        for served in (first, second):
+            async with await Client.connect(served.port) as client:
+                for content in (ORDINARY, mail):
+                    assert (await client.send(content, IVAN, ANNA)).code == 250
+        for port in ports:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    metrics = (await browser.get(f"http://127.0.0.1:{port}/metrics")).text
+                    page = (await browser.get(f"http://127.0.0.1:{port}/?lang=en")).text
+                    if expected <= set(metrics.splitlines()) and page.count("link written") == 2:
+                        break
 
 
 async def test_a_port_that_is_taken_holds_up_no_mail(outside: Outside, tmp_path: Path) -> None:
