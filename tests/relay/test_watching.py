@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from mailhook.front.spool import Spool
 from mailhook.front.status_page import HEADERS
 from mailhook.front.status_words import REASONS, WORDS
 from mailhook.monitoring import BOUNDS
-from mailhook.provider.sandbox_faults import Fault
 from tests.relay.mails import ANNA, IVAN, ORDINARY, Event, invitation
 from tests.relay.processes import Outside, fresh, serving, write_settings
 from tests.relay.rig import PATIENCE, Client, until
@@ -162,16 +162,19 @@ async def test_metrics(secret_page: Watched) -> None:
 
 
 async def test_mail_in_hand_is_counted(open_page: Watched) -> None:
-    open_page.here.sandbox.faults["create"] = Fault(delay=0.5)
+    """A message of which the end has not come."""
     async with await Client.connect(open_page.here.port) as client:
-        await client.begin(invitation(Event()), IVAN, ANNA)
-        await until(lambda: open_page.here.calls("create") == 1)
+        await client.envelope(IVAN, ANNA)
+        assert (await client.ask(b"DATA\r\n")).code == 354
+        client.writer.write(b"Subject: long\r\n\r\n" + b"x" * 500 + b"\r\n")
+        await until(lambda: Spool.held > 500)
         samples = (await open_page.text("/metrics")).splitlines()
-        assert (await client.hear()).code == 250
+        assert (await client.ask(b".\r\n")).code == 250
     (held,) = (line for line in samples if line.startswith("mailhook_held_bytes"))
     assert float(held.rpartition(" ")[2]) > 500
     assert 'mailhook_nexthop_sessions{state="busy"} 1.0' in samples
     assert "mailhook_clients 1.0" in samples
+    assert Spool.held == 0
 
 
 async def test_metrics_without_a_store(open_page: Watched, tmp_path: Path) -> None:
@@ -304,6 +307,7 @@ async def test_a_look_at_the_store_that_hangs_holds_up_no_mail(
     open_page: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk answers when the test says so."""
+    monkeypatch.setattr("mailhook.sight.PATIENCE", PATIENCE)
     hanging, let_go = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
