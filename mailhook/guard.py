@@ -80,15 +80,12 @@ class Guard:
         """What the provider has last failed with while the breaker is not closed, or ""."""
         return "" if self.state == "closed" or self._last is None else str(self._last)
 
+    async def look(self) -> None:
+        """Whether the provider answers; who only looks neither opens the breaker nor closes it."""
+        await _told("ping", self._provider.ping)
+
     async def _asked(self, operation: str, conference: str, call: Callable[[], Awaitable[T]]) -> T:
-        begun, outcome = perf_counter(), "ok"
-        try:
-            return await self._admitted(conference, call)
-        except BaseException as error:
-            outcome = _outcome(error)
-            raise
-        finally:
-            journal.called(operation, outcome, perf_counter() - begun)
+        return await _told(operation, lambda: self._admitted(conference, call))
 
     async def _admitted(self, conference: str, call: Callable[[], Awaitable[T]]) -> T:
         self._breaker, period = breaker.admit(self._breaker, self._clock())
@@ -120,6 +117,18 @@ class Guard:
         self._breaker = breaker.failed(before, period, conference, self._clock())
         if isinstance(before, Closed) and isinstance(self._breaker, Open):
             journal.event("provider-down", provider=self.identity, error=str(error))
+
+
+async def _told(operation: str, call: Callable[[], Awaitable[T]]) -> T:
+    """The answer to a call, which is counted."""
+    begun, outcome = perf_counter(), "ok"
+    try:
+        return await call()
+    except BaseException as error:
+        outcome = _outcome(error)
+        raise
+    finally:
+        journal.called(operation, outcome, perf_counter() - begun)
 
 
 def _outcome(error: BaseException) -> str:

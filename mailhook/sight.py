@@ -90,7 +90,7 @@ class Sight:
         self._holdings = Shared(lambda: self._observer.holdings(clock()), FRESH)
         self._hop_reached = Shared(hop.reach, RECENT)
         self._store_checked = Shared(store.check, RECENT)
-        self._provider_asked = Shared(provider.ping, STANDING)
+        self._provider_asked = Shared(provider.look, STANDING)
 
     def close(self) -> None:
         self._observer.close()
@@ -130,8 +130,8 @@ class Sight:
 
     def _shown(self, gathered: _Gathered, faults: dict[str, str], *, secrets: bool) -> Status:
         settings, usage = self._settings, self._hop.usage
-        if "provider" in faults:
-            faults["provider"] = journal.clean(self._provider.last_failure) or faults["provider"]
+        if resting := self._provider.last_failure:
+            faults["provider"] = journal.clean(resting)
         return Status(
             version=version("mailhook"),
             now=self._clock(),

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -54,13 +55,19 @@ async def test_a_taken_port_is_an_error_and_not_the_end() -> None:
 # --- bounds ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def bounded() -> AsyncIterator[WebServer]:
-    """Two connections at a time, each for a moment."""
-    server = WebServer(APP, Bounds(connections=2, seconds=0.3))
+@asynccontextmanager
+async def serving(bounds: Bounds) -> AsyncIterator[WebServer]:
+    server = WebServer(APP, bounds)
     await server.start()
     yield server
     await server.stop()
+
+
+@pytest.fixture
+async def bounded() -> AsyncIterator[WebServer]:
+    """Two connections at a time."""
+    async with serving(Bounds(connections=2, seconds=60)) as server:
+        yield server
 
 
 async def connected(server: WebServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -89,11 +96,12 @@ async def until_cut(reader: asyncio.StreamReader) -> bytes:
     ],
     ids=["nothing", "half a line", "half a header", "no body"],
 )
-async def test_a_connection_lasts_for_a_bounded_time(bounded: WebServer, said: bytes) -> None:
-    reader, writer = await connected(bounded)
-    writer.write(said)
-    await until_cut(reader)
-    writer.close()
+async def test_a_connection_lasts_for_a_bounded_time(said: bytes) -> None:
+    async with serving(Bounds(connections=2, seconds=0.1)) as server:
+        reader, writer = await connected(server)
+        writer.write(said)
+        await until_cut(reader)
+        writer.close()
 
 
 async def test_headers_are_bounded(bounded: WebServer) -> None:
@@ -109,7 +117,7 @@ async def test_one_connection_too_many_is_cut_and_the_others_stay(bounded: WebSe
     late, unheard = await connected(bounded)
     unheard.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert await until_cut(late) == b""
-    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert (await until_cut(reader)).endswith(b"hello")
     for each in (writer, silent, unheard):
         each.close()

@@ -43,8 +43,10 @@ _DUE = "SELECT count(*), min(wake_at) FROM meeting WHERE wake_at <= ?"
 _PENDING = "SELECT document, pending_since FROM meeting WHERE pending_since IS NOT NULL ORDER BY pending_since LIMIT ?"
 _ALARMING = "SELECT document FROM meeting WHERE doubtful ORDER BY updated_at DESC LIMIT ?"
 _STANDING = (
-    "SELECT document FROM meeting WHERE state IN ('ready', 'announced') ORDER BY updated_at DESC LIMIT ?"
+    "SELECT document FROM meeting WHERE (organizer, uid) IN (SELECT organizer, uid FROM meeting"
+    " WHERE state IN ('ready', 'announced') ORDER BY updated_at DESC LIMIT ?) ORDER BY updated_at DESC"
 )
+"""The inner one by the index alone: documents are long."""
 _DECISIONS = "SELECT document FROM decision ORDER BY id DESC LIMIT ?"
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from mailhook.front.spool import Spool
 from mailhook.front.status_page import HEADERS
 from mailhook.front.status_words import REASONS, WORDS
 from mailhook.monitoring import BOUNDS
-from mailhook.provider.sandbox_faults import Fault
 from tests.relay.mails import ANNA, IVAN, ORDINARY, Event, invitation
-from tests.relay.processes import Outside, serving, write_settings
-from tests.relay.rig import Client, until
+from tests.relay.processes import Outside, fresh, serving, write_settings
+from tests.relay.rig import PATIENCE, Client, until
 from tests.relay.watched import HOSTILE, Watched, day, trouble, watched
 
 PASSWORD = "correct horse battery"
@@ -162,16 +162,19 @@ async def test_metrics(secret_page: Watched) -> None:
 
 
 async def test_mail_in_hand_is_counted(open_page: Watched) -> None:
-    open_page.here.sandbox.faults["create"] = Fault(delay=0.5)
+    """A message of which the end has not come."""
     async with await Client.connect(open_page.here.port) as client:
-        await client.begin(invitation(Event()), IVAN, ANNA)
-        await until(lambda: open_page.here.calls("create") == 1)
+        await client.envelope(IVAN, ANNA)
+        assert (await client.ask(b"DATA\r\n")).code == 354
+        client.writer.write(b"Subject: long\r\n\r\n" + b"x" * 500 + b"\r\n")
+        await until(lambda: Spool.held > 500)
         samples = (await open_page.text("/metrics")).splitlines()
-        assert (await client.hear()).code == 250
+        assert (await client.ask(b".\r\n")).code == 250
     (held,) = (line for line in samples if line.startswith("mailhook_held_bytes"))
     assert float(held.rpartition(" ")[2]) > 500
     assert 'mailhook_nexthop_sessions{state="busy"} 1.0' in samples
     assert "mailhook_clients 1.0" in samples
+    assert Spool.held == 0
 
 
 async def test_metrics_without_a_store(open_page: Watched, tmp_path: Path) -> None:
@@ -304,6 +307,7 @@ async def test_a_look_at_the_store_that_hangs_holds_up_no_mail(
     open_page: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk answers when the test says so."""
+    monkeypatch.setattr("mailhook.sight.PATIENCE", PATIENCE)
     hanging, let_go = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -364,6 +368,39 @@ async def test_serve_is_watched(outside: Outside, tmp_path: Path) -> None:
         assert (await browser.get(f"{url}/ready")).json() == {"ready": True, "reasons": []}
         assert "mailhook_processes 1.0" in (await browser.get(f"{url}/metrics")).text
         assert "Videomost" in (await browser.get(url)).text
+
+
+async def test_processes_answer_for_each_other(
+    outside: Outside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = tmp_path / "figures"
+    await asyncio.to_thread(figures.mkdir)
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(figures))
+    ports = [free_port(), free_port()]
+    hop, base, store = outside.sink.port, outside.sandbox.url, tmp_path / "s.db"
+    one, two = (
+        write_settings(tmp_path / f"{port}.toml", hop=hop, base=base, store=store, http=port)
+        for port in ports
+    )
+    expected = {
+        'mailhook_messages_total{decision="pass",outcome="delivered",reason="ordinary"} 2.0',
+        'mailhook_messages_total{decision="rewrite",outcome="delivered",reason="rewritten"} 2.0',
+        "mailhook_processes 2.0",
+        'mailhook_conferences{state="announced"} 1.0',
+    }
+    mail = invitation(fresh())
+    async with serving(one) as first, serving(two) as second, httpx.AsyncClient(trust_env=False) as browser:
+        for served in (first, second):
+            async with await Client.connect(served.port) as client:
+                for content in (ORDINARY, mail):
+                    assert (await client.send(content, IVAN, ANNA)).code == 250
+        for port in ports:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    metrics = (await browser.get(f"http://127.0.0.1:{port}/metrics")).text
+                    page = (await browser.get(f"http://127.0.0.1:{port}/?lang=en")).text
+                    if expected <= set(metrics.splitlines()) and page.count("link written") == 2:
+                        break
 
 
 async def test_a_port_that_is_taken_holds_up_no_mail(outside: Outside, tmp_path: Path) -> None:

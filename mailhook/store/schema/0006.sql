@@ -16,6 +16,8 @@ CREATE INDEX meeting_pending ON meeting (pending_since) WHERE pending_since IS N
 
 CREATE INDEX meeting_doubtful ON meeting (organizer) WHERE doubtful;
 
+CREATE INDEX meeting_state ON meeting (state, updated_at);
+
 -- What was done with the newest mails that looked like invitations, for the status page. No join links.
 CREATE TABLE decision (
     id        INTEGER PRIMARY KEY,
