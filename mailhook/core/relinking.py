@@ -18,6 +18,7 @@ from mailhook.core.splices import Splice, within
 
 _SPELLINGS: tuple[Callable[[str], str], ...] = (str, html.escape, lambda link: quote(link, safe=""))
 _HEAD = re.compile(r"https?(://|%3A%2F%2F)[^/?%]*", re.IGNORECASE)
+_AMPERSAND = rb"&(?:amp|#0{0,3}38|#[xX]0{0,2}26);"
 _GOES_ON = rb"(?![\w=-])"
 """What follows here would make it another link."""
 
@@ -76,6 +77,5 @@ def _pattern(link: str, charset: str) -> re.Pattern[bytes]:
     host = re.sub(r"^https?", "", link[:at], flags=re.IGNORECASE)
     scheme = b"https?" if head else b""
     encoded = re.escape(host.encode(charset, "replace"))
-    return re.compile(
-        b"(?i:" + scheme + encoded + b")" + re.escape(link[at:].encode(charset, "replace")) + _GOES_ON
-    )
+    way = re.escape(link[at:].encode(charset, "replace")).replace(re.escape(b"&amp;"), _AMPERSAND)
+    return re.compile(b"(?i:" + scheme + encoded + b")" + way + _GOES_ON)

@@ -129,7 +129,7 @@ def _kept(block: bytes, new: frozenset[str], text: Text) -> Kept:
     """What somebody has typed into a block."""
     known, shown = _digests(block), text_blocks.BEGIN_MARK.match(block)
     lines = html_text.cut(text_blocks.inside(block) if shown else block, text.charset, breaks=bool(shown))
-    foreign = typed.urls(lines, known, any_url=not known)[:1]
+    foreign = typed.foreign(lines, known, text.links, any_url=not known)
     return typed.kept(lines, new | (known or typed.UNTOLD), [*text.links, *foreign], text.charset)
 
 

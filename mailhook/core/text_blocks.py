@@ -166,7 +166,7 @@ def older_links(data: bytes, links: Collection[str], charset: str) -> Iterator[s
     for start, end in blocks(data, links, charset):
         block = data[start:end]
         if own is None or not own.search(block):
-            yield from _foreign(block, cut(inside(block), charset))
+            yield from _foreign(block, cut(inside(block), charset), links)
 
 
 def digests(block: bytes) -> frozenset[str]:
@@ -185,13 +185,13 @@ def kept(block: bytes, new: frozenset[str], links: Collection[str], charset: str
     if len(lines) > 2 * MAX_LINES:
         return Kept([inside(block)], [])
     return typed.kept(
-        lines, new | (digests(block) or typed.UNTOLD), [*links, *_foreign(block, lines)], charset
+        lines, new | (digests(block) or typed.UNTOLD), [*links, *_foreign(block, lines, links)], charset
     )
 
 
-def _foreign(block: bytes, lines: list[Line]) -> list[str]:
+def _foreign(block: bytes, lines: list[Line], links: Collection[str]) -> list[str]:
     known = digests(block)
-    return typed.urls(lines, known, any_url=not known or not block.endswith(_END))[:1]
+    return typed.foreign(lines, known, links, any_url=not known or not block.endswith(_END))
 
 
 def inside(block: bytes) -> bytes:
