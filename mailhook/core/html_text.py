@@ -5,7 +5,7 @@ Not here: finding markup (`html_scan`), blocks of ours (`splice_html`).
 Errors: Unreadable beyond MAX_MARKUP.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from mailhook.core import quoting, relinking, typed
 from mailhook.core.html_scan import Token, tokens
@@ -88,9 +88,9 @@ def history(data: bytes, charset: str) -> list[tuple[int, int]]:
     return [*(each for each in out if each[0] < quoted), (quoted, len(data))]
 
 
-def is_shown(data: bytes, links: Iterable[str], charset: str) -> bool:
+def is_shown(data: bytes, links: frozenset[str], charset: str) -> bool:
     """Whether one of the links stands in the text or leads there from it, other than in what is quoted."""
-    link = relinking.anywhere(links, charset)
+    link = relinking.anywhere(links, charset) if relinking.is_mentioned(data, links) else None
     found = [match.start() for match in link.finditer(data)] if link else []
     if not found:
         return False

@@ -13,6 +13,7 @@ beyond MAX_NOTED is left alone.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 
 from mailhook.core import html_text, text_blocks, typed
@@ -60,6 +61,7 @@ class _Landmarks:
     """Tags, comments and raw text: what stands in them is not shown as text."""
 
 
+@lru_cache(maxsize=64)
 def marked(html: str) -> str:
     """The block between its marks, one per line; no line could be a boundary of the message (RFC 2046 §5.1.1)."""
     html = _LIKE_BOUNDARY.sub(" --", html.strip())
@@ -161,6 +163,8 @@ def _blocks(data: bytes, marks: _Landmarks, text: Text) -> list[tuple[int, int]]
             out.append((start, end))
     if not out:
         return []
+    if len(out) > text_blocks.MAX_BLOCKS:
+        raise Unreadable("too many blocks")
     return text_blocks.chosen(data, out, text.links, text.charset, html_text.history(data, text.charset))
 
 

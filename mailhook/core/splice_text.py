@@ -10,7 +10,6 @@ Errors: none.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mailhook.core import quoting, relinking, text_blocks
@@ -51,9 +50,9 @@ def place(data: bytes, block: bytes, text: Text) -> list[Splice]:
     return [place(data, block, text.line_end)]
 
 
-def is_shown(data: bytes, links: Iterable[str], charset: str) -> bool:
+def is_shown(data: bytes, links: frozenset[str], charset: str) -> bool:
     """Whether one of the links stands in the text, other than in what it quotes."""
-    link = relinking.anywhere(links, charset)
+    link = relinking.anywhere(links, charset) if relinking.is_mentioned(data, links) else None
     found = list(link.finditer(data)) if link else []
     end = quoting.section(data, charset) if found else 0
     return any(

@@ -10,6 +10,7 @@ Errors: none.
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 
 from mailhook.core import quoting, relinking, typed
 from mailhook.core.splices import within
@@ -35,6 +36,7 @@ _TAG = re.compile(rb"<(/?)(" + _IN_LINE + rb")(?:\s[^<>]*)?>", re.IGNORECASE)
 _LINK = re.compile(rb"https?://\S+")
 
 
+@lru_cache(maxsize=64)
 def marked(text: str) -> str:
     """The block's lines between the marks; a mark inside the text (a topic may hold anything) is taken out.
 
@@ -84,7 +86,7 @@ def chosen(
     history: Sequence[tuple[int, int]],
 ) -> list[tuple[int, int]]:
     """Those of the spans of blocks that are this meeting's, or were copied with the event; `history` is in order."""
-    link = relinking.anywhere(links, charset)
+    link = relinking.anywhere(frozenset(links), charset)
     own = {each for each in spans if link is not None and link.search(data, *each)}
     return [
         each
@@ -97,7 +99,7 @@ def _spans(data: bytes) -> Iterator[tuple[int, int]]:
     """A block whose end mark was lost (some phones truncate) ends with the line of its link, or before the first empty
     one: what follows may be the organizer's. In lines that begin with ">" there are none.
     """
-    if data.count(_OPENING) > MAX_BLOCKS:
+    if not 0 < data.count(_OPENING) <= MAX_BLOCKS:
         return
     at = BEGIN_MARK.search(data)
     while at:
@@ -162,9 +164,8 @@ def links(data: bytes) -> Iterator[str]:
 
 def older_links(data: bytes, links: Collection[str], charset: str) -> Iterator[str]:
     """The link of each block that bears none of `links`: it is another meeting's, or an earlier one."""
-    own = relinking.anywhere(links, charset)
     for start, end in blocks(data, links, charset):
-        block = data[start:end]
+        own, block = relinking.anywhere(frozenset(links), charset), data[start:end]
         if own is None or not own.search(block):
             yield from _foreign(block, cut(inside(block), charset), links)
 

@@ -84,7 +84,7 @@ UNTOLD = frozenset(digests([*_UNTOLD, *(f"{test}: {each}" for test in ("TEST", "
 def kept(lines: Sequence[Line], own: Collection[str], links: Collection[str], charset: str) -> Kept:
     """`own`: digests of our lines. `links`: ours, also those that this block bore before."""
     out = Kept([], [])
-    link = relinking.bracketed(links, charset)
+    link = relinking.bracketed(frozenset(links), charset)
     intact = link is not None and any(link.search(each.raw) for each in lines)
     into, at = out.above, 0
     while at < len(lines):
