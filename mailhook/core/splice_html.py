@@ -41,6 +41,8 @@ _SHOWING_BEGINS = re.compile(rb"<!(?:--)?\[if[^\]>]{0,80}\]>(?:<!-->|-->)?\s*\Z"
 _SHOWING_ENDS = re.compile(rb"\s*<!(?:--\s*<!)?\s*\[endif\]\s*(?:--)?>", re.IGNORECASE)
 MAX_NOTED = 10_000
 """Comments, divs and the like of HTML that a person or a mail program wrote."""
+MAX_LINES = 200
+"""Of what stands in one block; where more does, the HTML stays as it is."""
 # A declaration or <html> further down is no preamble.
 _PREAMBLE = 1024
 
@@ -131,6 +133,8 @@ def _kept(block: bytes, new: frozenset[str], text: Text) -> Kept:
     """What somebody has typed into a block."""
     known, shown = _digests(block), text_blocks.BEGIN_MARK.match(block)
     lines = html_text.cut(text_blocks.inside(block) if shown else block, text.charset, breaks=bool(shown))
+    if len(lines) > MAX_LINES:
+        raise Unreadable("too much in a block")
     foreign = typed.foreign(lines, known, text.links, any_url=not known)
     return typed.kept(lines, new | (known or typed.UNTOLD), [*text.links, *foreign], text.charset)
 

@@ -5,7 +5,7 @@ iCalendar escaping or HTML escaping would change. The first one also bears diges
 
 Not here: writing blocks (`splice_text`), charsets and transfer encodings (`rewrite`), calendars (`splice_calendar`).
 
-Errors: none.
+Errors: Unreadable for a block of too many lines.
 """
 
 import re
@@ -15,6 +15,7 @@ from functools import lru_cache
 from mailhook.core import quoting, relinking, typed
 from mailhook.core.splices import within
 from mailhook.core.typed import Kept, Line
+from mailhook.errors import Unreadable
 
 OPENING = "_______ Videomost "
 BEGIN = "_______ Videomost _______"
@@ -23,7 +24,7 @@ END = "_______ /Videomost ______"
 _OPENING, _END = OPENING.encode("ascii"), END.encode("ascii")
 BEGIN_MARK = re.compile(rb"_{7} Videomost (?:([a-z2-7]{4,48}) )?_{7}")
 _MARK = re.compile(f"{BEGIN_MARK.pattern.decode('ascii')}|{END}")
-MAX_BLOCKS = 100
+MAX_BLOCKS = 20
 """A text with more of our marks was made to cost much; it is left alone."""
 MAX_LINES = 100
 """A block has no more; what is longer has lost its end mark."""
@@ -181,10 +182,13 @@ def split(known: str) -> frozenset[str]:
 
 
 def kept(block: bytes, new: frozenset[str], links: Collection[str], charset: str) -> Kept:
-    """What somebody has typed into a block. `new`: digests of the one that comes in its place."""
+    """What somebody has typed into a block. `new`: digests of the one that comes in its place.
+
+    Raises Unreadable for more than MAX_LINES.
+    """
     lines = cut(inside(block), charset)
-    if len(lines) > 2 * MAX_LINES:
-        return Kept([inside(block)], [])
+    if len(lines) > MAX_LINES:
+        raise Unreadable("too much in a block")
     return typed.kept(
         lines, new | (digests(block) or typed.UNTOLD), [*links, *_foreign(block, lines, links)], charset
     )

@@ -22,7 +22,7 @@ from mailhook.core import relinking
 _MOST = 12
 """Digests of a block; where it has more lines, several have one together."""
 
-_JOINED = 8
+_JOINED = 4
 """So many lines that follow each other may be what was one line, or has one digest."""
 
 _FEWEST = len(b"https://v")
