@@ -5,7 +5,8 @@ Not here: finding markup (`html_scan`), blocks of ours (`splice_html`).
 Errors: Unreadable beyond MAX_MARKUP.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import islice
 
 from mailhook.core import quoting, relinking, typed
 from mailhook.core.html_scan import Token, tokens
@@ -13,7 +14,7 @@ from mailhook.core.splices import within
 from mailhook.core.typed import Line
 from mailhook.errors import Unreadable
 
-MAX_MARKUP = 50_000
+MAX_MARKUP = 20_000
 """Tags and comments of HTML that somebody wrote."""
 
 _IN_LINE = frozenset(
@@ -25,6 +26,8 @@ _IN_LINE = frozenset(
 )
 _SHOWN = frozenset({b"img", b"video", b"audio", b"object", b"embed", b"svg", b"math", b"input"})
 _SILENT = frozenset({b"", b"!", b"!--", b"style", b"script", b"title", b"meta", b"link"})
+_LOOKED_AT = 100
+"""So many places where a link stands are looked at."""
 _PICTURE = "\ufffc"
 
 
@@ -88,10 +91,10 @@ def history(data: bytes, charset: str) -> list[tuple[int, int]]:
     return [*(each for each in out if each[0] < quoted), (quoted, len(data))]
 
 
-def is_shown(data: bytes, links: Iterable[str], charset: str) -> bool:
+def is_shown(data: bytes, links: frozenset[str], charset: str) -> bool:
     """Whether one of the links stands in the text or leads there from it, other than in what is quoted."""
-    link = relinking.anywhere(links, charset)
-    found = [match.start() for match in link.finditer(data)] if link else []
+    link = relinking.anywhere(links, charset) if relinking.is_mentioned(data, links) else None
+    found = [match.start() for match in islice(link.finditer(data), _LOOKED_AT)] if link else []
     if not found:
         return False
     quoted = history(data, charset)

@@ -29,6 +29,8 @@ _ALONE = (
 _FROM = ("From", "От", "От кого", "Отправитель", "Von", "De", "Da")
 _WHEN = ("Sent", "Date", "Отправлено", "Дата", "Gesendet", "Datum", "Envoyé", "Enviado", "Inviato")
 _WHAT = ("Subject", "Тема", "Betreff", "Objet", "Asunto", "Oggetto", "To", "Кому", "An", "À")
+_LOOKED_AT = 128 * 1024
+"""Octets of a text."""
 _START = r"(?:^|[\n>])(?:[ \t*]|&nbsp;)*"
 _COLON = r"(?:[ \t*]|&nbsp;|</?[a-z]{1,6}>)*:"
 _MOST, _NEAR, _FAR = 50, 300, 2000
@@ -65,9 +67,9 @@ def _is_held(word: str, charset: str) -> bool:
 def section(data: bytes, charset: str) -> int:
     """The offset of the line with which quoted text begins; the length of `data` where there is none."""
     patterns = _patterns(charset)
-    line = patterns.line.search(data)
+    line = patterns.line.search(data, 0, _LOOKED_AT)
     starts = [line] if line else []
-    for sender in islice(patterns.sender.finditer(data), _MOST):
+    for sender in islice(patterns.sender.finditer(data, 0, _LOOKED_AT), _MOST):
         time = patterns.time.search(data, sender.end(), sender.end() + _NEAR)
         if time and patterns.subject.search(data, time.end(), time.end() + _FAR):
             starts.append(sender)

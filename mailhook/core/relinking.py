@@ -12,23 +12,36 @@ import html
 import re
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from urllib.parse import quote
 
 from mailhook.core.splices import Splice, within
 
 _SPELLINGS: tuple[Callable[[str], str], ...] = (str, html.escape, lambda link: quote(link, safe=""))
 _HEAD = re.compile(r"https?(://|%3A%2F%2F)[^/?%]*", re.IGNORECASE)
+_HOST = re.compile(r"https?://([^/?]+)", re.IGNORECASE)
+_AMPERSAND = rb"&(?:amp|#0{0,3}38|#[xX]0{0,2}26);"
 _GOES_ON = rb"(?![\w=-])"
 """What follows here would make it another link."""
 
 
-def anywhere(links: Iterable[str], charset: str) -> re.Pattern[bytes] | None:
+def is_mentioned(data: bytes, links: Iterable[str]) -> bool:
+    """Whether the host of one of the links stands there; quicker than to look for the links."""
+    heads = filter(None, map(_HOST.match, links))
+    hosts = {head[1].lower().encode("ascii", "replace") for head in heads}
+    lowered = data.lower() if hosts else b""
+    return any(host in lowered for host in hosts)
+
+
+@lru_cache(maxsize=64)
+def anywhere(links: frozenset[str], charset: str) -> re.Pattern[bytes] | None:
     """What finds any of the links in any spelling; None for no links."""
     spelled = _spelled(links, charset)
     return re.compile(b"|".join(spelled)) if spelled else None
 
 
-def bracketed(links: Iterable[str], charset: str) -> re.Pattern[bytes] | None:
+@lru_cache(maxsize=64)
+def bracketed(links: frozenset[str], charset: str) -> re.Pattern[bytes] | None:
     """The same with the brackets in which programs put a link that follows its name, or with the link around it."""
     spelled = [
         rb"[<\[(]?(?:https?://[^\s<>\"]{0,200})?" + each + rb"[>\])]?" for each in _spelled(links, charset)
@@ -76,6 +89,5 @@ def _pattern(link: str, charset: str) -> re.Pattern[bytes]:
     host = re.sub(r"^https?", "", link[:at], flags=re.IGNORECASE)
     scheme = b"https?" if head else b""
     encoded = re.escape(host.encode(charset, "replace"))
-    return re.compile(
-        b"(?i:" + scheme + encoded + b")" + re.escape(link[at:].encode(charset, "replace")) + _GOES_ON
-    )
+    way = re.escape(link[at:].encode(charset, "replace")).replace(re.escape(b"&amp;"), _AMPERSAND)
+    return re.compile(b"(?i:" + scheme + encoded + b")" + way + _GOES_ON)

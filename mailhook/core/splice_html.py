@@ -13,6 +13,7 @@ beyond MAX_NOTED is left alone.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 
 from mailhook.core import html_text, text_blocks, typed
@@ -40,6 +41,8 @@ _SHOWING_BEGINS = re.compile(rb"<!(?:--)?\[if[^\]>]{0,80}\]>(?:<!-->|-->)?\s*\Z"
 _SHOWING_ENDS = re.compile(rb"\s*<!(?:--\s*<!)?\s*\[endif\]\s*(?:--)?>", re.IGNORECASE)
 MAX_NOTED = 10_000
 """Comments, divs and the like of HTML that a person or a mail program wrote."""
+MAX_LINES = 200
+"""Of what stands in one block; where more does, the HTML stays as it is."""
 # A declaration or <html> further down is no preamble.
 _PREAMBLE = 1024
 
@@ -60,6 +63,7 @@ class _Landmarks:
     """Tags, comments and raw text: what stands in them is not shown as text."""
 
 
+@lru_cache(maxsize=64)
 def marked(html: str) -> str:
     """The block between its marks, one per line; no line could be a boundary of the message (RFC 2046 §5.1.1)."""
     html = _LIKE_BOUNDARY.sub(" --", html.strip())
@@ -129,7 +133,9 @@ def _kept(block: bytes, new: frozenset[str], text: Text) -> Kept:
     """What somebody has typed into a block."""
     known, shown = _digests(block), text_blocks.BEGIN_MARK.match(block)
     lines = html_text.cut(text_blocks.inside(block) if shown else block, text.charset, breaks=bool(shown))
-    foreign = typed.urls(lines, known, any_url=not known)[:1]
+    if len(lines) > MAX_LINES:
+        raise Unreadable("too much in a block")
+    foreign = typed.foreign(lines, known, text.links, any_url=not known)
     return typed.kept(lines, new | (known or typed.UNTOLD), [*text.links, *foreign], text.charset)
 
 
@@ -161,6 +167,8 @@ def _blocks(data: bytes, marks: _Landmarks, text: Text) -> list[tuple[int, int]]
             out.append((start, end))
     if not out:
         return []
+    if len(out) > text_blocks.MAX_BLOCKS:
+        raise Unreadable("too many blocks")
     return text_blocks.chosen(data, out, text.links, text.charset, html_text.history(data, text.charset))
 
 

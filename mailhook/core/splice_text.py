@@ -10,14 +10,16 @@ Errors: none.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from mailhook.core import quoting, relinking, text_blocks
 from mailhook.core.splices import Position, Splice, settled
+from mailhook.errors import Unreadable
 
 _BOM = b"\xef\xbb\xbf"
-_QUOTING = re.compile(rb"(?:\A|\n)[ \t]*>[^\n]*\Z")
+_LOOKED_AT = 100
+"""So many places where a link stands are looked at."""
 _LINE_ENDS = re.compile(rb"(\r?\n)(?:\r?\n)?")
 _LINE_ENDS_BEFORE = re.compile(rb"(?:\r?\n)?(\r?\n)\Z")
 
@@ -41,25 +43,29 @@ def place(data: bytes, block: bytes, text: Text) -> list[Splice]:
     """
     if data.count(text_blocks.OPENING.encode("ascii")) > text_blocks.MAX_BLOCKS:
         return []
-    if not block:
-        return settled(data, lambda each: _without(each, text))
-    if text_blocks.blocks(data, text.links, text.charset):
-        return settled(data, lambda each: _replaced(each, block, text))
+    try:
+        if not block:
+            return settled(data, lambda each: _without(each, text))
+        if text_blocks.blocks(data, text.links, text.charset):
+            return settled(data, lambda each: _replaced(each, block, text))
+    except Unreadable:
+        return []
     if is_shown(data, text.links, text.charset):
         return []
     place = _at_top if text.position == "top" else _at_bottom
     return [place(data, block, text.line_end)]
 
 
-def is_shown(data: bytes, links: Iterable[str], charset: str) -> bool:
+def is_shown(data: bytes, links: frozenset[str], charset: str) -> bool:
     """Whether one of the links stands in the text, other than in what it quotes."""
-    link = relinking.anywhere(links, charset)
-    found = list(link.finditer(data)) if link else []
+    link = relinking.anywhere(links, charset) if relinking.is_mentioned(data, links) else None
+    found = [match.start() for match in islice(link.finditer(data), _LOOKED_AT)] if link else []
     end = quoting.section(data, charset) if found else 0
-    return any(
-        match.start() < end and not _QUOTING.search(data, max(0, match.start() - 1000), match.start())
-        for match in found
-    )
+    return any(at < end and not _is_quoted(data, at) for at in found)
+
+
+def _is_quoted(data: bytes, at: int) -> bool:
+    return data[data.rfind(b"\n", 0, at) + 1 : at].lstrip().startswith(b">")
 
 
 def history(data: bytes, charset: str) -> list[tuple[int, int]]:

@@ -5,15 +5,17 @@ iCalendar escaping or HTML escaping would change. The first one also bears diges
 
 Not here: writing blocks (`splice_text`), charsets and transfer encodings (`rewrite`), calendars (`splice_calendar`).
 
-Errors: none.
+Errors: Unreadable for a block of too many lines.
 """
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 
 from mailhook.core import quoting, relinking, typed
 from mailhook.core.splices import within
 from mailhook.core.typed import Kept, Line
+from mailhook.errors import Unreadable
 
 OPENING = "_______ Videomost "
 BEGIN = "_______ Videomost _______"
@@ -22,7 +24,7 @@ END = "_______ /Videomost ______"
 _OPENING, _END = OPENING.encode("ascii"), END.encode("ascii")
 BEGIN_MARK = re.compile(rb"_{7} Videomost (?:([a-z2-7]{4,48}) )?_{7}")
 _MARK = re.compile(f"{BEGIN_MARK.pattern.decode('ascii')}|{END}")
-MAX_BLOCKS = 100
+MAX_BLOCKS = 20
 """A text with more of our marks was made to cost much; it is left alone."""
 MAX_LINES = 100
 """A block has no more; what is longer has lost its end mark."""
@@ -35,6 +37,7 @@ _TAG = re.compile(rb"<(/?)(" + _IN_LINE + rb")(?:\s[^<>]*)?>", re.IGNORECASE)
 _LINK = re.compile(rb"https?://\S+")
 
 
+@lru_cache(maxsize=64)
 def marked(text: str) -> str:
     """The block's lines between the marks; a mark inside the text (a topic may hold anything) is taken out.
 
@@ -84,7 +87,7 @@ def chosen(
     history: Sequence[tuple[int, int]],
 ) -> list[tuple[int, int]]:
     """Those of the spans of blocks that are this meeting's, or were copied with the event; `history` is in order."""
-    link = relinking.anywhere(links, charset)
+    link = relinking.anywhere(frozenset(links), charset)
     own = {each for each in spans if link is not None and link.search(data, *each)}
     return [
         each
@@ -97,7 +100,7 @@ def _spans(data: bytes) -> Iterator[tuple[int, int]]:
     """A block whose end mark was lost (some phones truncate) ends with the line of its link, or before the first empty
     one: what follows may be the organizer's. In lines that begin with ">" there are none.
     """
-    if data.count(_OPENING) > MAX_BLOCKS:
+    if not 0 < data.count(_OPENING) <= MAX_BLOCKS:
         return
     at = BEGIN_MARK.search(data)
     while at:
@@ -162,11 +165,10 @@ def links(data: bytes) -> Iterator[str]:
 
 def older_links(data: bytes, links: Collection[str], charset: str) -> Iterator[str]:
     """The link of each block that bears none of `links`: it is another meeting's, or an earlier one."""
-    own = relinking.anywhere(links, charset)
     for start, end in blocks(data, links, charset):
-        block = data[start:end]
+        own, block = relinking.anywhere(frozenset(links), charset), data[start:end]
         if own is None or not own.search(block):
-            yield from _foreign(block, cut(inside(block), charset))
+            yield from _foreign(block, cut(inside(block), charset), links)
 
 
 def digests(block: bytes) -> frozenset[str]:
@@ -180,18 +182,21 @@ def split(known: str) -> frozenset[str]:
 
 
 def kept(block: bytes, new: frozenset[str], links: Collection[str], charset: str) -> Kept:
-    """What somebody has typed into a block. `new`: digests of the one that comes in its place."""
+    """What somebody has typed into a block. `new`: digests of the one that comes in its place.
+
+    Raises Unreadable for more than MAX_LINES.
+    """
     lines = cut(inside(block), charset)
-    if len(lines) > 2 * MAX_LINES:
-        return Kept([inside(block)], [])
+    if len(lines) > MAX_LINES:
+        raise Unreadable("too much in a block")
     return typed.kept(
-        lines, new | (digests(block) or typed.UNTOLD), [*links, *_foreign(block, lines)], charset
+        lines, new | (digests(block) or typed.UNTOLD), [*links, *_foreign(block, lines, links)], charset
     )
 
 
-def _foreign(block: bytes, lines: list[Line]) -> list[str]:
+def _foreign(block: bytes, lines: list[Line], links: Collection[str]) -> list[str]:
     known = digests(block)
-    return typed.urls(lines, known, any_url=not known or not block.endswith(_END))[:1]
+    return typed.foreign(lines, known, links, any_url=not known or not block.endswith(_END))
 
 
 def inside(block: bytes) -> bytes:

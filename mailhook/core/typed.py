@@ -22,7 +22,7 @@ from mailhook.core import relinking
 _MOST = 12
 """Digests of a block; where it has more lines, several have one together."""
 
-_JOINED = 8
+_JOINED = 4
 """So many lines that follow each other may be what was one line, or has one digest."""
 
 _FEWEST = len(b"https://v")
@@ -84,7 +84,7 @@ UNTOLD = frozenset(digests([*_UNTOLD, *(f"{test}: {each}" for test in ("TEST", "
 def kept(lines: Sequence[Line], own: Collection[str], links: Collection[str], charset: str) -> Kept:
     """`own`: digests of our lines. `links`: ours, also those that this block bore before."""
     out = Kept([], [])
-    link = relinking.bracketed(links, charset)
+    link = relinking.bracketed(frozenset(links), charset)
     intact = link is not None and any(link.search(each.raw) for each in lines)
     into, at = out.above, 0
     while at < len(lines):
@@ -93,8 +93,10 @@ def kept(lines: Sequence[Line], own: Collection[str], links: Collection[str], ch
         if linked:
             into = out.below
         if not size:
-            rest = _without_link(lines[at], link, own, charset) if linked and link else lines[at].raw
-            into.append(rest if intact else _without_remains(rest, links, charset))
+            rest = lines[at].raw if lines[at].words.strip() else b""
+            rest = _without_link(lines[at], link, own, charset) if linked and link else rest
+            whole = intact and not linked
+            into.append(rest if whole else _without_remains(rest, links, charset))
         at += max(1, size)
     return Kept(*(_trimmed(each) for each in out))
 
@@ -145,11 +147,19 @@ def _trimmed(lines: list[bytes]) -> list[bytes]:
     return [*out[:-1], out[-1].rstrip()] if out else out
 
 
-def urls(lines: Iterable[Line], own: Collection[str], *, any_url: bool) -> list[str]:
-    """Those that stand alone on their lines and are ours by their digests; or whatever they are, if `any_url`."""
-    out = []
+def foreign(
+    lines: Iterable[Line], own: Collection[str], links: Collection[str], *, any_url: bool
+) -> list[str]:
+    """The first URL that stands alone on its line, is none of `links`, and is ours by its digest.
+
+    By whatever if `any_url`, but for one of `links` into which somebody has typed.
+    """
     for line in lines:
         url = line.plain.strip().strip(b"<>")
-        if _URL.fullmatch(url) and url.isascii() and (any_url or _digest(_squeezed(line.words)) in own):
-            out.append(html.unescape(url.decode("ascii")))
-    return out
+        if not _URL.fullmatch(url) or not url.isascii():
+            continue
+        is_own = html.unescape(url.decode("ascii")) in links
+        told = _digest(_squeezed(line.words)) in own
+        if not is_own and (told or (any_url and _without_remains(url, links, "ascii") == url)):
+            return [html.unescape(url.decode("ascii"))]
+    return []

@@ -1,0 +1,255 @@
+"""What somebody typed into a block stays, the link stands once, and what is quoted from other mails is left alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailhook.core import contentlines, message
+from mailhook.core.message import read
+from mailhook.core.rewrite import Options, remove, rewrite
+from mailhook.core.splice_html import marked as html_block
+from mailhook.core.splices import Position
+from mailhook.core.text_blocks import BEGIN, END, OPENING
+from mailhook.core.text_blocks import marked as text_block
+from mailhook.core.wording import Block, Variables
+from tests.core.edited import WORDING
+from tests.core.test_rewrite_remove import mail
+
+LINK = "https://videomost.corp.example/service/join/?confid=c0ffee&confpass=1"
+OTHER = "https://videomost.corp.example/service/join/?confid=another&confpass=2"
+HREF, OTHER_HREF = (each.replace("&", "&amp;") for each in (LINK, OTHER))
+ANCHOR = f'<a href="{HREF}">{HREF}</a>'
+TOP = Options(position="top")
+
+
+def block(language: str = "ru", link: str = LINK) -> Block:
+    return WORDING.render(language, Variables(link, "Topic", conference_id="c0ffee", dial_in="+7 495"))
+
+
+def shape(text: str, html: str) -> bytes:
+    """The same in the texts and in the event."""
+    rows = (
+        f"DESCRIPTION:{contentlines.escape_text(text)}",
+        f"X-ALT-DESC;FMTTYPE=text/html:{contentlines.escape_text(html)}",
+    )
+    return mail(*rows, text=text.replace("\n", "\r\n"), html=html.replace("\n", "\r\n"))
+
+
+def texts(raw: bytes) -> dict[str, str]:
+    """What stands in each place, with LF."""
+    whole = read(raw)
+    found = {
+        part.content_type: message.text(whole, part).replace("\r\n", "\n").strip("\n") for part in whole.parts
+    }
+    calendar = contentlines.read(found.pop("text/calendar").replace("\n", "\r\n").encode(), "utf-8")
+    event = next(each for each in calendar.children if each.name == "VEVENT")
+    properties = {
+        name: contentlines.unescape_text(event.value(name)) for name in ("DESCRIPTION", "X-ALT-DESC")
+    }
+    return {kind: found[kind] for kind in ("text/plain", "text/html")} | properties
+
+
+def updated(raw: bytes, language: str = "ru", copied: frozenset[str] = frozenset()) -> dict[str, str]:
+    """After the update, which is the same when it comes again."""
+    once = rewrite(read(raw), block(language), LINK, "c0ffee", TOP, copied=copied).content
+    again = rewrite(read(once), block(language), LINK, "c0ffee", TOP, copied=copied).content
+    assert again == once
+    return texts(once)
+
+
+def shown(html: str) -> int:
+    """How often HTML leads to the link; in text it stands as it is."""
+    return html.count(f'href="{HREF}"')
+
+
+RU, EN = text_block(block().description), text_block(block("en").description)
+RU_HTML, EN_HTML = html_block(block().description_html), html_block(block("en").description_html)
+LABEL = "Конференция в Videomost"
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize(
+    ("old", "new", "above", "below"),
+    [
+        (f"{LABEL}\n", f"{LABEL}\nBring laptops\n", "Bring laptops\n", ""),
+        (f"{LABEL}\n", f"Принесите\n\n{LABEL}\nотчёты\n", "Принесите\n\nотчёты\n", ""),
+        (f"{LINK}\n", f"{LINK}\nask Anna\n", "", "\nask Anna"),
+        (f"{LINK}\n", f"{LINK} ask Anna\n", "", "\nask Anna"),
+        (f"{LINK}\n", f"{LINK} <{LINK}> ask Anna\n", "", "\nask Anna"),
+        ("+7 495\n", "+7 495\nhttps://wiki.example/\n", "", "\nhttps://wiki.example/"),
+        (LINK, f"{LINK[:30]}typed{LINK[30:]}", "typed\n", ""),
+        (LINK, LINK[:40], "", ""),
+        (f"{LABEL}\n", "", "", ""),
+        (LABEL, f"{LABEL}!!", f"{LABEL}!!\n", ""),
+        (LABEL, f"*{LABEL}*", "", ""),
+        (LABEL, "Конференция \nв Videomost", "", ""),
+        (f"\n{END}", "\nafter", "", "\nafter"),
+    ],
+)  # fmt: skip
+def test_typed_lines_of_a_text(language: str, old: str, new: str, above: str, below: str) -> None:
+    assert old in RU
+    text = f"before\n{RU.replace(old, new)}\nthen"
+    found = updated(shape(text, "<p>x</p>"), language)
+    block = RU if language == "ru" else EN
+    if old.endswith(END):
+        block += "\n+7 495"
+    assert found["text/plain"] == found["DESCRIPTION"] == f"before\n{above}{block}{below}\nthen"
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("marks", ["all", "no comments", "text"])
+@pytest.mark.parametrize(
+    ("old", "new", "above", "below"),
+    [
+        (f"{LABEL}</b><br>", f"{LABEL}</b><br>Bring <b>laptops</b><br>", "<div>Bring <b>laptops</b></div>\n", ""),
+        ("+7 495", "+7 495<br>кофе &amp; чай", "", "\n<div>кофе &amp; чай</div>"),
+        ("+7 495", "+7 495<p>one</p><p>two</p>", "", "\n<div>one</div>\n<div>two</div>"),
+        ("+7 495", '+7 495<br><img src="cid:1">', "", '\n<div><img src="cid:1"></div>'),
+        (f"{HREF}</a>", f"{HREF}</a> ask Anna", "", "\n<div>ask Anna</div>"),
+        (f"{LABEL}</b>", "</b>", "", ""),
+        ("&amp;", "&#38;", "", ""),
+    ],
+)  # fmt: skip
+def test_typed_lines_of_html(language: str, marks: str, old: str, new: str, above: str, below: str) -> None:
+    assert old in RU_HTML
+    edited = RU_HTML.replace(old, new)
+    if marks == "no comments":
+        edited = "\n".join(edited.split("\n")[1:-1])
+    if marks == "text":
+        lines = "<br>".join(RU.split("\n")).replace(LINK, ANCHOR).replace(LABEL, f"<b>{LABEL}</b>")
+        edited = lines.replace(old, new)
+    found = updated(shape("x", f"<body><p>1</p>\n{edited}\n<p>2</p></body>"), language)
+    block = RU_HTML if language == "ru" else EN_HTML
+    assert (
+        found["text/html"] == found["X-ALT-DESC"] == f"<body><p>1</p>\n{above}{block}{below}\n<p>2</p></body>"
+    )
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_a_block_without_digests(language: str) -> None:
+    """As it was written before there were any."""
+    text = RU.replace(RU.partition("\n")[0], BEGIN).replace("+7 495", "typed")
+    html = RU_HTML.partition("-->")[2].partition("<!--")[0].replace("+7 495", "typed")
+    old = f'<div id="videomost-conference">{html.partition(">")[2]}'
+    found = updated(shape(text, old.strip()), language)
+    assert found["DESCRIPTION"] == f"{RU if language == 'ru' else EN}\ntyped"
+    assert found["text/html"] == f"{RU_HTML if language == 'ru' else EN_HTML}\n<div>typed</div>"
+
+
+@pytest.mark.parametrize("removing", ["DESCRIPTION", "text/plain"])
+def test_what_was_typed_stays_when_the_link_is_taken_out(removing: str) -> None:
+    typed = RU.replace("+7 495", "+7 495\ntyped")
+    raw = shape(f"a\n\n{typed}\n\nb", RU_HTML.replace("+7 495", "+7 495<br>typed"))
+    found = texts(remove(read(raw), LINK, "c0ffee", TOP).content)
+    assert found[removing] == "a\n\ntyped\n\nb"
+    assert found["text/html"] == found["X-ALT-DESC"] == "<div>typed</div>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LINK,
+        f"Join <{LINK}>",
+        f"[{LINK}]<{LINK}>",
+        f"{LINK} ({LINK})",
+        f"Связь: {LINK}",
+        f"a\n*Label*\n{LINK}\nb",
+    ],
+)
+@pytest.mark.parametrize(
+    "html",
+    [ANCHOR, f'<p><a class="x" href="{LINK}">join</a></p>', f"<td>{HREF}</td>", f"<a href='{HREF}'>x</a>",
+     f'<a href="{HREF.replace("&amp;", "&#38;")}">x</a>'],
+)  # fmt: skip
+def test_a_link_without_marks_gets_no_second_one_beside_it(text: str, html: str) -> None:
+    found = updated(shape(text, html))
+    assert found["text/plain"] == found["DESCRIPTION"] == text
+    assert found["text/html"] == found["X-ALT-DESC"] == html
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        f"<!-- {HREF} -->",
+        f'<script>"{LINK}"</script>',
+        f"<blockquote>{ANCHOR}</blockquote>",
+        f"<p>{HREF}2</p>",
+        f'<meta content="{HREF}">',
+        f"<div>-----Original Message-----</div><p>{ANCHOR}</p>",
+    ],
+)
+def test_a_link_that_is_not_shown_or_only_quoted_does_not_count(html: str) -> None:
+    found = updated(shape(f"> {LINK}", f"<body>{html}</body>"))
+    assert found["text/plain"] == found["DESCRIPTION"] == f"{RU}\n\n> {LINK}"
+    assert found["text/html"] == found["X-ALT-DESC"] == f"<body>{RU_HTML}\n{html}</body>"
+
+
+FOREIGN, FOREIGN_HTML = text_block(block(link=OTHER).text), html_block(block(link=OTHER).html)
+HEADERS = (
+    "-----Original Message-----",
+    "-------- Пересылаемое сообщение --------",
+    "---------- Forwarded message ---------",
+    "Begin forwarded message:",
+    "From: Anna <anna@corp.example>\nSent: Monday\nTo: Ivan\nSubject: Plan",
+    "От: Анна\nДата: понедельник\nКому: Иван\nТема: План",
+    "*From:* Anna\n*Date:* Monday\n*Subject:* Plan",
+)
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_another_meetings_block_in_quoted_text_is_left_alone(header: str) -> None:
+    text = f"see below\n\n{header}\n\n{FOREIGN}\nend"
+    lines = "<br>".join(header.split("\n"))
+    html = f"<p>see below</p><p>{lines}</p>{FOREIGN_HTML}<p>end</p>"
+    found = updated(shape(text, html))
+    assert found["text/plain"] == found["DESCRIPTION"] == f"{RU}\n\n{text}"
+    assert found["text/html"] == found["X-ALT-DESC"] == f"{RU_HTML}\n{html}"
+
+
+def test_another_meetings_block_in_a_quotation_is_left_alone() -> None:
+    html = f"<p>a</p><blockquote><p>b</p>{FOREIGN_HTML}</blockquote><p>c</p>"
+    assert updated(shape("x", html))["text/html"] == f"{RU_HTML}\n{html}"
+
+
+def test_a_reference_beside_the_own_block_is_left_alone() -> None:
+    found = updated(shape(f"{EN}\n\nlast time:\n{FOREIGN}", f"{EN_HTML}<p>last time:</p>{FOREIGN_HTML}"))
+    assert found["text/plain"] == found["DESCRIPTION"] == f"{RU}\n\nlast time:\n{FOREIGN}"
+    assert found["text/html"] == f"{RU_HTML}<p>last time:</p>{FOREIGN_HTML}"
+
+
+def test_the_own_block_below_a_header_is_replaced() -> None:
+    found = updated(shape(f"{HEADERS[0]}\n{EN}", f"<blockquote>{EN_HTML}</blockquote>"))
+    assert found["DESCRIPTION"] == f"{HEADERS[0]}\n{RU}"
+    assert found["text/html"] == f"<blockquote>{RU_HTML}</blockquote>"
+
+
+@pytest.mark.parametrize("copied", [frozenset[str](), frozenset({OTHER})])
+def test_the_block_of_a_copied_event_is_replaced(copied: frozenset[str]) -> None:
+    found = updated(shape(f"a\n\n{FOREIGN}", f"<p>a</p>{FOREIGN_HTML}"), copied=copied)
+    assert found["text/plain"] == found["DESCRIPTION"] == f"a\n\n{RU}"
+    assert found["text/html"] == f"<p>a</p>{RU_HTML}"
+    assert OTHER not in "".join(found.values())
+
+
+WORDS = st.text("абв xyz!?.,:", min_size=1, max_size=12).filter(lambda text: text.strip("*_/| "))
+
+
+@given(WORDS, st.integers(0, 200), st.sampled_from(["ru", "en"]), st.sampled_from(["top", "bottom"]))
+def test_typed_words_survive_two_updates(words: str, at: int, language: str, position: Position) -> None:
+    options = Options(position=position)
+    once = rewrite(read(shape("Hello\n", "<p>Hello</p>")), block(language), LINK, "c", options).content
+    before = texts(once)
+    start = before["DESCRIPTION"].index("\n", before["DESCRIPTION"].index(OPENING)) + 1
+    place = min(start + at, before["DESCRIPTION"].index(END))
+    text = f"{before['DESCRIPTION'][:place]} {words} {before['DESCRIPTION'][place:]}"
+    gaps = [i for i, c in enumerate(before["X-ALT-DESC"]) if c == "\n" and before["X-ALT-DESC"][i - 1] == ">"]
+    gap = gaps[4 + at % 3]
+    html = f"{before['X-ALT-DESC'][:gap]}{words}{before['X-ALT-DESC'][gap:]}"
+    for each in ("en", "ru"):
+        once = rewrite(read(shape(text, html)), block(each), LINK, "c", options).content
+        found = texts(once)
+        text, html = found["DESCRIPTION"], found["X-ALT-DESC"]
+    assert "".join(words.split()) in "".join(text.split())
+    assert "".join(words.split()) in "".join(html.split())
+    assert text.count(LINK) == 1
+    assert shown(html) == 1
