@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -92,17 +93,26 @@ async def test_templates_are_read_again_when_asked(outside: Outside) -> None:
                 ("Three\n{{ lnik }}", "templates-kept", b"Two\r\nhttps:"),
                 ("{% for a in range(10 ** 9) %}{% endfor %}", "templates-kept", b"Two\r\nhttps:"),
                 ("Four\n{{ link }}", "templates-reloaded", b"Four\r\nhttps:"),
+                (
+                    "{% for a in topic %}" + "x" * 1500 + "\n{% endfor %}{{ link }}",
+                    "templates-reloaded",
+                    b"_______\r\nhttps:",
+                ),
             ]
         ):
             own.write_text(source)
             served.process.send_signal(signal.SIGHUP)
             await until(lambda: len(reloads(served)) > number)  # noqa: B023 - awaited within the turn
             assert reloads(served)[-1]["event"] == said
-            assert (await client.send(invitation(fresh()), IVAN, ANNA)).code == 250
+            assert (
+                await client.send(invitation(replace(fresh(), summary="Б" * 100)), IVAN, ANNA)
+            ).code == 250
             assert heading in outside.sink.messages[-1].content
     assert str(reloads(served)[2]["error"]).startswith(
         "template ru/body.txt.j2, line 2: there is no variable lnik; there are all_day, "
     )
+    (warned,) = (told for told in map(json.loads, served.log) if "more than 65536" in str(told.get("error")))
+    assert (warned["level"], warned["reason"]) == ("warning", "rewritten")
     assert reloads(served)[0]["languages"] == ["en", "ru"]
 
 
