@@ -66,8 +66,8 @@ def _same_outside(before: Message, after: Message) -> None:
     assert len(before.parts) == len(after.parts)
     ends = [0, 0]
     for old, new in zip(before.parts, after.parts, strict=True):
-        gaps = (before.raw[ends[0] : old.header_start], after.raw[ends[1] : new.header_start])
-        assert _without_marker(after, gaps[1]) == _without_marker(before, gaps[0])
+        gap, again = _gap(before, ends[0], old.header_start), _gap(after, ends[1], new.header_start)
+        assert gap == again
         ends = [old.body_end, new.body_end]
         assert _fields(old) == _fields(new)
         if message.may_hold_calendar(old):
@@ -75,9 +75,12 @@ def _same_outside(before: Message, after: Message) -> None:
     assert before.raw[ends[0] :] == after.raw[ends[1] :]
 
 
-def _without_marker(whole: Message, gap: bytes) -> bytes:
+def _gap(whole: Message, start: int, end: int) -> bytes:
+    """What stands there, without the message's own marker header."""
     marker = next((each for each in whole.headers if each.name == MARKER), None)
-    return gap.replace(whole.raw[marker.start : marker.end], b"", 1) if marker else gap
+    if marker is None or not start <= marker.start < end:
+        return whole.raw[start:end]
+    return whole.raw[start : marker.start] + whole.raw[marker.end : end]
 
 
 def _fields(part: Part) -> list[tuple[str, bytes]]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -92,6 +93,11 @@ async def test_templates_are_read_again_when_asked(outside: Outside) -> None:
                 ("Three\n{{ lnik }}", "settings-kept", b"Two\r\nhttps:"),
                 ("{% for a in range(10 ** 9) %}{% endfor %}", "settings-kept", b"Two\r\nhttps:"),
                 ("Four\n{{ link }}", "settings-reloaded", b"Four\r\nhttps:"),
+                (
+                    "{% for a in topic %}" + "x" * 1500 + "\n{% endfor %}{{ link }}",
+                    "settings-reloaded",
+                    b"_______\r\nhttps:",
+                ),
             ]
         ):
             own.write_text(source)
@@ -99,11 +105,15 @@ async def test_templates_are_read_again_when_asked(outside: Outside) -> None:
             await until(lambda: len(reloads(served)) > number)  # noqa: B023 - awaited within the turn
             assert reloads(served)[-1]["event"] == said
             async with await Client.connect(served.port) as client:
-                assert (await client.send(invitation(fresh()), IVAN, ANNA)).code == 250
+                assert (
+                    await client.send(invitation(replace(fresh(), summary="Б" * 100)), IVAN, ANNA)
+                ).code == 250
             assert heading in outside.sink.messages[-1].content
     assert "template ru/body.txt.j2, line 2: there is no variable lnik; there are all_day, " in str(
         reloads(served)[2]["error"]
     )
+    (warned,) = (told for told in map(json.loads, served.log) if "more than 65536" in str(told.get("error")))
+    assert (warned["level"], warned["reason"]) == ("warning", "rewritten")
     assert reloads(served)[0]["languages"] == ["en", "ru"]
 
 
