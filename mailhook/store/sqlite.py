@@ -97,6 +97,17 @@ class SqliteStore:
             raise
         return store
 
+    @classmethod
+    def known(
+        cls, path: str | Path, clock: Callable[[], datetime], patience: timedelta = timedelta(seconds=5)
+    ) -> Self:
+        """A file that `open` has opened before, maybe in another process: it need not be in order now, and if it is
+        lost it is not made anew.
+        """
+        store = cls(str(path), clock, patience)
+        store._file.made = True
+        return store
+
     async def change(self, key: MeetingKey, decide: Decide[T]) -> T:
         """See `ports.Store.change`. A change that has begun completes even if the caller is cancelled."""
         return await self._run(lambda connection: self._change(connection, key, decide))
@@ -249,10 +260,11 @@ def _secret(connection: sqlite3.Connection) -> bytes:
 
 @dataclass
 class _File:
-    """A database file and the one connection to it, opened when needed and after every fault."""
+    """A database file and the one connection to it, opened when needed and after every fault; `made`: by us, once."""
 
     path: str
     patience: timedelta
+    made: bool = False
     connection: sqlite3.Connection | None = None
     inode: tuple[int, int] | None = None
 
@@ -289,9 +301,10 @@ class _File:
 
     def _present(self) -> tuple[int, int]:
         """Device and inode of the file."""
-        if self.inode is None:
+        if not self.made:
             # Only the first time: a file that is lost later must not be replaced by an empty one unseen.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            self.made = True
         status = os.stat(self.path)
         return status.st_dev, status.st_ino
 
