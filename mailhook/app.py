@@ -74,13 +74,15 @@ class App:
 class Given:
     """What a worker of `serve` has from its supervisor, and shares with others.
 
-    `smtp`, `http`: sockets that listen; `templates`: as they were read, language/file → source; `sandbox_port`: where
-    the local Videomost is, if there is one.
+    `smtp`, `http`: sockets that listen; `templates`: as they were read, language/file → source; `secret`: the store's,
+    which was in order when it was read, and need not be now; `sandbox_port`: where the local Videomost is, if there is
+    one.
     """
 
     smtp: tuple[socket.socket, ...]
     http: tuple[socket.socket, ...]
     templates: Mapping[str, str]
+    secret: bytes
     sandbox_port: int = 0
 
 
@@ -96,13 +98,13 @@ async def running(
     `watch` may stand between listener and relay: the demo looks at the mail there. What is `given` is not made here.
     """
     async with AsyncExitStack() as stack:
-        store = await open_store(settings, clock, stack)
         if given is None:
-            sandbox = await start_sandbox(settings, stack)
+            store = await open_store(settings, clock, stack)
+            secret, sandbox = await store.secret(), await start_sandbox(settings, stack)
         else:
-            sandbox, settings = None, _with_sandbox_at(settings, given.sandbox_port)
+            store, secret, sandbox = _known_store(settings, clock, stack), given.secret, None
+            settings = _with_sandbox_at(settings, given.sandbox_port)
         policy = settings.policy
-        secret = await store.secret()
         provider = Guard(make_provider(settings, sandbox, stack, secret), clock)
         flight = Flight(store, provider, secret, policy)
         stack.push_async_callback(flight.close)
@@ -138,6 +140,18 @@ async def open_store(
     store = await SqliteStore.open(settings.store.path, clock, access=access)
     stack.push_async_callback(store.close)
     return store
+
+
+def _known_store(settings: Settings, clock: Clock, stack: AsyncExitStack) -> SqliteStore:
+    store = SqliteStore.known(settings.store.path, clock)
+    stack.push_async_callback(store.close)
+    return store
+
+
+async def secret_of_store(settings: Settings) -> bytes:
+    """Opens the store for a moment: made and migrated where needed. Temporary, Misconfigured: it is not in order."""
+    async with AsyncExitStack() as stack:
+        return await (await open_store(settings, utc_now, stack)).secret()
 
 
 async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> Sandbox | None:

@@ -49,10 +49,11 @@ SWITCH_INTERVAL = 0.001
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that a generation has read: `templates`: language/file → source."""
+    """All that a generation has read: `templates`: language/file → source; `secret`: the store's."""
 
     settings: Settings
     templates: Mapping[str, str]
+    secret: bytes
 
 
 def main(channel: Channel) -> int:
@@ -108,7 +109,7 @@ def _read(config: Path) -> Snapshot:
         raise Misconfigured("\n".join([f"{config} cannot be used:", *errors]))
     for problem in found:
         journal.event("setting", key=problem.key, error=problem.message)
-    return Snapshot(settings, read_all(settings))
+    return Snapshot(settings, read_all(settings), asyncio.run(app.secret_of_store(settings)))
 
 
 def _taken(file: int) -> Snapshot:
@@ -155,6 +156,7 @@ async def _serve(channel: Channel, begin: Begin, files: list[int], snapshot: Sna
         smtp=tuple(each for name, each in named if name == "smtp"),
         http=tuple(each for name, each in named if name == "http"),
         templates=snapshot.templates,
+        secret=snapshot.secret,
         sandbox_port=begin.sandbox_port,
     )
     stop = _stop_asked()

@@ -30,11 +30,12 @@ Access = Literal["make", "change", "look"]
 
 @dataclass
 class File:
-    """A database file and the one connection to it, opened when needed and after every fault."""
+    """A database file and the one connection to it, opened when needed and after every fault; `made`: by us, once."""
 
     path: str
     patience: timedelta
     access: Access = "make"
+    made: bool = False
     connection: sqlite3.Connection | None = None
     inode: tuple[int, int] | None = None
 
@@ -79,9 +80,10 @@ class File:
 
     def _present(self) -> tuple[int, int]:
         """Device and inode of the file."""
-        if self.inode is None and self.access == "make":
+        if not self.made and self.access == "make":
             # Only the first time: a file that is lost later must not be replaced by an empty one unseen.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            self.made = True
         status = os.stat(self.path)
         if self.access != "make" and os.geteuid() not in {0, status.st_uid}:
             # SQLite's files beside it would be ours, and its owner could not write them; root's are given to him.

@@ -106,6 +106,17 @@ class SqliteStore:
             raise
         return store
 
+    @classmethod
+    def known(
+        cls, path: str | Path, clock: Callable[[], datetime], patience: timedelta = timedelta(seconds=5)
+    ) -> Self:
+        """A file that `open` has opened before, maybe in another process: it need not be in order now, and if it is
+        lost it is not made anew.
+        """
+        store = cls(str(path), clock, patience)
+        store._file.made = True
+        return store
+
     async def change(self, key: MeetingKey, decide: Decide[T]) -> T:
         """See `ports.Store.change`. A change that has begun completes even if the caller is cancelled."""
         return await self._run(lambda connection: self._change(connection, key, decide))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailhook.config import Problem, Settings, load, problems
+from mailhook.config import Listen, NextHop, PolicySettings, Problem, Settings, load, problems
 from mailhook.config.problem import duration, shown
 from mailhook.errors import Misconfigured
 
@@ -354,3 +354,13 @@ def test_one_password_for_all_users_is_warned_of(tmp_path: Path) -> None:
     (found,) = problems(path)
     assert (found.key, found.warning) == ("organizer.imap.login", True)
     assert load(path).organizer.imap.actual_port == 143
+
+
+def test_limits_are_divided_among_workers() -> None:
+    all_ = Settings(
+        listen=Listen(workers=3), nexthop=NextHop(max_sessions=80), policy=PolicySettings(max_waiting=10)
+    )
+    share = all_.share()
+    assert (share.nexthop.max_sessions, share.policy.max_waiting) == (26, 3)
+    assert Settings(policy=PolicySettings(max_waiting=1)).share().policy.max_waiting == 1
+    assert share.listen == all_.listen

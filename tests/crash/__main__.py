@@ -8,10 +8,12 @@ it has done, and fails when a mail is lost or not as it should be, or a conferen
 
 import argparse
 import asyncio
+import io
 import random
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from itertools import islice
 from pathlib import Path
 
@@ -46,9 +48,18 @@ def main() -> int:
     print(f"--seed {options.seed}", flush=True)
     for workers in options.workers:
         kills = list(islice(_endless(random.Random(options.seed)), options.kills))
-        with tempfile.TemporaryDirectory() as folder:
-            asyncio.run(run(Path(folder), kills, workers, lambda line: print(line, flush=True)))
+        with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()) as told:
+            try:
+                asyncio.run(run(Path(folder), kills, workers, _tell))
+            except BaseException:
+                print(told.getvalue(), file=sys.stderr)
+                raise
     return 0
+
+
+def _tell(line: str) -> None:
+    """What a site prints is of use when it fails only."""
+    print(line, file=sys.__stdout__, flush=True)
 
 
 if __name__ == "__main__":

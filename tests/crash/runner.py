@@ -20,14 +20,17 @@ from mailhook.channel import Channel
 
 
 class Killer:
-    """To be called at every step of a worker."""
+    """To be called at every step of a worker. One whose supervisor is dead already kills nobody."""
 
     def __init__(self, plan: Path) -> None:
         self._plan = plan
+        self._supervisor = os.getppid()
         self._known = ""
         self._left = 0
 
     def __call__(self, name: str) -> None:
+        if os.getppid() != self._supervisor:
+            return
         try:
             text = self._plan.read_text()
         except FileNotFoundError:
@@ -46,11 +49,14 @@ class Killer:
 
     def _kill(self, victim: str) -> None:
         try:
+            supervisor = os.pidfd_open(self._supervisor)
+            if os.getppid() != self._supervisor:
+                return
             self._plan.unlink()
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return
         if victim != "worker":
-            os.kill(os.getppid(), signal.SIGKILL)
+            signal.pidfd_send_signal(supervisor, signal.SIGKILL)
         if victim != "supervisor":
             os.kill(os.getpid(), signal.SIGKILL)
 

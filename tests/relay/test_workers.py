@@ -213,6 +213,20 @@ async def test_the_hourly_limit_is_one_for_all(outside: Outside) -> None:
     assert sum(bool(link_in(mail.content)) for mail in outside.sink.messages) == 5
 
 
+async def test_no_more_wait_for_the_provider_than_may(outside: Outside) -> None:
+    outside.sandbox.faults["create"] = Fault(delay=60)
+    async with serving(outside.configure(2, "max_waiting = 4")) as served:
+        events = [replace(fresh(), uid=f"waiting-{number}") for number in range(16)]
+        sent = {asyncio.create_task(hand_in(served.port, ANNA, invitation(event))) for event in events}
+        waiting = set(sent)
+        while len(waiting) > 4:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            assert {task.result() for task in done} == {451}
+        assert await hand_in(served.port, ANNA, ORDINARY) == 250
+        await outside.sandbox.stop()
+        assert {await task for task in sent} == {451}
+
+
 async def test_a_provider_that_is_down_is_found_out_by_each_worker(outside: Outside) -> None:
     """So it is asked as often as there are workers, and no more."""
     outside.sandbox.faults["create"] = Fault(status=503)
