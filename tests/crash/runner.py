@@ -3,9 +3,10 @@
     python -m tests.crash.runner serve PLAN --config FILE
 
 PLAN is a folder that holds the next kill, an empty file named VICTIM.STEP.COUNT.NUMBER, or nothing: then nobody dies.
-STEP is a name that `mailhook.journal.step` is called with, or "any"; the first worker that comes there for the COUNT-th time
-removes the file, so that nobody dies twice, and kills. With the STEP "moment" it does so COUNT milliseconds after its
-next step, wherever it then is. VICTIM is "worker" (itself), "supervisor", or "both". NUMBER tells two kills apart.
+STEP is a name that `mailhook.journal.step` is called with, or "any"; the first worker that comes there for the
+COUNT-th time removes the file, so that nobody dies twice, and kills. With the STEP "moment" it does so COUNT
+milliseconds after its next step, wherever it then is. VICTIM is "worker" (itself), "supervisor", or "both". NUMBER
+tells two kills apart.
 """
 
 import os
