@@ -142,14 +142,13 @@ class Run:
     async def kill(self, kill: Kill) -> None:
         """Until it is done, with new mails and what is left of earlier ones in flight."""
         self.kills += 1
-        draft = self.plan.with_suffix(".draft")
-        draft.write_text(f"{kill.victim} {kill.step} {kill.count} {self.kills}")
-        draft.rename(self.plan)
-        while self.plan.exists():
+        plan = self.plan / f"{kill.victim}.{kill.step}.{kill.count}.{self.kills}"
+        plan.touch()
+        while plan.exists():
             await self.place.postfix.flush()
             await self.wave()
             with suppress(AssertionError):
-                await eventually(lambda: not self.plan.exists(), f"{kill}", NEXT_WAVE)
+                await eventually(lambda: not plan.exists(), f"{kill}", NEXT_WAVE)
         if kill.victim != "worker":
             assert await self.place.mailhook.ended() == -signal.SIGKILL, kill
             await self.start()
@@ -159,6 +158,7 @@ async def run(folder: Path, kills: Sequence[Kill], workers: int, tell: Callable[
     """AssertionError: something is lost, or left over, or not as it should be."""
     async with site(folder, f"[listen]\nworkers = {workers}") as place:
         here = Run(place, folder / "plan")
+        here.plan.mkdir()
         for _ in range(IN_A_ROW):
             await here.wave()
         await here.emptied()

@@ -2,10 +2,11 @@
 
     python -m tests.crash.runner serve PLAN --config FILE
 
-PLAN is a file that holds the next kill, `VICTIM STEP COUNT NUMBER`, or is not there: then nobody dies. STEP is a name
-that `mailhook.journal.step` is called with, or "any"; the first worker that comes there for the COUNT-th time removes
-the file, so that nobody dies twice, and kills. With the STEP "moment" it does so COUNT milliseconds after its next
-step, wherever it then is. VICTIM is "worker" (itself), "supervisor", or "both". NUMBER tells two kills apart.
+PLAN is a folder that holds the next kill, an empty file named VICTIM.STEP.COUNT.NUMBER, or nothing: then nobody dies.
+STEP is a name that `mailhook.journal.step` is called with, or "any"; the first worker that comes there for the
+COUNT-th time removes the file, so that nobody dies twice, and kills. With the STEP "moment" it does so COUNT
+milliseconds after its next step, wherever it then is. VICTIM is "worker" (itself), "supervisor", or "both". NUMBER
+tells two kills apart.
 """
 
 import os
@@ -29,32 +30,30 @@ class Killer:
         self._left = 0
 
     def __call__(self, name: str) -> None:
-        if os.getppid() != self._supervisor:
+        plan = next(iter(os.listdir(self._plan)), "")
+        if not plan or os.getppid() != self._supervisor:
             return
-        try:
-            text = self._plan.read_text()
-        except FileNotFoundError:
-            return
-        victim, step, count, _ = text.split()
-        fresh, self._known = text != self._known, text
+        fresh, self._known = plan != self._known, plan
+        _, step, count, _ = plan.split(".")
         if fresh:
             self._left = int(count)
         if step == "moment":
             if fresh:
-                threading.Timer(self._left / 1000, self._kill, (victim,)).start()
+                threading.Timer(self._left / 1000, self._kill, (plan,)).start()
         elif step in {name, "any"}:
             self._left -= 1
             if self._left == 0:
-                self._kill(victim)
+                self._kill(plan)
 
-    def _kill(self, victim: str) -> None:
+    def _kill(self, plan: str) -> None:
         try:
             supervisor = os.pidfd_open(self._supervisor)
             if os.getppid() != self._supervisor:
                 return
-            self._plan.unlink()
+            (self._plan / plan).unlink()
         except (FileNotFoundError, ProcessLookupError):
             return
+        victim = plan.partition(".")[0]
         if victim != "worker":
             signal.pidfd_send_signal(supervisor, signal.SIGKILL)
         if victim != "supervisor":
