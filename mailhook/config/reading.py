@@ -22,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 from mailhook.config.checks import crosswise, on_this_machine
 from mailhook.config.organizer import organizer
 from mailhook.config.problem import Problem, shown
+from mailhook.config.security import security, warnings_of_files
 from mailhook.config.settings import Settings
 from mailhook.errors import Misconfigured
 
@@ -30,6 +31,7 @@ Place = tuple[str | int, ...]
 Trying = Callable[[Settings, Sequence[Problem]], list[Problem]]
 
 SECRETS = (
+    ("nexthop", "password"),
     ("provider", "videomost", "token"),
     ("provider", "videomost", "auth", "password"),
     *(
@@ -38,11 +40,7 @@ SECRETS = (
         ("organizer", "caldav", "token"),
     ),
 )
-LATER = {
-    *("listen.workers", "listen.tls_cert", "listen.tls_key", "listen.starttls", "listen.bare_newline"),
-    *("nexthop.tls", "nexthop.ca_file", "nexthop.username", "nexthop.password", "nexthop.password_file"),
-    "http",
-}
+LATER = {"listen.workers", "http"}
 EXPECTED = {
     "string_type": "should be text in quotes",
     "bool_type": "should be true or false",
@@ -80,7 +78,8 @@ def problems(path: str | Path, tried: Trying | None = None) -> list[Problem]:
     reading = _read(Path(path))
     found = list(reading.problems)
     if reading.settings is not None:
-        found += _new(on_this_machine(reading.settings), reading.broken)
+        machine = [*on_this_machine(reading.settings), *warnings_of_files(reading.settings)]
+        found += _new(machine, reading.broken)
         found += _new(tried(reading.settings, found), reading.broken) if tried else []
     return sorted(found, key=lambda problem: problem.warning)
 
@@ -98,7 +97,7 @@ def _read(path: Path) -> _Reading:
     _fill_secrets(raw, path, reading)
     _validate(raw, reading)
     if reading.settings is not None:
-        found = [*crosswise(reading.settings), *organizer(reading.settings)]
+        found = [*security(reading.settings), *crosswise(reading.settings), *organizer(reading.settings)]
         reading.problems += _new(found, reading.broken)
     return reading
 

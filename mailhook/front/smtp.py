@@ -15,11 +15,14 @@ import asyncio
 import ipaddress
 import logging
 import socket
+import ssl
 from typing import cast
 
 from aiosmtpd.smtp import SMTP
 
 from mailhook.front.dialogue import ClientGoneError, Dialogue, Terms
+from mailhook.front.standing import Standing
+from mailhook.front.tls import TlsFailedError, secured
 from mailhook.ports import Reception
 from mailhook.smtp import replies
 from mailhook.smtp.replies import Reply
@@ -78,9 +81,13 @@ class Listener:
         """The refusal, if this client may not speak with us now."""
         if self._draining:
             return replies.SHUTTING_DOWN
-        if not self._allowed(connection.address):
+        connection.allowed = self._allowed(connection.address)
+        if not connection.allowed and not self.terms.entry.admits_others:
             log.warning("client refused, not in listen.allow: %s", connection.address)
             return replies.NOT_ALLOWED
+        if not connection.allowed and self._strangers() >= self.terms.max_connections // 4:
+            log.warning("client refused, too many that are not in listen.allow: %s", connection.address)
+            return replies.TOO_MANY_CONNECTIONS
         if len(self._connections) >= self.terms.max_connections:
             log.warning(
                 "client refused, %d connections are open: %s", len(self._connections), connection.address
@@ -90,7 +97,12 @@ class Listener:
         return None
 
     def dialogue(self, connection: "Connection") -> Dialogue:
-        return Dialogue(connection, connection.address, self._reception, self.terms, lambda: self._draining)
+        standing = Standing(self.terms.entry, connection.address, allowed=connection.allowed)
+        return Dialogue(connection, standing, self._reception, self.terms, lambda: self._draining)
+
+    def _strangers(self) -> int:
+        """Who is not in `allow` may not fill all places, even while he has not logged in."""
+        return sum(not connection.allowed for connection in self._connections)
 
     def forget(self, connection: "Connection") -> None:
         self._connections.discard(connection)
@@ -121,6 +133,7 @@ class Connection(SMTP):
         self.transport = None
         self._listener = listener
         self._dialogue: Dialogue | None = None
+        self.allowed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if hasattr(transport, "max_size"):
@@ -165,6 +178,15 @@ class Connection(SMTP):
         finally:
             self._listener.forget(self)
             self._writer.close()
+
+    async def start_tls(self, context: ssl.SSLContext) -> bool:
+        within = self._listener.terms.timeout
+        try:
+            self._reader, self._writer = await secured(self._writer.transport, context, within)
+        except TlsFailedError as error:
+            log.warning("%s: no TLS: %s", self.address, error)
+            raise ClientGoneError(f"no TLS: {error}") from None
+        return bool(self._writer.get_extra_info("peercert"))
 
     async def read(self) -> bytes:
         """The only place where we wait for the client's bytes."""
