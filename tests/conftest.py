@@ -6,18 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.peers import chromium, cyrus, dovecot, icaljs, postfix, sogo, thunderbird
+from tests.peers import chromium, cyrus, dovecot, icaljs, postfix, sogo, swaks, thunderbird
 
 MISSING = {
     "postfix": postfix.missing,
     "cyrus": cyrus.missing,
     "sogo": sogo.missing,
+    "swaks": swaks.missing,
     "chromium": chromium.missing,
     "dovecot": dovecot.missing,
     "ical.js": icaljs.missing,
     "thunderbird": thunderbird.missing,
 }
-REQUIRED = {"postfix", "cyrus", "chromium", "dovecot", "ical.js"}
+REQUIRED = {"postfix", "cyrus", "chromium", "dovecot", "ical.js", "swaks"}
 """The peers that .ci/run installs."""
 
 

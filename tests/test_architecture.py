@@ -59,7 +59,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "doctor": {
         *("app", "own_copies", "phrasebook", "config", "core", "errors", "journal", "organizer", "nexthop"),
-        *("provider", "smtp", "store"),
+        *("certificates", "provider", "smtp", "store"),
     },
     "listing": {"admin", "own_copies", "app", "config", "core", "flight", "journal", "ports", "sync"},
     "drafting": {
