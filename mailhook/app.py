@@ -15,22 +15,27 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
 from mailhook import journal, texts
+from mailhook.certificates import Kept, Pem, client, server
 from mailhook.config import Problem, Settings, VideomostSettings
 from mailhook.config.problem import is_secret
 from mailhook.courier import Courier
 from mailhook.errors import Misconfigured
 from mailhook.flight import Flight
 from mailhook.front import descriptors
+from mailhook.front.auth import Passwords
 from mailhook.front.dialogue import Terms
 from mailhook.front.limits import Limits
 from mailhook.front.smtp import Listener
+from mailhook.front.standing import Entry
 from mailhook.guard import Guard
 from mailhook.monitoring import Monitor
 from mailhook.nexthop.pool import Pool
+from mailhook.nexthop.session import Safety
 from mailhook.organizer.notice import MailNotifier
 from mailhook.own_copies import make_scribes, seen_kinds
 from mailhook.phrasebook import Phrasebook, template_problems
@@ -43,6 +48,7 @@ from mailhook.provider.session import Witness
 from mailhook.provider.videomost import Videomost
 from mailhook.relay import Relay
 from mailhook.scribe import Scribe
+from mailhook.smtp.auth import Credentials
 from mailhook.store.file import Access
 from mailhook.store.sqlite import SqliteStore
 from mailhook.sync import Sync
@@ -258,7 +264,30 @@ def make_pool(settings: Settings) -> Pool:
         command_timeout=hop.command_timeout.total_seconds(),
         data_timeout=hop.data_timeout.total_seconds(),
         limit=hop.max_sessions,
+        safety=safety(settings),
     )
+
+
+def safety(settings: Settings) -> Safety:
+    """How the next hop is spoken to. Misconfigured: a file cannot be used."""
+    hop = settings.nexthop
+    credentials = Credentials(hop.username, hop.password) if hop.username else None
+    if hop.tls == "off":
+        return Safety(credentials=credentials)
+    pem = Pem(hop.client_cert_file, hop.client_key_file, hop.ca_file)
+    verified = hop.tls != "opportunistic"
+    kept = Kept(partial(client, pem, verified=verified), pem.files)
+    return Safety(hop.tls, kept.context, hop.tls_name or hop.host, credentials)
+
+
+def entry(settings: Settings) -> Entry:
+    """Who may come in, and how. Misconfigured: a file cannot be used."""
+    listen = settings.listen
+    if listen.starttls == "off":
+        return Entry()
+    pem = Pem(listen.tls_cert, listen.tls_key, listen.client_ca)
+    passwords = Passwords(listen.passwords_file) if listen.passwords_file else None
+    return Entry(listen.starttls, Kept(partial(server, pem), pem.files), passwords, bool(listen.client_ca))
 
 
 def longest_transaction(settings: Settings) -> float:
@@ -285,6 +314,8 @@ def terms(settings: Settings) -> Terms:
             sessions=settings.nexthop.max_sessions,
             max_in_flight=listen.max_in_flight,
         ),
+        entry=entry(settings),
+        bare_newlines=listen.bare_newline == "pass",
     )
 
 

@@ -8,6 +8,7 @@ Not here: what the commands do.
 
 import argparse
 import asyncio
+import getpass
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from mailhook import app, doctor, journal, supervisor
 from mailhook.config import load, problems
 from mailhook.drafting import add_preview, add_templates
 from mailhook.errors import MailhookError, Misconfigured
+from mailhook.front.auth import line as hashed_line
 from mailhook.listing import add_conferences, add_pending
 from mailhook.provider.sandbox import Sandbox
 from mailhook.trial import trial
@@ -57,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mailhook {version('mailhook')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_daemons(commands)
+    _add_password(commands)
     add_preview(commands)
     add_templates(commands)
     add_conferences(commands)
@@ -114,6 +117,28 @@ def _add_daemons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     demo.add_argument("--port", type=_port, default=0, metavar="N", help="of the page (default: a free one)")
     demo.set_defaults(command=_demo)
     _add_sandbox(commands)
+
+
+def _add_password(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    password = commands.add_parser(
+        "password",
+        help="make a line of listen.passwords_file",
+        description="Asks for a password, or reads it from a pipe, and prints the line that lets USER log in: "
+        "mailhook password USER >> FILE.",
+    )
+    password.add_argument("user", metavar="USER")
+    password.set_defaults(command=_password)
+
+
+def _password(options: argparse.Namespace) -> int:
+    if sys.stdin.isatty():
+        word = getpass.getpass(f"Password for {options.user}: ")
+        if word != getpass.getpass("Once more: "):
+            raise Misconfigured("the two passwords differ")
+    else:
+        word = sys.stdin.readline().rstrip("\r\n")
+    print(hashed_line(options.user, word))
+    return OK
 
 
 def _port(text: str) -> int:

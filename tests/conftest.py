@@ -6,12 +6,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.peers import chromium, cyrus, dovecot, exim, icaljs, postfix, programs, sogo, thunderbird
+from tests.peers import (
+    chromium,
+    cyrus,
+    dovecot,
+    exim,
+    icaljs,
+    postfix,
+    programs,
+    sogo,
+    swaks,
+    thunderbird,
+)
 
 MISSING = {
     "postfix": postfix.missing,
     "cyrus": cyrus.missing,
     "sogo": sogo.missing,
+    "swaks": swaks.missing,
     "chromium": chromium.missing,
     "dovecot": dovecot.missing,
     "exim": exim.missing,
@@ -20,7 +32,7 @@ MISSING = {
     "sqlite3": programs.sqlite3_missing,
     "systemd": programs.systemd_missing,
 }
-REQUIRED = {"postfix", "cyrus", "chromium", "dovecot", "exim", "ical.js", "sqlite3", "systemd"}
+REQUIRED = {"postfix", "cyrus", "chromium", "dovecot", "exim", "ical.js", "sqlite3", "swaks", "systemd"}
 """The peers that .ci/run installs."""
 
 

@@ -7,9 +7,9 @@ Not here: single values (`values`), what this machine allows (`permissions`), an
 Errors: none; what is wrong is a `Problem`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,68 +26,16 @@ SMALLEST_LIMIT = 1024 * 1024
 SMALLEST_MEMORY = 16 * 1024 * 1024
 SHORTEST_GRACE = timedelta(minutes=10)
 
-PRIVATE = tuple(
-    ip_network(text)
-    for text in (
-        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
-        *("::1/128", "fc00::/7", "fe80::/10"),
-    )
-)
-MAPPED = IPv6Network("::ffff:0:0/96")
-WIDEST_PUBLIC = {4: 24, 6: 64}
 SHIPPED_LANGUAGES = ("ru", "en")
 
 
 def crosswise(settings: Settings) -> list[Problem]:
     """Every contradiction within the settings."""
     checks = (
-        *(_open_relay, _loop, _provider, _times, _domains, _markers, _limits),
+        *(_loop, _provider, _times, _domains, _markers, _limits),
         *(_store, _templates),
     )
     return [problem for check in checks for problem in check(settings)]
-
-
-# --- who may hand in mail -----------------------------------------------------------------------------------------
-
-
-def _open_relay(settings: Settings) -> Iterator[Problem]:
-    networks, key = settings.listen.allow, "listen.allow"
-    value = shown(key, [str(network) for network in networks])
-    if not networks:
-        yield Problem(key, value, "should name who may hand in mail; nobody could")
-    if _everything(networks):
-        yield Problem(key, value, "lets everybody hand in mail: an open relay; name your own mail servers")
-    elif not loopback(settings.listen.host):
-        for network in networks:
-            yield from _wide(network, settings.listen.host)
-
-
-def _everything(networks: Iterable[IPv4Network | IPv6Network]) -> bool:
-    plain = [_unmapped(network) for network in networks]
-    four = collapse_addresses(network for network in plain if isinstance(network, IPv4Network))
-    six = collapse_addresses(network for network in plain if isinstance(network, IPv6Network))
-    return IPv4Network("0.0.0.0/0") in four or IPv6Network("::/0") in six
-
-
-def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
-    """IPv4 networks written as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2) as what they are."""
-    if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
-        return IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
-    return network
-
-
-def _wide(written: IPv4Network | IPv6Network, host: str) -> Iterator[Problem]:
-    network, value = _unmapped(written), shown("", str(written))
-    if any(network.version == known.version and network.subnet_of(known) for known in PRIVATE):  # type: ignore[arg-type]
-        return
-    if network.prefixlen < WIDEST_PUBLIC[network.version]:
-        why = (
-            f"with listen.host {host} is an open relay for a part of the Internet; name your own mail servers"
-        )
-        yield Problem("listen.allow", value, why)
-    elif network.num_addresses > 1:
-        why = "are public addresses: make sure that all of them are your own mail servers"
-        yield Problem("listen.allow", value, why, warning=True)
 
 
 def loopback(host: str) -> bool:

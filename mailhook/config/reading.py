@@ -23,6 +23,7 @@ from mailhook.config.checks import crosswise
 from mailhook.config.http import http
 from mailhook.config.organizer import organizer
 from mailhook.config.problem import Problem, shown
+from mailhook.config.security import security, warnings_of_files
 from mailhook.config.settings import Settings
 from mailhook.errors import Misconfigured
 
@@ -31,6 +32,7 @@ Place = tuple[str | int, ...]
 Trying = Callable[[Settings, Sequence[Problem]], list[Problem]]
 
 SECRETS = (
+    ("nexthop", "password"),
     ("provider", "videomost", "token"),
     ("provider", "videomost", "auth", "password"),
     ("http", "password"),
@@ -40,10 +42,6 @@ SECRETS = (
         ("organizer", "caldav", "token"),
     ),
 )
-LATER = {
-    *("listen.tls_cert", "listen.tls_key", "listen.starttls", "listen.bare_newline"),
-    *("nexthop.tls", "nexthop.ca_file", "nexthop.username", "nexthop.password", "nexthop.password_file"),
-}
 EXPECTED = {
     "string_type": "should be text in quotes",
     "bool_type": "should be true or false",
@@ -81,7 +79,8 @@ def problems(path: str | Path, tried: Trying | None = None) -> list[Problem]:
     reading = _read(Path(path))
     found = list(reading.problems)
     if reading.settings is not None:
-        found += _new(permissions.on_this_machine(reading.settings), reading.broken)
+        machine = [*permissions.on_this_machine(reading.settings), *warnings_of_files(reading.settings)]
+        found += _new(machine, reading.broken)
         found += _new(tried(reading.settings, found), reading.broken) if tried else []
     return sorted(found, key=lambda problem: problem.warning)
 
@@ -99,7 +98,8 @@ def _read(path: Path) -> _Reading:
     _fill_secrets(raw, path, reading)
     _validate(raw, reading)
     if reading.settings is not None:
-        found = [*crosswise(reading.settings), *organizer(reading.settings), *http(reading.settings)]
+        own = reading.settings
+        found = [*security(own), *crosswise(own), *organizer(own), *http(own)]
         reading.problems += _new(found, reading.broken)
     return reading
 
@@ -229,8 +229,6 @@ def _key(place: Place) -> str:
 
 
 def _unknown(place: Place) -> str:
-    if _key(place) in LATER:
-        return "is not in this version of mailhook"
     near = get_close_matches(str(place[-1]), _names(place[:-1]), n=1)
     return f'is no setting; did you mean "{near[0]}"?' if near else "is no setting"
 

@@ -63,6 +63,8 @@ class Listen(Section):
     """Where and from whom mail is accepted, and by how many processes.
 
     `hostname` "": the machine's name; `max_size` 0: the next hop's SIZE.
+
+    `open_relay`: the administrator's word that `allow` may be wide. `client_ca`, `passwords_file`: how others come in.
     """
 
     host: Host = "127.0.0.1"
@@ -70,19 +72,34 @@ class Listen(Section):
     workers: Count = 1
     hostname: HostOrNone = ""
     allow: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+    open_relay: Flag = False
     max_size: Size = 0
     timeout: PositiveDuration = timedelta(minutes=5)
     max_connections: Count = 1000
     max_connections_per_peer: Count = 250
     max_transactions: Count = 500
     max_in_flight: Size = 256 * 1024 * 1024
+    bare_newline: Literal["pass", "reject"] = "pass"
+    starttls: Literal["off", "optional", "required"] = "off"
+    tls_cert: File = ""
+    tls_key: File = ""
+    client_ca: File = ""
+    passwords_file: File = ""
 
 
 class NextHop(Section):
-    """Where mail goes."""
+    """Where mail goes. `tls_name` "": the certificate must name `host`. `password`: what `password_file` holds."""
 
     host: Host = "127.0.0.1"
     port: Port = 10226
+    tls: Literal["off", "starttls", "implicit", "opportunistic"] = "off"
+    tls_name: HostOrNone = ""
+    ca_file: File = ""
+    client_cert_file: File = ""
+    client_key_file: File = ""
+    username: Line = ""
+    password: Line = Field(default="", repr=False)
+    password_file: File = ""
     connect_timeout: PositiveDuration = timedelta(seconds=30)
     command_timeout: PositiveDuration = timedelta(minutes=5)
     data_timeout: PositiveDuration = timedelta(seconds=570)

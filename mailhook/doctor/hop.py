@@ -11,7 +11,9 @@ from mailhook import app
 from mailhook.config import Settings
 from mailhook.doctor.finding import Finding, failure, ok, warning
 from mailhook.doctor.visit import Visit, visit
-from mailhook.errors import Temporary
+from mailhook.errors import Misconfigured, Temporary
+from mailhook.nexthop.session import Safety
+from mailhook.smtp.auth import Credentials, login_lines
 from mailhook.smtp.ehlo import Capabilities
 from mailhook.smtp.replies import BANNER
 
@@ -33,19 +35,25 @@ async def next_hop(settings: Settings) -> list[Finding]:
     hop = settings.nexthop
     where = f"{hop.host}:{hop.port}"
     try:
-        async with visit(hop.host, hop.port) as guest:
-            return await _looked_at(guest, where, settings)
+        safety = app.safety(settings)
+        context = safety.context() if safety.context is not None else None
+        implicit = context if hop.tls == "implicit" else None
+        async with visit(hop.host, hop.port, implicit, safety.name) as guest:
+            return await _looked_at(guest, where, settings, safety)
+    except Misconfigured as error:
+        return [failure(HOP, str(error), "see nexthop.ca_file and client_cert_file in docs/configuration.md")]
     except Temporary as error:
         return [
             failure(
                 HOP,
                 f"{where}: {error}",
-                "start the mail server's listener for mail that comes back: docs/postfix.md, section 2",
+                "start the mail server's listener for mail that comes back (docs/postfix.md, section 2), and compare "
+                "nexthop.tls, ca_file and tls_name with what it has",
             )
         ]
 
 
-async def _looked_at(guest: Visit, where: str, settings: Settings) -> list[Finding]:
+async def _looked_at(guest: Visit, where: str, settings: Settings, safety: Safety) -> list[Finding]:
     own = app.own_name(settings)
     if BANNER in guest.greeting.text:
         name = guest.greeting.text.split()[1]
@@ -58,20 +66,39 @@ async def _looked_at(guest: Visit, where: str, settings: Settings) -> list[Findi
         return [_refused(where, "a connection", guest.greeting.text)]
     ehlo = await guest.say(f"EHLO {own}")
     capabilities = Capabilities.parse(ehlo) if ehlo.positive else Capabilities()
+    wanted = safety.tls == "starttls" or (safety.tls == "opportunistic" and "STARTTLS" in capabilities)
+    if wanted and safety.context is not None:
+        await guest.start_tls(safety.context(), safety.name)
+        ehlo = await guest.say(f"EHLO {own}")
+        capabilities = Capabilities.parse(ehlo) if ehlo.positive else Capabilities()
     hello = ehlo if ehlo.positive else await guest.say(f"HELO {own}")
     if not hello.positive:
         return [_refused(where, f"the name {own}", hello.text)]
+    if safety.credentials is not None and (refused := await _login(guest, capabilities, safety.credentials)):
+        return [_refused(where, "our login (nexthop.username)", refused)]
     mail = await guest.say("MAIL FROM:<>")
     if not mail.positive:
         return [_refused(where, "mail from us", mail.text), *limits(capabilities, settings.listen.max_size)]
     return [ok(HOP, f"{where} takes mail from us"), *limits(capabilities, settings.listen.max_size)]
 
 
+async def _login(guest: Visit, capabilities: Capabilities, credentials: Credentials) -> str:
+    """What is said against it, or ""."""
+    lines = login_lines(capabilities.keywords.get("AUTH", b""), credentials)
+    if lines is None:
+        return "it offers neither AUTH PLAIN nor AUTH LOGIN"
+    for line in lines:
+        answer = await guest.say(line.decode().removesuffix("\r\n"))
+        if not answer.positive:
+            return answer.text
+    return ""
+
+
 def _refused(where: str, what: str, answer: str) -> Finding:
     return failure(
         HOP,
         f"{where} refuses {what}: {answer}",
-        "let this machine hand in mail there, without TLS and login: docs/postfix.md, section 2",
+        "let this machine hand in mail there, with nexthop.tls and nexthop.username as set: docs/postfix.md, section 2",
     )
 
 

@@ -8,9 +8,10 @@ import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from mailhook.certificates import Pem, client
 from mailhook.config import Settings
 from mailhook.doctor.finding import Finding, failure, ok, warning
-from mailhook.doctor.visit import because, visit
+from mailhook.doctor.visit import Visit, because, visit
 from mailhook.errors import Temporary
 from mailhook.smtp import replies
 from mailhook.smtp.replies import BANNER
@@ -67,10 +68,26 @@ async def listening(settings: Settings) -> list[Finding]:
     host = EVERYWHERE.get(listen.host, listen.host)
     try:
         async with visit(host, listen.port) as guest:
-            return [_greeted(f"{host}:{listen.port}", guest.greeting)]
+            where = f"{host}:{listen.port}"
+            return [_greeted(where, guest.greeting), *await _tls(guest, where, settings)]
     except Temporary as error:
         sentence = f"no mailhook serves {host}:{listen.port}: {error}"
         return [warning(LISTENER, sentence, "start mailhook serve; its log says why if it does not stay")]
+
+
+async def _tls(guest: Visit, where: str, settings: Settings) -> list[Finding]:
+    """Whether the certificate that is shown is one that can be used; its name is the clients' affair."""
+    if settings.listen.starttls == "off" or guest.greeting.code != 220:
+        return []
+    await guest.say("EHLO localhost")
+    try:
+        await guest.start_tls(client(Pem(), verified=False), "localhost")
+    except Temporary as error:
+        sentence = f"{where} does not begin TLS as listen.starttls says: {error}"
+        return [
+            failure(LISTENER, sentence, "restart mailhook serve if the settings have changed; see its log")
+        ]
+    return [ok(LISTENER, f"{where} speaks {guest.writer.get_extra_info('ssl_object').version()}")]
 
 
 def _greeted(where: str, greeting: replies.Reply) -> Finding:

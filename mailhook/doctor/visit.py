@@ -11,6 +11,7 @@ sets the time-out.
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -33,6 +34,18 @@ class Visit:
         self.writer.write(f"{line}\r\n".encode())
         return await self.hear()
 
+    async def start_tls(self, context: ssl.SSLContext, name: str) -> None:
+        """STARTTLS, if it is offered. Temporary: it is not, or no handshake comes about."""
+        answer = await self.say("STARTTLS")
+        if answer.code != 220:
+            raise Temporary(f"STARTTLS is refused: {answer.text}")
+        if self.heard or self.parser.pending:
+            raise Temporary("something was said behind the answer to STARTTLS")
+        try:
+            await self.writer.start_tls(context, server_hostname=name)
+        except (OSError, ssl.SSLError) as error:
+            raise Temporary(f"no TLS: {because(error)}") from None
+
     async def hear(self) -> Reply:
         while not self.heard:
             try:
@@ -46,9 +59,14 @@ class Visit:
 
 
 @asynccontextmanager
-async def visit(host: str, port: int) -> AsyncIterator[Visit]:
+async def visit(
+    host: str, port: int, context: ssl.SSLContext | None = None, name: str | None = None
+) -> AsyncIterator[Visit]:
+    """`context`: for TLS from the start, with a certificate of `name`."""
     try:
-        reader, writer = await asyncio.open_connection(host, port)
+        reader, writer = await asyncio.open_connection(
+            host, port, ssl=context, server_hostname=name if context is not None else None
+        )
     except OSError as error:
         raise Temporary(f"no connection: {because(error)}") from None
     try:

@@ -12,6 +12,7 @@ would bounce the mail.
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
@@ -19,8 +20,9 @@ from typing import Protocol, assert_never
 from mailhook.errors import MailhookError
 from mailhook.front.limits import Limits, Load
 from mailhook.front.spool import IN_MEMORY, Spool
+from mailhook.front.standing import Entry, Standing
 from mailhook.ports import Client, Reception, Submission
-from mailhook.smtp import commands, replies
+from mailhook.smtp import auth, commands, replies
 from mailhook.smtp.commands import Command, Mail, Rcpt
 from mailhook.smtp.content import EndOfData, Inspector
 from mailhook.smtp.ehlo import Capabilities
@@ -52,6 +54,8 @@ Single = (
     | commands.Vrfy
     | commands.Help
     | commands.Xforward
+    | commands.StartTls
+    | commands.Auth
     | commands.HttpVerb
     | commands.Malformed
 )
@@ -61,13 +65,18 @@ log = logging.getLogger("mailhook.front.dialogue")
 
 @dataclass(frozen=True)
 class Terms:
-    """`allow`: CIDRs. `max_size` in octets, 0: the next hop's. `timeout`: of waiting for the client, seconds."""
+    """`allow`: CIDRs. `max_size` in octets, 0: the next hop's. `timeout`: of waiting for the client, seconds.
+
+    `entry`: TLS, and how others than those in `allow` may come in. `bare_newlines`: whether CR and LF may stand alone.
+    """
 
     hostname: str
     allow: tuple[str, ...] = LOOPBACK
     max_size: int = 0
     timeout: float = 300.0
     limits: Limits = field(default_factory=Limits)
+    entry: Entry = field(default_factory=Entry)
+    bare_newlines: bool = True
 
 
 class ClientGoneError(Exception):
@@ -88,6 +97,9 @@ class Wire(Protocol):
 
     async def write(self, data: bytes) -> None: ...
 
+    async def start_tls(self, context: ssl.SSLContext) -> bool:
+        """Shake hands; unread bytes are forgotten. Whether the client has shown a certificate that is trusted."""
+
 
 class Dialogue:
     """`stopping` is asked before each command: if true, the client is sent away."""
@@ -95,14 +107,15 @@ class Dialogue:
     def __init__(
         self,
         wire: Wire,
-        address: str,
+        standing: Standing,
         reception: Reception,
         terms: Terms,
         load: Load,
         stopping: "Callable[[Dialogue], bool]",
     ) -> None:
         self._wire = wire
-        self._address = address
+        self._standing = standing
+        self._address = standing.address
         self._reception = reception
         self._terms = terms
         self._load = load
@@ -164,7 +177,7 @@ class Dialogue:
         return self._closing
 
     async def _read_commands(self) -> list[Command]:
-        """The complete lines that are there, at least one; nothing behind DATA is taken for a command."""
+        """The complete lines that are there, at least one; nothing behind DATA, STARTTLS or AUTH is taken for one."""
         self._wire.renew()
         while b"\n" not in self._buffer:
             if len(self._buffer) > MAX_LINE:
@@ -184,7 +197,7 @@ class Dialogue:
                 else commands.parse(self._buffer[start:end])
             )
             start = end + 1
-            if isinstance(found[-1], commands.Data):
+            if isinstance(found[-1], commands.Data | commands.StartTls | commands.Auth):
                 break
             if len(found) == MAX_BATCH:
                 await asyncio.sleep(0)
@@ -206,8 +219,12 @@ class Dialogue:
 
     async def _answer(self, group: list[Mail | Rcpt] | Single) -> None:
         """One reply for each command of the group, whatever happens."""
+        refusal = self._standing.refusal(group[0] if isinstance(group, list) else group)
         try:
-            answers = await (self._envelope(group) if isinstance(group, list) else self._single(group))
+            if refusal is not None:
+                answers = [refusal] * (len(group) if isinstance(group, list) else 1)
+            else:
+                answers = await (self._envelope(group) if isinstance(group, list) else self._single(group))
         except ClientGoneError:
             raise
         except Exception:
@@ -242,6 +259,8 @@ class Dialogue:
                     self._load.end()
         if self._submission is None:
             return [replies.MAIL_FIRST] * len(group)
+        if self._standing.offers_auth:
+            group = [auth.without_auth(each) if isinstance(each, Mail) else each for each in group]
         fitting = group[: self._fitting(group)]
         answers = await self._submission.envelope(fitting) if fitting else []
         answers += [replies.TOO_MANY_RECIPIENTS] * (len(group) - len(fitting))
@@ -277,6 +296,10 @@ class Dialogue:
                     return [replies.IN_TRANSACTION]
                 self._xforward.update(attributes)
                 return [replies.OK]
+            case commands.StartTls():
+                return await self._secure()
+            case commands.Auth(mechanism, initial):
+                return [await self._log_in(mechanism, initial)]
             case commands.Noop():
                 return [replies.OK]
             case commands.Vrfy():
@@ -306,8 +329,43 @@ class Dialogue:
             return [replies.HOP_UNREACHABLE]
         self._helo = hostname, esmtp
         if esmtp:
-            return [self._hop.announce(self._terms.hostname, self._terms.max_size)]
+            offers = self._standing.offers()
+            return [self._hop.announce(self._terms.hostname, self._terms.max_size, offers)]
         return [replies.reply(250, self._terms.hostname)]
+
+    async def _secure(self) -> list[Reply]:
+        """STARTTLS; all that was said before is forgotten (RFC 3207 §4.2), what came behind it unread too."""
+        context = self._standing.context()
+        self._out.append(replies.GO_AHEAD)
+        await self._flush()
+        await self._abort()
+        if self._buffer:
+            log.warning("%s: %d octets behind STARTTLS are dropped", self._address, len(self._buffer))
+        self._buffer, self._helo = b"", None
+        self._standing.secured(certified=await self._wire.start_tls(context))
+        return []
+
+    async def _log_in(self, mechanism: bytes, initial: bytes | None) -> Reply:
+        if self._helo is None:
+            return replies.HELO_FIRST
+        if self._submission is not None:
+            return replies.IN_TRANSACTION
+        step = auth.begun(mechanism, initial)
+        while isinstance(step, auth.Ask):
+            self._out.append(step.prompt)
+            await self._flush()
+            step = step.then(await self._read_line())
+        answer = step if isinstance(step, Reply) else await self._standing.log_in(step)
+        self._closing = answer.code == 421
+        return answer
+
+    async def _read_line(self) -> bytes:
+        while b"\n" not in self._buffer:
+            if len(self._buffer) > MAX_LINE:
+                raise ClientGoneError("a line of a login without end")
+            self._buffer += await self._wire.read()
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line.removesuffix(b"\r")
 
     async def _data(self) -> Reply:
         if self._submission is None:
@@ -329,7 +387,7 @@ class Dialogue:
 
     async def _receive(self, spool: Spool) -> tuple[Reply | None, bool]:
         """Read to the end of the data, also when the message is refused, and whether it is a candidate."""
-        end, inspector, refusal = EndOfData(), Inspector(), None
+        end, inspector, refusal = EndOfData(strict=not self._terms.bare_newlines), Inspector(), None
         data, self._buffer = self._buffer, b""
         discarded = 0
         self._wire.renew()
@@ -345,6 +403,8 @@ class Dialogue:
         self._buffer = end.rest
         if refusal is None and end.ambiguous:
             refusal = replies.AMBIGUOUS_END
+        if refusal is None and end.bare:
+            refusal = replies.BARE_NEWLINE
         return refusal, inspector.candidate
 
     def _store(self, spool: Spool, content: bytes, stuffed: int) -> Reply | None:

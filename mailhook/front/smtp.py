@@ -15,6 +15,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
+import ssl
 from collections.abc import Sequence
 from typing import cast
 
@@ -22,6 +23,8 @@ from aiosmtpd.smtp import SMTP
 
 from mailhook.front.dialogue import ClientGoneError, Dialogue, Terms
 from mailhook.front.limits import Load, Patience, Seldom
+from mailhook.front.standing import Standing
+from mailhook.front.tls import TlsFailedError, secured
 from mailhook.ports import Reception
 from mailhook.smtp import replies
 from mailhook.smtp.replies import Reply
@@ -118,11 +121,12 @@ class Listener:
         """The refusal, if this client may not speak with us now."""
         if self._late:
             return replies.SHUTTING_DOWN
-        if not self._allowed(connection.address):
+        connection.allowed = self._allowed(connection.address)
+        if not connection.allowed and not self.terms.entry.admits_others:
             log.warning("client refused, not in listen.allow: %s", connection.address)
             return replies.NOT_ALLOWED
         self._make_room(connection.address)
-        refusal = self._load.connect(connection.address)
+        refusal = self._too_many(connection) or self._load.connect(connection.address)
         if refusal is not None:
             times = self._refusals.due(asyncio.get_running_loop().time())
             if times is not None:
@@ -157,14 +161,22 @@ class Listener:
         return bool(candidates)
 
     def dialogue(self, connection: "Connection") -> Dialogue:
+        standing = Standing(self.terms.entry, connection.address, allowed=connection.allowed)
         return Dialogue(
             connection,
-            connection.address,
+            standing,
             self._reception,
             self.terms,
             self._load,
             self.dismisses,
         )
+
+    def _too_many(self, connection: "Connection") -> Reply | None:
+        """Who is not in `allow` may not fill all places, even while he has not logged in."""
+        if connection.allowed:
+            return None
+        strangers = sum(not each.allowed for each in self._connections)
+        return replies.TOO_MANY_CONNECTIONS if strangers >= self.terms.limits.max_connections // 4 else None
 
     def forget(self, connection: "Connection") -> None:
         if connection in self._connections:
@@ -198,6 +210,7 @@ class Connection(SMTP):
         self._listener = listener
         self._dialogue: Dialogue | None = None
         self._patience = Patience(listener.terms.timeout, self.loop.time())
+        self.allowed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if hasattr(transport, "max_size"):
@@ -276,6 +289,15 @@ class Connection(SMTP):
         finally:
             self._listener.forget(self)
             self._close()
+
+    async def start_tls(self, context: ssl.SSLContext) -> bool:
+        within = self._listener.terms.timeout
+        try:
+            self._reader, self._writer = await secured(self._writer.transport, context, within)
+        except TlsFailedError as error:
+            log.warning("%s: no TLS: %s", self.address, error)
+            raise ClientGoneError(f"no TLS: {error}") from None
+        return bool(self._writer.get_extra_info("peercert"))
 
     async def read(self) -> bytes:
         """The only place where we wait for the client's bytes."""

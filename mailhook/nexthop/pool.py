@@ -8,6 +8,7 @@ What: `Pool` implements `ports.NextHop`. The rules:
   the envelope is said again; that goes on only if all of it is accepted again. A queue under stress closes after
   10 s, which is less than an invitation may wait. Refused recipients are not said again, since the client
   was told of their refusal and will act on it.
+- A connection is in the pool only after TLS and login as the settings demand: there is no plain one among them.
 - From the first octet of content on nothing is tried twice.
 
 Not here: the dialogue itself (session), and what the replies mean for the mail (relay).
@@ -21,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailhook.errors import Temporary
-from mailhook.nexthop.session import Session, SessionLostError, xforward_lines
+from mailhook.nexthop.session import Safety, Session, SessionLostError, xforward_lines
 from mailhook.ports import Answered, Client, Content, Delivery, Lost
 from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.ehlo import Capabilities, outdated
@@ -47,6 +48,7 @@ class _Hop:
     connect_timeout: float
     command_timeout: float
     data_timeout: float
+    safety: Safety
 
 
 class Pool:
@@ -63,8 +65,9 @@ class Pool:
         data_timeout: float = 570.0,
         limit: int = 90,
         idle: float = 60.0,
+        safety: Safety = Safety(),  # noqa: B008 - frozen
     ) -> None:
-        self._hop = _Hop(host, port, hostname, connect_timeout, command_timeout, data_timeout)
+        self._hop = _Hop(host, port, hostname, connect_timeout, command_timeout, data_timeout, safety)
         self._limit = limit
         self._permits = asyncio.Semaphore(limit)
         self._idle_for = idle
@@ -152,7 +155,7 @@ class Pool:
 
     async def _connect(self) -> Session:
         hop = self._hop
-        session = await Session.connect(hop.host, hop.port, hop.hostname, hop.connect_timeout)
+        session = await Session.connect(hop.host, hop.port, hop.hostname, hop.connect_timeout, hop.safety)
         self._known = session.capabilities, asyncio.get_running_loop().time() + CAPABILITIES_FOR
         return session
 

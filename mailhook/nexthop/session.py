@@ -1,7 +1,7 @@
 """One SMTP connection to the next hop.
 
-What: greeting, EHLO (or HELO), command groups in one write, DATA with content in chunks. A connection serves
-one task at a time; the next hop's bytes are parsed by `mailhook.smtp`.
+What: greeting, EHLO (or HELO), TLS, login, command groups in one write, DATA with content in chunks. A connection
+serves one task at a time; the next hop's bytes are parsed by `mailhook.smtp`.
 
 Not here: reuse, replacement of a connection that died, and limits (pool).
 
@@ -12,12 +12,16 @@ next hop does not answer in time, or does not speak SMTP. From `send_content` on
 import asyncio
 import contextlib
 import os
+import ssl
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import cast
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Literal, cast
 
 from mailhook.errors import Temporary
 from mailhook.ports import Answered, Content, Delivery, Lost
+from mailhook.smtp.auth import Credentials, login_lines
 from mailhook.smtp.ehlo import XFORWARD_ATTRIBUTES, Capabilities
 from mailhook.smtp.replies import Reply, ReplyParser
 
@@ -30,6 +34,20 @@ class SessionLostError(Temporary):
     """The connection ended where a reply was due: another one may do better."""
 
 
+@dataclass(frozen=True)
+class Safety:
+    """How a next hop is spoken to. `context` is asked before each handshake; `name`: whose certificate is expected.
+
+    With "starttls" and "implicit" nothing but the greeting and EHLO is said before TLS. "opportunistic" is plain where
+    no STARTTLS is offered.
+    """
+
+    tls: Literal["off", "starttls", "implicit", "opportunistic"] = "off"
+    context: Callable[[], ssl.SSLContext] | None = None
+    name: str = ""
+    credentials: Credentials | None = None
+
+
 class Session(asyncio.Protocol):
     """Use `Session.connect`. After an exception the only thing left to do is `close`."""
 
@@ -40,6 +58,7 @@ class Session(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
         self._lost: Exception | None = None
+        self._secure = False
         self.capabilities = Capabilities()
         self.reused = False
 
@@ -59,7 +78,7 @@ class Session(asyncio.Protocol):
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if exc is not None:
+        if exc is not None and not self._secure:
             self._last_look()
         self._lost = self._lost or SessionLostError(f"the next hop closed the connection{_because(exc)}")
         self._wake()
@@ -81,25 +100,42 @@ class Session(asyncio.Protocol):
     # --- the dialogue
 
     @classmethod
-    async def connect(cls, host: str, port: int, hostname: str, within: float) -> "Session":
-        """Open, and introduce ourselves, all within `within` seconds."""
+    async def connect(
+        cls,
+        host: str,
+        port: int,
+        hostname: str,
+        within: float,
+        safety: Safety = Safety(),
+    ) -> "Session":
+        """Open, introduce ourselves, begin TLS and log in, each step within `within` seconds."""
+        context = safety.context() if safety.context is not None and safety.tls == "implicit" else None
         try:
             async with asyncio.timeout(within):
                 loop = asyncio.get_running_loop()
-                _, session = await loop.create_connection(cls, host, port)
+                name = safety.name if context is not None else None
+                _, session = await loop.create_connection(cls, host, port, ssl=context, server_hostname=name)
         except (OSError, TimeoutError) as error:
             raise Temporary(f"cannot connect to the next hop {host}:{port}{_because(error)}") from error
+        session._secure = context is not None
         try:
+            await session._greeted(within)
             await session._introduce(hostname, within)
+            if safety.tls in {"starttls", "opportunistic"}:
+                await session._start_tls(safety, hostname, within)
+            if safety.credentials is not None:
+                await session._log_in(safety.credentials, within)
         except BaseException:
             session.close()
             raise
         return session
 
-    async def _introduce(self, hostname: str, within: float) -> None:
+    async def _greeted(self, within: float) -> None:
         greeting = await self._reply(within)
         if greeting.code != 220:
             raise Temporary(f"the next hop does not greet us: {greeting.text}")
+
+    async def _introduce(self, hostname: str, within: float) -> None:
         ehlo = await self.command(b"EHLO %s\r\n" % hostname.encode("ascii"), within)
         if ehlo.positive:
             self.capabilities = Capabilities.parse(ehlo)
@@ -109,10 +145,55 @@ class Session(asyncio.Protocol):
         if not ehlo.positive:
             raise Temporary(f"the next hop refuses our EHLO: {ehlo.text}")
 
+    async def _start_tls(self, safety: Safety, hostname: str, within: float) -> None:
+        """STARTTLS, handshake, and EHLO once more: what was announced before counts for nothing (RFC 3207 §4.2)."""
+        if "STARTTLS" not in self.capabilities:
+            if safety.tls == "opportunistic":
+                return
+            raise Temporary("the next hop offers no STARTTLS, and nexthop.tls asks for it")
+        answer = await self.command(b"STARTTLS\r\n", within)
+        if answer.code != 220:
+            raise Temporary(f"the next hop refuses STARTTLS: {answer.text}")
+        if self._replies or self._parser.pending:
+            raise Temporary(
+                "the next hop said something behind its answer to STARTTLS: somebody may be in between"
+            )
+        assert safety.context is not None
+        assert self._transport is not None
+        self.capabilities = Capabilities()
+        loop, plain = asyncio.get_running_loop(), self._transport
+        try:
+            # Until this has ended all octets go to the handshake, none to our parser.
+            safe = await loop.start_tls(
+                plain, self, safety.context(), server_hostname=safety.name, ssl_handshake_timeout=within
+            )
+        except (OSError, ssl.SSLError) as error:
+            raise Temporary(f"no TLS with the next hop{_because(error)}") from None
+        if safe is None:
+            raise Temporary("the next hop closed the connection in the handshake")
+        self._transport, self._secure = safe, True
+        await self._introduce(hostname, within)
+
+    async def _log_in(self, credentials: Credentials, within: float) -> None:
+        if not self._secure and not self._local():
+            raise Temporary("there is no TLS, so the password for the next hop is not said")
+        lines = login_lines(self.capabilities.keywords.get("AUTH", b""), credentials)
+        if lines is None:
+            raise Temporary("the next hop offers neither AUTH PLAIN nor AUTH LOGIN")
+        for number, line in enumerate(lines, 1):
+            answer = await self.command(line, within)
+            if answer.code != (235 if number == len(lines) else 334):
+                raise Temporary(f"the next hop refuses our login: {answer.text}")
+
+    def _local(self) -> bool:
+        peer = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return peer is not None and ip_address(str(peer[0]).partition("%")[0]).is_loopback
+
     @property
     def usable(self) -> bool:
         """False if the connection has ended, or the next hop said something unasked (421 at a time-out)."""
-        return self._transport is not None and not self._transport.is_closing() and not self._replies
+        alive = self._transport is not None and not self._transport.is_closing() and self._lost is None
+        return alive and not self._replies
 
     async def command(self, line: bytes, within: float) -> Reply:
         return (await self.exchange([line], within))[0]

@@ -11,7 +11,7 @@ Errors: none; a line that is no command is `Malformed` with its reply.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from mailhook.smtp import replies
@@ -130,6 +130,19 @@ class Xforward:
 
 
 @dataclass(frozen=True)
+class StartTls:
+    """RFC 3207. What stands behind it in the same packet was not said under TLS, and must be forgotten."""
+
+
+@dataclass(frozen=True)
+class Auth:
+    """RFC 4954 §4. `initial`: the response that came with it, in base64; None where there is none."""
+
+    mechanism: bytes
+    initial: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class HttpVerb:
     """A web browser, or someone who abuses one: whatever follows is not SMTP."""
 
@@ -140,11 +153,36 @@ class Malformed:
 
 
 Command = (
-    Mail | Rcpt | Data | Ehlo | Helo | Rset | Noop | Quit | Vrfy | Help | Xforward | HttpVerb | Malformed
+    Mail
+    | Rcpt
+    | Data
+    | Ehlo
+    | Helo
+    | Rset
+    | Noop
+    | Quit
+    | Vrfy
+    | Help
+    | Xforward
+    | StartTls
+    | Auth
+    | HttpVerb
+    | Malformed
 )
 
-_HTTP_VERBS = {b"GET", b"POST", b"PUT", b"HEAD", b"CONNECT", b"OPTIONS", b"DELETE", b"PATCH", b"TRACE"}
-_NOT_IMPLEMENTED = {b"EXPN", b"AUTH", b"STARTTLS", b"BDAT", b"ETRN", b"TURN", b"SEND", b"SOML", b"SAML"}
+_HTTP_VERBS = {
+    b"GET",
+    b"POST",
+    b"PUT",
+    b"HEAD",
+    b"CONNECT",
+    b"OPTIONS",
+    b"DELETE",
+    b"PATCH",
+    b"TRACE",
+    b"PRI",
+}
+_NOT_IMPLEMENTED = {b"EXPN", b"BDAT", b"ETRN", b"TURN", b"SEND", b"SOML", b"SAML"}
 
 
 def parse(line: bytes) -> Command:
@@ -193,6 +231,13 @@ def _xforward(argument: bytes) -> Command:
     return Xforward(tuple((name.upper().decode("ascii"), value) for name, _, value in pairs))
 
 
+def _auth(argument: bytes) -> Command:
+    words = argument.split()
+    if len(words) not in {1, 2}:
+        return Malformed(replies.syntax("AUTH mechanism [initial-response]"))
+    return Auth(words[0].upper(), words[1] if len(words) == 2 else None)
+
+
 def _bare(command: Command) -> Callable[[bytes], Command]:
     return lambda argument: Malformed(replies.NO_ARGUMENT_ALLOWED) if argument.strip() else command
 
@@ -207,6 +252,8 @@ _PARSERS: dict[bytes, Callable[[bytes], Command]] = {
     b"EHLO": _ehlo,
     b"HELO": _helo,
     b"XFORWARD": _xforward,
+    b"AUTH": _auth,
+    b"STARTTLS": _bare(StartTls()),
     b"DATA": _bare(Data()),
     b"RSET": _bare(Rset()),
     b"QUIT": _bare(Quit()),

@@ -22,16 +22,18 @@ class EndOfData:
     """Feed what comes after DATA; `feed` gives content, `finished` tells that the end was seen.
 
     Content keeps its dot stuffing and the <CR><LF> before the final dot. `rest` is what came behind the end;
-    `stuffed` counts the dots that a receiver removes.
+    `stuffed` counts the dots that a receiver removes. `bare`: a CR or LF stands alone; looked for if `strict`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, strict: bool = False) -> None:
         # The data begins at the beginning of a line, hence as if behind a <CR><LF> that is not content.
         self._held = b"\r\n"
         self._not_content = 2
         self.finished = False
         self.rest = b""
         self.ambiguous = False
+        self.bare = False
+        self._strict = strict
         self.stuffed = 0
 
     def feed(self, data: bytes) -> bytes:
@@ -55,10 +57,25 @@ class EndOfData:
         return piece[skipped:] if skipped else piece
 
     def _look(self, region: bytes) -> None:
+        if self._strict and _bare_newline(region[len(self._held) - 1 :].removeprefix(b"\n")):
+            self.bare = True
         # What is held back was counted when it came.
         self.stuffed += region.count(b"\r\n.") - self._held.count(b"\r\n.")
         if any(dot in region for dot in _LONE_DOTS) or _ambiguous_dot(region):
             self.ambiguous = True
+
+
+def _bare_newline(seen: bytes) -> bool:
+    """Is there a CR without LF or an LF without CR? A CR at the end may still get its LF."""
+    whole = seen.count(b"\r\n")
+    return seen.count(b"\n") > whole or seen.count(b"\r", 0, max(len(seen) - 1, 0)) > whole
+
+
+def ambiguous(wire: bytes) -> bool:
+    """Would a lax next hop see an end of the data inside of `wire`?"""
+    end = EndOfData()
+    end.feed(wire + b"\r\n.\r\n")
+    return end.ambiguous
 
 
 def _ambiguous_dot(region: bytes) -> bool:

@@ -15,6 +15,7 @@ from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.replies import Reply
 
 XFORWARD_ATTRIBUTES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE")
+XFORWARD = f"XFORWARD {' '.join(XFORWARD_ATTRIBUTES)}"
 
 # Extensions that live in parameters of MAIL and RCPT, in the content, or in the text of replies: all of that
 # passes as it came. STARTTLS, AUTH, CHUNKING, BINARYMIME, VRFY, ETRN … need something done by us.
@@ -78,14 +79,14 @@ class Capabilities:
         """The XFORWARD attributes that the peer takes; empty where it takes none."""
         return frozenset(self.keywords.get("XFORWARD", b"").decode("ascii", "replace").upper().split())
 
-    def announce(self, hostname: str, max_size: int = 0) -> Reply:
-        """Our reply to a client's EHLO. `max_size` in octets; 0: the next hop's own limit."""
+    def announce(self, hostname: str, max_size: int = 0, own: Sequence[str] = (XFORWARD,)) -> Reply:
+        """Our reply to a client's EHLO. `max_size` in octets; 0: the next hop's own limit. `own`: lines of ours."""
         lines = [hostname, "PIPELINING"]
         if "SIZE" in self:
             # Without it the next hop would refuse the client's SIZE= as a parameter that it does not know.
             lines.append(f"SIZE {self.limit(max_size) or ''}".rstrip())
         lines += [_with_parameters(word, self.keywords[word]) for word in _CARRIED if word in self]
-        lines.append(f"XFORWARD {' '.join(XFORWARD_ATTRIBUTES)}")
+        lines += own
         return Reply(250, tuple(line.encode() for line in lines))
 
     def limit(self, max_size: int) -> int | None:

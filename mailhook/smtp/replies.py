@@ -69,6 +69,11 @@ class ReplyParser:
             raise Temporary("the next hop's reply is longer than 64 KiB")
         return found
 
+    @property
+    def pending(self) -> bool:
+        """Whether a part of a reply has come."""
+        return bool(self._buffer or self._lines)
+
     def _line(self, line: bytes) -> Reply | None:
         line = line.removesuffix(b"\r")
         code, separator, text = line[:3], line[3:4], line[4:]
@@ -86,9 +91,11 @@ class ReplyParser:
 
 
 OK = reply(250, "2.0.0 Ok")
+AUTHENTICATED = reply(235, "2.7.0 Authentication successful")
 BYE = reply(221, "2.0.0 Bye")
 HELP = reply(214, "2.0.0 See RFC 5321")
 CANNOT_VRFY = reply(252, "2.5.2 Cannot verify, but the message is accepted for an attempt")
+GO_AHEAD = reply(220, "2.0.0 Ready to start TLS")
 START_MAIL = reply(354, "End data with <CR><LF>.<CR><LF>")
 
 SHUTTING_DOWN = reply(421, "4.3.2 Service is shutting down")
@@ -100,8 +107,13 @@ TOO_MANY_FAULTS = reply(421, "4.7.0 Too many errors")
 LINE_TOO_LONG = reply(421, "4.5.2 Command line too long")
 HOP_HAS_CHANGED = reply(421, "4.3.2 The next hop has changed what it offers, try again")
 NOT_ALLOWED = reply(421, "4.7.1 Your address is not in the list of allowed clients")
+TOO_MANY_FAILURES = reply(421, "4.7.0 Too many failed logins")
 CLIENT_TIMEOUT = reply(421, "4.4.2 Timeout exceeded")
 BROKEN_OFF = reply(421, "4.3.0 Local error, try again later")
+TLS_FIRST = reply(450, "4.7.0 Say STARTTLS first")
+AUTH_FIRST = reply(450, "4.7.0 Authentication required")
+AUTH_UNAVAILABLE = reply(454, "4.7.0 Temporary authentication failure")
+TLS_UNAVAILABLE = reply(454, "4.7.0 TLS not available")
 LOCAL_ERROR = reply(451, "4.3.0 Local error, try again later")
 TOO_MANY_TRANSACTIONS = reply(452, "4.3.2 Too many messages at a time, try again later")
 TOO_MANY_RECIPIENTS = reply(452, "4.5.3 Too many recipients, send the others in another transaction")
@@ -111,10 +123,19 @@ UNKNOWN_COMMAND = reply(500, "5.5.2 Command not recognized")
 BAD_CHARACTER = reply(500, "5.5.2 A command must not contain NUL or a bare CR")
 NO_ARGUMENT_ALLOWED = reply(501, "5.5.4 This command takes no argument")
 NOT_IMPLEMENTED = reply(502, "5.5.1 Command not implemented")
+AUTH_CANCELLED = reply(501, "5.7.0 Authentication cancelled")
+AUTH_UNREADABLE = reply(501, "5.5.2 Cannot read that response")
 HELO_FIRST = reply(503, "5.5.1 Send EHLO first")
 NESTED_MAIL = reply(503, "5.5.1 Nested MAIL command")
 MAIL_FIRST = reply(503, "5.5.1 Send MAIL first")
 IN_TRANSACTION = reply(503, "5.5.1 Not allowed inside a mail transaction")
+ALREADY_SECURE = reply(503, "5.5.1 TLS is in use already")
+ALREADY_AUTHENTICATED = reply(503, "5.5.1 Authenticated already")
+NO_MECHANISM = reply(504, "5.5.4 Unknown authentication mechanism")
+WRONG_CREDENTIALS = reply(535, "5.7.8 Authentication credentials invalid")
+TLS_NEEDED_FOR_AUTH = reply(538, "5.7.11 Say STARTTLS before AUTH")
+NO_XFORWARD = reply(550, "5.7.0 XFORWARD is for the clients in the list of allowed addresses")
+BARE_NEWLINE = reply(550, "5.5.2 A line must end in <CR><LF>")
 NO_RECIPIENTS = reply(554, "5.5.1 No valid recipients")
 TOO_LARGE = reply(552, "5.3.4 Message size exceeds the limit")
 AMBIGUOUS_END = reply(550, "5.5.2 A line with a lone dot must stand between <CR><LF>")

@@ -25,9 +25,9 @@ def pieces(wire: bytes, sizes: list[int]) -> list[bytes]:
     return found
 
 
-def scan(wire: bytes, sizes: list[int]) -> tuple[EndOfData, bytes]:
+def scan(wire: bytes, sizes: list[int], *, strict: bool = False) -> tuple[EndOfData, bytes]:
     """The scanner after `wire`, and the content; what came behind the end is completed in `rest`."""
-    end, content, behind = EndOfData(), b"", b""
+    end, content, behind = EndOfData(strict=strict), b"", b""
     for piece in pieces(wire, sizes):
         if end.finished:
             behind += piece
@@ -78,6 +78,16 @@ def test_a_lone_dot_between_other_line_ends_is_ambiguous(text: bytes, sizes: lis
     # The positions of lone dots, less the one that ends the data.
     dots = [match.end() for match in lone.finditer(whole) if match.end() != len(whole) - 3]
     assert scan(wire, sizes)[0].ambiguous == bool(dots)
+
+
+@given(TEXT, CHUNKS)
+@example(b"abc\r\n", [4])
+@example(b"abc\n", [4])
+@example(b"abc\r", [1])
+def test_a_bare_newline_is_seen_wherever_it_is_cut(text: bytes, sizes: list[int]) -> None:
+    wire = dot_stuff(text + b"\r\n")
+    bare = re.search(rb"\r(?!\n)|(?<!\r)\n", wire) is not None
+    assert scan(wire + b".\r\n", sizes, strict=True)[0].bare == bare
 
 
 @pytest.mark.parametrize(
