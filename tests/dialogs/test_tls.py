@@ -16,6 +16,7 @@ from mailhook.certificates import Kept, Pem, client, server
 from mailhook.errors import Misconfigured, Temporary
 from mailhook.front import auth
 from mailhook.front.dialogue import Terms
+from mailhook.front.limits import Limits
 from mailhook.front.standing import Entry
 from mailhook.nexthop.pool import Pool
 from mailhook.nexthop.session import Safety
