@@ -140,7 +140,7 @@ def lines() -> set[str]:
     formats = {
         node.value for node in logged if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    return {max(re.split("%[sd]", text), key=len).strip(" ,:") for text in formats if "%" in text}
+    return {max(re.split("%[sdr]", text), key=len).strip(" ,:") for text in formats if "%" in text}
 
 
 def own_replies() -> set[str]:
