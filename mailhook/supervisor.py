@@ -111,6 +111,7 @@ class Supervisor:
         """One that has begun, by the settings as they are now."""
         generation = await Generation.read(self._config, self._way, self._buried)
         plan = generation.plan
+        journal.setup(plan.level, plan.style)
         try:
             held = await self._listening.at(plan)
             port = await self._sandbox.be(plan.sandbox)
@@ -119,7 +120,6 @@ class Supervisor:
             raise
         await generation.begin([(name, each.fileno()) for name, all_ in held.items() for each in all_], port)
         self._listening.keep(plan)
-        journal.setup(plan.level, plan.style)
         host, number = held["smtp"][0].getsockname()[:2]
         journal.event("listening", host=host, port=number, workers=plan.workers)
         for each in held.get("http", ()):
@@ -136,6 +136,7 @@ class Supervisor:
         except FailedError as error:
             for fault in error.faults:
                 journal.event("settings-kept", level=logging.ERROR, error=fault)
+            journal.setup(current.plan.level, current.plan.style)
             self._listening.keep(current.plan)
             with suppress(FailedError):
                 await self._sandbox.be(current.plan.sandbox)

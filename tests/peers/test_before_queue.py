@@ -32,7 +32,7 @@ MEETING = Meeting("one@example.org", (ANNA, BORIS), "Бюджет")
 
 @pytest.fixture(name="site")
 async def _site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with site(tmp_path, fragments("/etc/mailhook.toml: before the queue")) as started:
+    async with site(tmp_path, fragments("/etc/mailhook/config.toml: before the queue")) as started:
         yield started
 
 
@@ -82,7 +82,7 @@ def test_the_documented_times_fit(tmp_path: Path) -> None:
     """Postfix waits so long for each reply; what we wait for must end before."""
     lines = fragments("/etc/postfix/master.cf: before the queue, add to submission, submissions")
     (patience,) = re.findall(r"smtpd_proxy_timeout=(\d+)s", lines)
-    own = fragments("/etc/mailhook.toml: before the queue")
+    own = fragments("/etc/mailhook/config.toml: before the queue")
     settings = load(configured(free_ports(), tmp_path, own))
     hop = settings.nexthop
     content = settings.policy.deadline + hop.data_timeout
