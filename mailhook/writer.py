@@ -23,6 +23,7 @@ from mailhook.core.rewrite import Options, remove, rewrite
 from mailhook.core.wording import Block, Wording, variables
 from mailhook.errors import Misconfigured
 from mailhook.journal import Story
+from mailhook.smtp.content import ambiguous, dot_stuff
 from mailhook.verdict import Pass, Renounce, Tell
 
 
@@ -96,7 +97,7 @@ class Writer:
             story.failed(Misconfigured(block.fault))
         options, copied = self._options(carriage), invitation.copied - {details.link}
         result = rewrite(parsed, block, details.link, details.conference_id, options, copied=copied)
-        if not result.places:
+        if not result.places or _could_smuggle(result.content):
             return Pass("no-place", Tell(invitation, None))
         if carriage.size is not None and len(result.content) > carriage.size:
             return Pass("too-large", Tell(invitation, None))
@@ -117,7 +118,11 @@ class Writer:
         story.step("rewrite")
         link, name = plan.details.link, plan.details.conference_id
         result = remove(self._unsigned(parsed), link, name, self._options(carriage))
-        return Pass(plan.reason, sequel, result.content if result.places else None)
+        return Pass(
+            plan.reason,
+            sequel,
+            result.content if result.places and not _could_smuggle(result.content) else None,
+        )
 
     def _unsigned(self, parsed: Message) -> Message:
         """Without the signatures that rewriting makes invalid and that are of our own domains."""
@@ -149,3 +154,8 @@ class Writer:
         domains = {domain(address) for address in recipients}
         if len(domains) == 1:
             yield self._domain_languages.get(domains.pop(), "")
+
+
+def _could_smuggle(content: bytes) -> bool:
+    """Did our edit put a lone dot between bare line ends, such as the listener refuses?"""
+    return ambiguous(dot_stuff(content))

@@ -7,10 +7,11 @@ import pytest
 from mailhook.core import itip, message
 from mailhook.core.conference import JoinDetails
 from mailhook.core.itip import Invitation
-from mailhook.core.policy import Policy, defaults
+from mailhook.core.policy import Envelope, Policy, defaults
 from mailhook.core.wording import FILES, Block, Wording
+from mailhook.journal import Story
 from mailhook.phrasebook import read_templates, shipped
-from mailhook.writer import Manner, Writer
+from mailhook.writer import Carriage, Manner, Writer
 from tests.relay.mails import ANNA, BORIS, IVAN, Event, invitation
 
 POLICY = Policy(organizer_domains=("corp.example",))
@@ -166,3 +167,18 @@ def test_every_shipped_folder_is_a_language_or_the_demos() -> None:
     folders = {path.name for path in shipped("templates").iterdir() if path.is_dir()}
     assert folders == {"ru", "en", "demo"}
     assert Path(shipped("templates") / "ru" / "body.txt.j2").is_file()
+
+
+@pytest.mark.parametrize(("line", "reason"), [("..", "rewritten"), (".", "no-place")])
+def test_a_template_cannot_put_a_lone_dot_between_bare_line_ends(line: str, reason: str) -> None:
+    """docs/security.md: what the listener refuses, we do not make ourselves."""
+    head, _, body = invitation(Event(attendees=(ANNA,))).partition(b"\r\n\r\n")
+    content = head + b"\r\n\r\n" + body.replace(b"\r\n", b"\n")
+    parsed = message.read(content)
+    found = itip.read(parsed, defaults(POLICY))
+    assert isinstance(found, Invitation)
+    source = {"ru/body.txt.j2": f"{line}\n{{{{ link }}}}\n{line}\n"}
+    writer = Writer(POLICY, lambda: Wording(SHIPPED | source, "ru"), Manner())
+    envelope = Envelope(IVAN, "192.0.2.1", (ANNA,))
+    verdict = writer.rewritten(parsed, found, DETAILS, envelope, Carriage(True, None), Story())
+    assert verdict.reason == reason

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from mailhook.app import running
-from mailhook.doctor import Level, hop, listener
+from mailhook.doctor import Level, examine, hop, listener
 from mailhook.front.sink import Answer, Sink, accept
 from mailhook.smtp import commands
 from mailhook.smtp.ehlo import Capabilities
 from mailhook.smtp.replies import reply
-from tests.doctor.rig import Site, changed, server
+from tests.authority import Authority
+from tests.doctor.rig import PATIENCE, Site, changed, server
 
 OK, WARNING, FAILURE = Level.OK, Level.WARNING, Level.FAILURE
 
@@ -166,3 +167,24 @@ ALL = dict.fromkeys(("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "XFORWARD"), b
 def test_limits(size: bytes, max_size: int, level: Level, said: str) -> None:
     (found,) = hop.limits(Capabilities({**ALL, "SIZE": size}), max_size)
     assert (found.level, said in found.sentence) == (level, True), found
+
+
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+async def test_a_next_hop_without_the_tls_that_is_asked_for(site: Site, tls: str) -> None:
+    there = site.settings.nexthop.model_copy(update={"tls": tls})
+    found = await site.finding("next hop", nexthop=there, patience=3.0)
+    assert found.level is FAILURE, found
+
+
+async def test_tls_of_the_listener_is_tried(site: Site, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pem = authority.pem()
+    secure = {"starttls": "required", "tls_cert": pem.certificate, "tls_key": pem.key, "port": 0}
+    store = site.settings.store.model_copy(update={"path": str(tmp_path / "other.db")})
+    listen = site.settings.listen.model_copy(update=secure)
+    async with running(changed(site.settings, listen=listen, store=store)) as app:
+        here = listen.model_copy(update={"port": app.listener.port})
+        found = await examine(changed(site.settings, listen=here), (), PATIENCE)
+        told = [each for each in found if each.subject == "listener"]
+        assert [each.level for each in told] == [OK, OK]
+        assert "TLSv1.3" in told[1].sentence
