@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from mailhook import app, doctor, journal
+from mailhook import app, doctor, journal, loop
 from mailhook.config import Problem, Settings, load, problems
 from mailhook.drafting import add_preview, add_templates
 from mailhook.errors import MailhookError, Misconfigured
@@ -153,7 +153,7 @@ def _serve(options: argparse.Namespace) -> int:
     for problem in problems(options.config):
         journal.event("setting", key=problem.key, error=problem.message)
     sys.setswitchinterval(SWITCH_INTERVAL)
-    asyncio.run(app.serve(settings))
+    loop.run(app.serve(settings))
     return OK
 
 

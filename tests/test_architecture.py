@@ -19,6 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "journal": {"errors"},
     "web": set(),
+    "loop": set(),
     "ports": {"core", "smtp", "errors"},
     "transport": {"core", "errors"},
     "comparison": {"core", "errors"},
@@ -52,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "cli": {
         *("app", "config", "core", "demo", "doctor", "drafting", "errors", "journal"),
-        *("listing", "phrasebook", "provider", "trial"),
+        *("listing", "loop", "phrasebook", "provider", "trial"),
     },
 }
 
@@ -66,6 +67,7 @@ HOMES: dict[str, set[str]] = {
     "dateutil": set(),  # the oracle of the tests: it looks for impossible dates up to the year 9999
     "sqlite3": {"store/sqlite.py", "store/migration.py", "store/inspection.py"},
     "uvicorn": {"web.py"},
+    "uvloop": {"loop.py"},
     "starlette": {"web.py", "front/pages.py", "provider/sandbox.py", "provider/sandbox_faults.py"},
     "pydantic": {
         *("config/reading.py", "config/settings.py", "config/values.py", "store/rows.py"),

@@ -132,7 +132,10 @@ class Bench:
     def _delay(self, seconds: int) -> None:
         faults = json.dumps({"create": {"delay": seconds}} if seconds else {}).encode()
         address = f"http://127.0.0.1:{self.videomost.port}/sandbox/faults"
-        urllib.request.urlopen(urllib.request.Request(address, faults, method="POST"), timeout=5).close()
+        urllib.request.urlopen(
+            urllib.request.Request(address, faults, {"Content-Type": "application/json"}, method="POST"),
+            timeout=5,
+        ).close()
 
     def run(self, rounds: int, chosen: tuple[str, ...]) -> None:
         for number in range(rounds):
