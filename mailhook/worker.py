@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailhook import app, journal
+from mailhook import app, journal, loop
 from mailhook.channel import (
     Address,
     Begin,
@@ -146,7 +146,7 @@ def _work(channel: Channel, number: int, snapshot: Snapshot) -> int:
     message, files = channel.receive()
     if not isinstance(message, Begin):
         return ENDED
-    asyncio.run(_serve(channel, message, files, snapshot))
+    loop.run(_serve(channel, message, files, snapshot))
     return ENDED
 
 

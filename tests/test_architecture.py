@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "meter": {"core", "journal", "ports"},
     "files": set(),
     "certificates": {"errors"},
+    "loop": set(),
     "ports": {"core", "smtp", "errors"},
     "transport": {"core", "errors"},
     "comparison": {"core", "errors"},
@@ -53,7 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     "listening": {"channel", "generation", "journal", "systemd"},
     "shared_sandbox": {"channel", "generation", "journal"},
     "supervisor": {"channel", "generation", "journal", "listening", "shared_sandbox", "systemd"},
-    "worker": {"app", "channel", "config", "errors", "journal", "phrasebook", "provider"},
+    "worker": {"app", "channel", "config", "errors", "journal", "loop", "phrasebook", "provider"},
     "__main__": {"cli", "supervisor"},
     "app": {
         *(
@@ -115,6 +116,7 @@ HOMES: dict[str, set[str]] = {
     },
     "prometheus_client": {"meter.py"},
     "uvicorn": {"web.py"},
+    "uvloop": {"loop.py"},
     "starlette": {
         "web.py",
         "front/pages.py",
