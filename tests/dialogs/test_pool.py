@@ -71,7 +71,9 @@ async def test_a_connection_is_not_used_again_after_abandon(rig: Rig) -> None:
     await transaction.abandon()
     await relay(pool)
     assert rig.sink.messages[-1].connection == 2
-    assert await transaction.deliver(content()) == Lost(False, "there is no transaction with the next hop")
+    with contextlib.closing(content()) as spool:
+        lost = await transaction.deliver(spool)
+    assert lost == Lost(False, "there is no transaction with the next hop")
     with pytest.raises(Temporary):
         await transaction.envelope([BOB])
 
