@@ -125,8 +125,10 @@ class Listener:
         if not connection.allowed and not self.terms.entry.admits_others:
             log.warning("client refused, not in listen.allow: %s", connection.address)
             return replies.NOT_ALLOWED
-        self._make_room(connection.address)
-        refusal = self._too_many(connection) or self._load.connect(connection.address)
+        refusal = self._too_many(connection)
+        if refusal is None:
+            self._make_room(connection.address)
+            refusal = self._load.connect(connection.address)
         if refusal is not None:
             times = self._refusals.due(asyncio.get_running_loop().time())
             if times is not None:
