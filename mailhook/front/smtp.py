@@ -21,10 +21,11 @@ from typing import cast
 
 from aiosmtpd.smtp import SMTP
 
-from mailhook.front.dialogue import ClientGoneError, Dialogue, Terms
+from mailhook.front.dialogue import Dialogue, Terms
 from mailhook.front.limits import Load, Patience, Seldom
 from mailhook.front.standing import Standing
 from mailhook.front.tls import TlsFailedError, secured
+from mailhook.front.wire import ClientGoneError
 from mailhook.ports import Reception
 from mailhook.smtp import replies
 from mailhook.smtp.replies import Reply
@@ -274,9 +275,12 @@ class Connection(SMTP):
 
     def _close(self) -> None:
         """A client that does not read what is left for it must not keep its connection by that."""
-        self._writer.close()
-        if self._writer.transport.get_write_buffer_size():
-            self.loop.call_later(IDLE, self._writer.transport.abort)
+        transport = self._writer.transport
+        if not transport.is_closing():
+            left = transport.get_write_buffer_size()
+            self._writer.close()
+            if left:
+                self.loop.call_later(IDLE, transport.abort)
 
     async def _handle_client(self) -> None:
         refusal = self._listener.admit(self)
