@@ -20,11 +20,14 @@ ALLOWED: dict[str, set[str]] = {
     "journal": {"errors"},
     "web": set(),
     "loop": set(),
+    "alarm": set(),
     "ports": {"core", "smtp", "errors"},
     "transport": {"core", "errors"},
     "comparison": {"core", "errors"},
-    **{name: {"ports", "errors", "smtp", "core", "web"} for name in ADAPTERS - {"provider", "front"}},
-    "front": {"comparison", "ports", "errors", "smtp", "core", "web"},
+    **{
+        name: {"ports", "errors", "smtp", "core", "web", "alarm"} for name in ADAPTERS - {"provider", "front"}
+    },
+    "front": {"alarm", "comparison", "ports", "errors", "smtp", "core", "web"},
     "provider": {"ports", "errors", "core", "transport", "web"},
     **{name: {"ports", "errors", "smtp", "core", "journal", *MIDDLE} for name in MIDDLE},
     "config": {"core", "errors", "transport"},

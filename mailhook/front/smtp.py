@@ -19,6 +19,7 @@ from typing import cast
 
 from aiosmtpd.smtp import SMTP
 
+from mailhook.alarm import Alarm
 from mailhook.front.dialogue import ClientGoneError, Dialogue, Terms
 from mailhook.ports import Reception
 from mailhook.smtp import replies
@@ -121,6 +122,7 @@ class Connection(SMTP):
         self.transport = None
         self._listener = listener
         self._dialogue: Dialogue | None = None
+        self._alarm = Alarm(self._silent_for_too_long)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if hasattr(transport, "max_size"):
@@ -132,6 +134,7 @@ class Connection(SMTP):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The reader tells the dialogue; work for a mail that is past its dot goes on."""
+        self._alarm.close()
         asyncio.StreamReaderProtocol.connection_lost(self, error)
         self.transport = None
 
@@ -168,22 +171,29 @@ class Connection(SMTP):
 
     async def read(self) -> bytes:
         """The only place where we wait for the client's bytes."""
+        self._alarm.set(self._listener.terms.timeout)
         try:
-            async with asyncio.timeout(self._listener.terms.timeout):
-                data = await self._reader.read(READ_SIZE)
+            data = await self._reader.read(READ_SIZE)
         except TimeoutError:
             await self.write(replies.CLIENT_TIMEOUT.wire())
             raise ClientGoneError("silent for too long") from None
         except OSError as error:
             raise ClientGoneError(f"connection lost: {error}") from None
+        finally:
+            self._alarm.clear()
         if not data:
             raise ClientGoneError("connection closed")
         return data
 
+    def _silent_for_too_long(self) -> None:
+        self._reader.set_exception(TimeoutError())
+
     async def write(self, data: bytes) -> None:
+        self._writer.write(data)
+        if self._writer.transport.get_write_buffer_size() == 0 and not self._writer.is_closing():
+            return
         try:
             async with asyncio.timeout(self._listener.terms.timeout):
-                self._writer.write(data)
                 await self._writer.drain()
         except (OSError, TimeoutError) as error:
             raise ClientGoneError(f"connection lost: {error}") from None
