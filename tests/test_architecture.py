@@ -25,14 +25,15 @@ ALLOWED: dict[str, set[str]] = {
     "files": set(),
     "certificates": {"errors"},
     "loop": set(),
+    "alarm": set(),
     "ports": {"core", "smtp", "errors"},
     "transport": {"core", "errors"},
     "comparison": {"core", "errors"},
     **{
-        name: {"ports", "errors", "smtp", "core", "web", "files", "certificates"}
+        name: {"ports", "errors", "smtp", "core", "web", "files", "certificates", "alarm"}
         for name in ADAPTERS - {"provider", "front"}
     },
-    "front": {"certificates", "comparison", "ports", "errors", "smtp", "core", "web"},
+    "front": {"alarm", "certificates", "comparison", "ports", "errors", "smtp", "core", "web"},
     "provider": {"ports", "errors", "core", "transport", "web", "files", "certificates"},
     **{name: {"ports", "errors", "smtp", "core", "journal", *MIDDLE} for name in MIDDLE},
     "config": {"certificates", "core", "errors", "files", "transport"},
