@@ -153,7 +153,7 @@ def is_kept(before: str, after: str, marks: tuple[str, str]) -> bool:
     ):
         return True
     own, words = (
-        re.compile(r"_+|[a-z2-7]{4,48}"),
+        re.compile(r"_+|[a-z2-7]{4,48}|/?Videomost|Конференция|в|https://\S+"),
         (re.sub(r"<[^>]*>", " ", each).split() for each in (before, after)),
     )
     old, new = (set(each) for each in words)
