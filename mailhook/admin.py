@@ -18,6 +18,8 @@ from mailhook.core.copies import failing_copies, is_due, looked_at_now
 from mailhook.core.meeting import Copy, CopyKind, Meeting, MeetingKey
 from mailhook.core.notice import news
 from mailhook.core.outcome import retried_now
+from mailhook.core.pending import Pending
+from mailhook.core.pending import pending as kinds_pending
 from mailhook.core.policy import Policy
 from mailhook.core.recurrence import unfollowed
 from mailhook.core.reservation import forgotten
@@ -95,8 +97,7 @@ def everything(
 def is_pending(meeting: Meeting, now: datetime) -> bool:
     """Not yet as desired: due already, or failed and waiting for its next attempt."""
     due = meeting.wake_at is not None and meeting.wake_at <= now
-    failing = bool(meeting.error) and meeting.wake_at is not None
-    return due or failing or bool(meeting.leftovers or meeting.suspects or failing_copies(meeting))
+    return due or bool(kinds_pending(meeting))
 
 
 def notices(meeting: Meeting) -> list[Row]:
@@ -159,7 +160,7 @@ def pending(meeting: Meeting) -> Row:
 
 
 def _why(meeting: Meeting) -> str:
-    return meeting.error or _doubt(meeting) or _unwritten(meeting) or "due"
+    return meeting.error or _doubt(meeting) or _unwritten(meeting) or _untold(meeting) or "due"
 
 
 def _is_deferred(meeting: Meeting) -> bool:
@@ -177,8 +178,14 @@ def _unwritten(meeting: Meeting) -> str:
     return "; ".join(f"{kind.value}: {copy.error}" for kind, copy in failing_copies(meeting).items())
 
 
+def _untold(meeting: Meeting) -> str:
+    """Why a notice has not reached the organizer."""
+    return f"notice: {meeting.notices.error}" if Pending.NOTICE in kinds_pending(meeting) else ""
+
+
 def _tries(meeting: Meeting) -> list[datetime | None]:
-    return [copy.next_at for copy in failing_copies(meeting).values()]
+    notice = meeting.notices.next_at if _untold(meeting) else None
+    return [*(copy.next_at for copy in failing_copies(meeting).values()), notice]
 
 
 def _doubt(meeting: Meeting) -> str:

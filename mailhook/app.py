@@ -1,9 +1,9 @@
 """The composition root: how the parts are put together, and how they start and stop.
 
 What: `running` builds everything that the settings name, in the order in which it is needed, and stops it in the
-reverse order; `serve` runs until a signal comes.
+reverse order.
 
-Not here: what the parts do.
+Not here: what the parts do, and the processes of `mailhook serve` (`supervisor`, `worker`).
 
 Errors: Misconfigured and Temporary from starting; OSError when the listener's address is taken.
 """
@@ -11,7 +11,7 @@ Errors: Misconfigured and Temporary from starting; OSError when the listener's a
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,15 +22,18 @@ from mailhook import journal, texts
 from mailhook.config import Problem, Settings, VideomostSettings
 from mailhook.config.problem import is_secret
 from mailhook.courier import Courier
-from mailhook.errors import MailhookError, Misconfigured
+from mailhook.errors import Misconfigured
 from mailhook.flight import Flight
+from mailhook.front import descriptors
 from mailhook.front.dialogue import Terms
+from mailhook.front.limits import Limits
 from mailhook.front.smtp import Listener
 from mailhook.guard import Guard
+from mailhook.monitoring import Monitor
 from mailhook.nexthop.pool import Pool
 from mailhook.organizer.notice import MailNotifier
 from mailhook.own_copies import make_scribes, seen_kinds
-from mailhook.phrasebook import Phrasebook
+from mailhook.phrasebook import Phrasebook, template_problems
 from mailhook.pipeline import Pipeline
 from mailhook.ports import NextHop, Provider, Reception, Store
 from mailhook.provider import external
@@ -40,6 +43,7 @@ from mailhook.provider.session import Witness
 from mailhook.provider.videomost import Videomost
 from mailhook.relay import Relay
 from mailhook.scribe import Scribe
+from mailhook.store.file import Access
 from mailhook.store.sqlite import SqliteStore
 from mailhook.sync import Sync
 
@@ -63,22 +67,44 @@ class App:
     scribes: tuple[Scribe, ...]
     listener: Listener
     sandbox: Sandbox | None
-    phrases: Phrasebook
+    monitor: Monitor
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a worker of `serve` has from its supervisor, and shares with others.
+
+    `smtp`, `http`: sockets that listen; `templates`: as they were read, language/file → source; `secret`: the store's,
+    which was in order when it was read, and need not be now; `sandbox_port`: where the local Videomost is, if there is
+    one.
+    """
+
+    smtp: tuple[socket.socket, ...]
+    http: tuple[socket.socket, ...]
+    templates: Mapping[str, str]
+    secret: bytes
+    sandbox_port: int = 0
 
 
 @asynccontextmanager
 async def running(
-    settings: Settings, clock: Clock = utc_now, watch: Callable[[Reception], Reception] = lambda relay: relay
+    settings: Settings,
+    clock: Clock = utc_now,
+    watch: Callable[[Reception], Reception] = lambda relay: relay,
+    given: Given | None = None,
 ) -> AsyncIterator[App]:
     """Everything, started and accepting mail; leaving the context drains and stops it.
 
-    `watch` may stand between listener and relay: the demo looks at the mail there.
+    `watch` may stand between listener and relay: the demo looks at the mail there. What is `given` is not made here.
     """
     async with AsyncExitStack() as stack:
-        store = await open_store(settings, clock, stack)
-        sandbox = await start_sandbox(settings, stack)
+        if given is None:
+            store = await open_store(settings, clock, stack)
+            secret, sandbox = await store.secret(), await start_sandbox(settings, stack)
+        else:
+            store, secret, sandbox = _known_store(settings, clock, stack), given.secret, None
+            settings = _with_sandbox_at(settings, given.sandbox_port)
         policy = settings.policy
-        secret = await store.secret()
         provider = Guard(make_provider(settings, sandbox, stack, secret), clock)
         flight = Flight(store, provider, secret, policy)
         stack.push_async_callback(flight.close)
@@ -86,7 +112,7 @@ async def running(
         await stack.enter_async_context(background(sync.run()))
         hop = make_pool(settings)
         stack.push_async_callback(hop.close)
-        phrases = Phrasebook(settings)
+        phrases = Phrasebook(settings, given.templates if given else None)
         courier = make_courier(settings, store, hop, phrases, clock)
         if courier is not None:
             await stack.enter_async_context(background(courier.run()))
@@ -96,17 +122,36 @@ async def running(
         pipeline = Pipeline(
             store, flight, policy, phrases.blocks, texts.manner(settings), provider.identity, clock
         )
+        descriptors.survive(asyncio.get_running_loop())
         listener = Listener(watch(Relay(hop, pipeline, store, policy)), terms(settings))
-        await listener.start(settings.listen.host, settings.listen.port)
+        monitor = Monitor(settings, store, hop, provider, listener, clock)
+        await stack.enter_async_context(monitor.counting())
+        if given is None:
+            await listener.start(settings.listen.host, settings.listen.port)
+        else:
+            await listener.start(sockets=given.smtp)
         stack.push_async_callback(listener.drain, longest_transaction(settings))
-        journal.event("listening", host=settings.listen.host, port=listener.port)
-        yield App(settings, store, provider, flight, sync, courier, scribes, listener, sandbox, phrases)
+        yield App(settings, store, provider, flight, sync, courier, scribes, listener, sandbox, monitor)
 
 
-async def open_store(settings: Settings, clock: Clock, stack: AsyncExitStack) -> SqliteStore:
-    store = await SqliteStore.open(settings.store.path, clock)
+async def open_store(
+    settings: Settings, clock: Clock, stack: AsyncExitStack, access: Access = "make"
+) -> SqliteStore:
+    store = await SqliteStore.open(settings.store.path, clock, access=access)
     stack.push_async_callback(store.close)
     return store
+
+
+def _known_store(settings: Settings, clock: Clock, stack: AsyncExitStack) -> SqliteStore:
+    store = SqliteStore.known(settings.store.path, clock)
+    stack.push_async_callback(store.close)
+    return store
+
+
+async def secret_of_store(settings: Settings) -> bytes:
+    """Opens the store for a moment: made and migrated where needed. Temporary, Misconfigured: it is not in order."""
+    async with AsyncExitStack() as stack:
+        return await (await open_store(settings, utc_now, stack)).secret()
 
 
 async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> Sandbox | None:
@@ -117,6 +162,12 @@ async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> Sandbox | 
     await sandbox.start(own.host, own.port)
     stack.push_async_callback(sandbox.stop)
     return sandbox
+
+
+def _with_sandbox_at(settings: Settings, port: int) -> Settings:
+    """The settings, with the port that the local Videomost really has."""
+    sandbox = settings.provider.sandbox.model_copy(update={"port": port})
+    return settings.model_copy(update={"provider": settings.provider.model_copy(update={"sandbox": sandbox})})
 
 
 def make_provider(
@@ -192,6 +243,11 @@ def provider_problems(settings: Settings, known: Sequence[Problem]) -> list[Prob
     return []
 
 
+def tried(settings: Settings, known: Sequence[Problem]) -> list[Problem]:
+    """What shows only when the provider and the wording are made."""
+    return [*provider_problems(settings, known), *template_problems(settings)]
+
+
 def make_pool(settings: Settings) -> Pool:
     hop = settings.nexthop
     return Pool(
@@ -222,7 +278,25 @@ def terms(settings: Settings) -> Terms:
         allow=tuple(str(network) for network in listen.allow),
         max_size=listen.max_size,
         timeout=listen.timeout.total_seconds(),
+        limits=Limits(
+            max_connections=connections(settings),
+            max_connections_per_peer=listen.max_connections_per_peer,
+            max_transactions=listen.max_transactions,
+            sessions=settings.nexthop.max_sessions,
+            max_in_flight=listen.max_in_flight,
+        ),
     )
+
+
+def connections(settings: Settings) -> int:
+    """How many clients may be connected: as many as the settings say, if there are file descriptors for them."""
+    wanted = settings.listen.max_connections
+    # A large message is in a file.
+    others = settings.nexthop.max_sessions + settings.listen.max_transactions
+    to_be_had = max(descriptors.provide(wanted + others) - others, 1)
+    if to_be_had < wanted:
+        journal.event("few-descriptors", error=f"only {to_be_had} connections are taken; raise LimitNOFILE")
+    return to_be_had
 
 
 def make_courier(
@@ -258,27 +332,3 @@ async def stop_signal() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await stop.wait()
-
-
-async def reloading(app: App, asked: asyncio.Event) -> None:
-    """Whenever `asked` is set, read again what may change while mail flows; what is broken changes nothing."""
-    while True:
-        await asked.wait()
-        asked.clear()
-        try:
-            await asyncio.to_thread(app.phrases.reload)
-        except (MailhookError, OSError) as error:
-            for fault in str(error).splitlines():
-                journal.event("templates-kept", error=fault)
-        else:
-            journal.event("templates-reloaded", languages=app.phrases.blocks().languages)
-
-
-async def serve(settings: Settings) -> None:
-    """Run until a signal; then drain: transactions past DATA end, others are asked to come again."""
-    reload = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
-    async with running(settings) as app, background(reloading(app, reload)):
-        await stop_signal()
-        journal.event("stopping")
-    journal.event("stopped")

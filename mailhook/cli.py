@@ -17,19 +17,15 @@ from collections.abc import Callable, Coroutine, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from mailhook import app, doctor, journal
-from mailhook.config import Problem, Settings, load, problems
+from mailhook import app, doctor, journal, supervisor
+from mailhook.config import load, problems
 from mailhook.drafting import add_preview, add_templates
 from mailhook.errors import MailhookError, Misconfigured
 from mailhook.listing import add_conferences, add_pending
-from mailhook.phrasebook import template_problems
 from mailhook.provider.sandbox import Sandbox
 from mailhook.trial import trial
 
 OK, NOT_IN_ORDER, WRONG_CALL, INTERRUPTED = 0, 1, 2, 130
-
-SWITCH_INTERVAL = 0.001
-"""Seconds after which a thread that reads a large invitation lets ordinary mail have its turn; by default 0.005."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,24 +64,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", metavar="FILE", type=Path, required=True, help="the settings (TOML)")
-
-
 def _add_daemons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     serve = commands.add_parser(
         "serve",
         help="the relay",
-        description="Run the relay until SIGTERM. SIGHUP reads the templates again.",
+        description=supervisor.DESCRIPTION,
     )
-    _config(serve)
-    serve.set_defaults(command=_serve)
+    supervisor.add_config(serve)
+    serve.set_defaults(command=lambda options: supervisor.serve(options.config))
     check = commands.add_parser(
         "check",
         help="look for problems in the settings",
         description="Exit status 0, or 2 with all problems: key, value, and what would be right.",
     )
-    _config(check)
+    supervisor.add_config(check)
     check.set_defaults(command=_check)
     trial = commands.add_parser(
         "provider-test",
@@ -93,7 +85,7 @@ def _add_daemons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Tries the provider that the settings name, prints each request and answer with secrets masked, "
         "and deletes what it has made. Exit status 0, or 1 if a step failed.",
     )
-    _config(trial)
+    supervisor.add_config(trial)
     trial.add_argument(
         "--organizer",
         metavar="ADDRESS",
@@ -108,7 +100,7 @@ def _add_daemons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Settings, templates, listener, next hop, provider, clock, store and disks: what is well, what is "
         "not, and what to do. Exit status 0, 1 if there is a failure, 2 if the settings cannot be used.",
     )
-    _config(doctor)
+    supervisor.add_config(doctor)
     doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.set_defaults(command=_doctor)
     demo = commands.add_parser(
@@ -147,23 +139,8 @@ def _add_sandbox(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     sandbox.set_defaults(command=_sandbox)
 
 
-def _serve(options: argparse.Namespace) -> int:
-    settings = load(options.config)
-    journal.setup(settings.log.level, settings.log.format)
-    for problem in problems(options.config):
-        journal.event("setting", key=problem.key, error=problem.message)
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    asyncio.run(app.serve(settings))
-    return OK
-
-
-def _tried(settings: Settings, known: Sequence[Problem]) -> list[Problem]:
-    """What shows only when the provider and the wording are made."""
-    return [*app.provider_problems(settings, known), *template_problems(settings)]
-
-
 def _check(options: argparse.Namespace) -> int:
-    found = problems(options.config, _tried)
+    found = problems(options.config, app.tried)
     for problem in found:
         print(f"{'warning' if problem.warning else 'error'}: {problem}")
     errors = [problem for problem in found if not problem.warning]

@@ -47,7 +47,8 @@ ins,.new{background:#c8f0c8;text-decoration:none}del,.old{background:#f6c8c8;tex
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:1rem}
 iframe{box-sizing:border-box;width:100%;height:22rem;border:1px solid #ccc;background:#fff;resize:vertical}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:0}dt{color:#555}dd{margin:0}
-summary{cursor:pointer;padding:.3rem 0}"""
+summary{cursor:pointer;padding:.3rem 0}
+@media(max-width:40rem){.sides td{padding:.05rem .25rem;font-size:11px;line-height:1.35}iframe{height:14rem}}"""
 
 
 def differences(before: bytes, after: bytes) -> list[str]:

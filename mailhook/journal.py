@@ -10,6 +10,8 @@ Not here: what is worth reporting. A line bears no subject and no text of a mess
 Errors: none.
 
 Crash tests append a function to `on_step`: it is called with the name of every step and may end the process there.
+Who counts appends to `on_message`, `on_event` and `on_call`: these are called after the line has been written, in the
+midst of the work for a mail, so that they have to be quick and raise nothing.
 """
 
 import json
@@ -27,7 +29,14 @@ from mailhook.errors import MailhookError
 Step = Literal["inspect", "read", "decide", "create", "rewrite", "record", "relay", "settle"]
 
 on_step: list[Callable[[str], None]] = []
+on_message: list[Callable[["Story"], None]] = []
+on_event: list[Callable[[str, int], None]] = []
+"""Name and level (as in `logging`)."""
+on_call: list[Callable[[str, str, float], None]] = []
+"""Operation, outcome and seconds of a call to the provider."""
 
+LOUD = frozenset({"dkim-signed"})
+"""Reasons that tell of a fault of the set-up, though the mail goes on: the line is a warning."""
 LONGEST_VALUE = 300
 LONGEST_TEXT = 4000
 NOISY = ("aiosmtpd", "mail.log", "mail.debug", "httpx", "httpcore", "uvicorn.access", "asyncio")
@@ -50,6 +59,14 @@ def event(name: str, /, *, level: int | None = None, **fields: object) -> None:
     """Report what concerns no single message; a warning when it has an `error`, unless `level` says otherwise."""
     chosen = level if level is not None else logging.WARNING if fields.get("error") else logging.INFO
     _LOG.log(chosen, name, extra={"fields": fields})
+    for hook in on_event:
+        hook(name, chosen)
+
+
+def called(operation: str, outcome: str, seconds: float) -> None:
+    """A call to the provider has ended so; counted, and not logged: who made it tells what came of it."""
+    for hook in on_call:
+        hook(operation, outcome, seconds)
 
 
 def queue_id(text: str) -> str:
@@ -70,6 +87,7 @@ class Story:
     decision   what was done: "pass", "rewrite", "defer"; `reason`: why, a constant of the code
     beyond     components and properties of the invitation of which there are more than is looked at
     places     where the link was written
+    sealed     why an invitation, or parts of it, were left as they came beside what was decided ("signed", "pgp" …)
     code       of the reply that the client got; `hop_ident`: the next hop's queue id in it
     error      what went wrong, for people
     started    when the story began (UTC)
@@ -88,6 +106,7 @@ class Story:
     uid: str = ""
     beyond: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
+    sealed: tuple[str, ...] = ()
     conference: str = ""
     code: int = 0
     hop_ident: str = ""
@@ -130,8 +149,16 @@ class Story:
             return
         self._told = True
         self._end_step()
-        level = logging.WARNING if self.error or self.code >= 400 else logging.INFO
+        loud = self.error or self.code >= 400 or not LOUD.isdisjoint((self.reason, *self.sealed))
+        level = logging.WARNING if loud else logging.INFO
         _LOG.log(level, "message", extra={"fields": self._fields()})
+        for hook in on_message:
+            hook(self)
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return perf_counter() - self._begun
 
     def _end_step(self) -> None:
         if self._current is not None:
@@ -143,7 +170,7 @@ class Story:
         names = (name for name in self.__dataclass_fields__ if not name.startswith("_"))
         fields = {name: getattr(self, name) for name in names if name not in {"started", "times"}}
         steps = {name: round(seconds * 1000, 1) for name, seconds in self.times.items()}
-        return {**fields, "ms": round((perf_counter() - self._begun) * 1000, 1), "steps": steps}
+        return {**fields, "ms": round(self.seconds * 1000, 1), "steps": steps}
 
 
 # --- lines ----------------------------------------------------------------------------------------------------
@@ -189,12 +216,16 @@ def _empty(value: object) -> bool:
 
 
 class _Formatter(logging.Formatter):
-    """What both formats have in common: the parts of a record, clean."""
+    """What both formats have in common: the parts of a record, clean. `worker`: who tells, if there are several."""
+
+    def __init__(self, worker: str = "") -> None:
+        super().__init__()
+        self._worker = worker
 
     def _parts(self, record: logging.LogRecord) -> tuple[str, str, dict[str, object], list[str]]:
         """Moment, what happened, its fields, and the traceback by lines."""
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        given: Mapping[str, object] = vars(record).get("fields", {})
+        given = {"worker": self._worker, **vars(record).get("fields", {})}
         fields = {name: _plain(value) for name, value in given.items() if not _empty(value)}
         text = clean(record.getMessage(), LONGEST_TEXT)
         trace = self.formatException(record.exc_info) if record.exc_info else record.exc_text or ""
@@ -244,10 +275,15 @@ class Json(_Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def setup(level: str, style: Literal["console", "json"], stream: TextIO | None = None) -> None:
-    """Send all records of at least `level` to `stream` (standard error), in place of what was set up before."""
+def setup(
+    level: str, style: Literal["console", "json"], stream: TextIO | None = None, worker: str = ""
+) -> None:
+    """Send all records of at least `level` to `stream` (standard error), in place of what was set up before.
+
+    Each line names `worker`, if it is given.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(Json() if style == "json" else Console())
+    handler.setFormatter(Json(worker) if style == "json" else Console(worker))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)

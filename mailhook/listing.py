@@ -21,6 +21,7 @@ from mailhook.core.conference import State
 from mailhook.core.meeting import Meeting
 from mailhook.flight import Flight
 from mailhook.ports import Store
+from mailhook.store.file import Access
 from mailhook.sync import Sync
 
 OK, NOT_IN_ORDER, WRONG_CALL = 0, 1, 2
@@ -66,13 +67,16 @@ def add_pending(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     forget.add_argument("name", metavar="NAME", help="UID of the event, or organizer's address")
 
 
-def _with_store(options: argparse.Namespace, act: Callable[[Settings, Store], Awaitable[int]]) -> int:
+def _with_store(
+    options: argparse.Namespace, act: Callable[[Settings, Store], Awaitable[int]], access: Access
+) -> int:
+    """Never makes a file or migrates one: who runs a command may be another user than mailhook's."""
     settings = load(options.config)
     journal.setup("warning", "console")
 
     async def run() -> int:
         async with AsyncExitStack() as stack:
-            store = await app.open_store(settings, app.utc_now, stack)
+            store = await app.open_store(settings, app.utc_now, stack, access)
             return await act(settings, store)
 
     return asyncio.run(run())
@@ -103,7 +107,7 @@ def _conferences_list(options: argparse.Namespace) -> int:
         _print(rows, as_json=options.json, empty="no conferences")
         return OK
 
-    return _with_store(options, act)
+    return _with_store(options, act, "look")
 
 
 def _conferences_show(options: argparse.Namespace) -> int:
@@ -117,7 +121,7 @@ def _conferences_show(options: argparse.Namespace) -> int:
             print("\n".join(f"{name:14} {_cell(value)}" for name, value in row.items()) + "\n")
         return OK if meetings else NOT_IN_ORDER
 
-    return _with_store(options, act)
+    return _with_store(options, act, "look")
 
 
 async def _found(store: Store, name: str) -> list[Meeting]:
@@ -147,7 +151,7 @@ def _conferences_delete(options: argparse.Namespace) -> int:
                 return NOT_IN_ORDER
         return OK if meetings else NOT_IN_ORDER
 
-    return _with_store(options, act)
+    return _with_store(options, act, "change")
 
 
 async def _bring(settings: Settings, store: Store, meeting: Meeting) -> None:
@@ -167,7 +171,7 @@ def _pending_list(options: argparse.Namespace) -> int:
         _print(rows, as_json=options.json, empty="nothing is pending")
         return OK
 
-    return _with_store(options, act)
+    return _with_store(options, act, "look")
 
 
 def _pending_retry(options: argparse.Namespace) -> int:
@@ -182,7 +186,7 @@ def _pending_retry(options: argparse.Namespace) -> int:
         )
         return OK
 
-    return _with_store(options, act)
+    return _with_store(options, act, "change")
 
 
 def _pending_forget(options: argparse.Namespace) -> int:
@@ -195,4 +199,4 @@ def _pending_forget(options: argparse.Namespace) -> int:
         _print(left, as_json=options.json, empty="nothing is pending")
         return OK if meetings else NOT_IN_ORDER
 
-    return _with_store(options, act)
+    return _with_store(options, act, "change")

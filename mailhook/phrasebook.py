@@ -1,16 +1,17 @@
-"""The wording in force: template files, read when mailhook starts and again when it is told to.
+"""The wording in force: template files, read before mailhook accepts mail.
 
-What: `Phrasebook` reads the templates that come with mailhook, and those of `templates.path` over them; `reload` puts
-what stands there now in place of all that was read before, or of nothing. `copied` is where an administrator begins.
+What: `Phrasebook` is made of the templates that come with mailhook, and those of `templates.path` over them, as they
+are when it is made or as they were read before. `copied` is where an administrator begins.
 
 Not here: what templates may do (`core.confined`), what they say (`core.wording`, `core.notice_wording`).
 
-Errors: Misconfigured when templates are missing or broken, a line for each; OSError when a file cannot be read.
+Errors: Misconfigured when templates are missing, broken or no files, a line for each; OSError from `copied`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mailhook import files
 from mailhook.config import Problem, Settings
 from mailhook.core import notice_wording, wording
 from mailhook.core.confined import Faults
@@ -23,11 +24,10 @@ FILES = frozenset({*wording.FILES.values(), notice_wording.FILE})
 
 
 class Phrasebook:
-    """Wording of blocks and of notices. It changes all at once: ask for it anew for each message."""
+    """Wording of blocks and of notices. `sources`: what `read_all` has read, if it is not to be read now."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._blocks, self._notices = _parsed(settings)
+    def __init__(self, settings: Settings, sources: Mapping[str, str] | None = None) -> None:
+        self._blocks, self._notices = _parsed(settings, read_all(settings) if sources is None else sources)
 
     def blocks(self) -> Wording:
         return self._blocks
@@ -37,13 +37,9 @@ class Phrasebook:
         assert self._notices is not None
         return self._notices
 
-    def reload(self) -> None:
-        """Read the files again. After an error all is as it was."""
-        self._blocks, self._notices = _parsed(self._settings)
 
-
-def _parsed(settings: Settings) -> tuple[Wording, NoticeWording | None]:
-    sources, faults = read_all(settings), Faults()
+def _parsed(settings: Settings, sources: Mapping[str, str]) -> tuple[Wording, NoticeWording | None]:
+    faults = Faults()
     blocks: list[Wording] = []
     notices: NoticeWording | None = None
     with faults.gathered():
@@ -54,7 +50,7 @@ def _parsed(settings: Settings) -> tuple[Wording, NoticeWording | None]:
     return blocks[0], notices
 
 
-def _notices(sources: dict[str, str], settings: Settings) -> NoticeWording | None:
+def _notices(sources: Mapping[str, str], settings: Settings) -> NoticeWording | None:
     """None where none are sent, and a language of one's own has no words for them."""
     language, enabled = settings.templates.language, settings.organizer.notice.enabled
     if not enabled and f"{language}/{notice_wording.FILE}" not in sources:
@@ -106,9 +102,11 @@ def read_templates(folder: Path) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return files.text(path)
     except UnicodeDecodeError:
         raise Misconfigured(f"{path} should be UTF-8") from None
+    except OSError as fault:
+        raise Misconfigured(f"{path} cannot be read: {fault.strerror}") from None
 
 
 def unused(settings: Settings) -> list[str]:

@@ -78,6 +78,64 @@ Sighting = Literal["signed-before-us"]
 Decide = Callable[[Meeting, Circumstances], tuple[Meeting, T]]
 
 
+AMISS = ("without-link", "store-unavailable", "no-place", "too-large", "dkim-signed", "fault")
+"""Reasons for which an invitation that should have got its link goes without."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was done with a mail that looked like an invitation, for the administrator; no join link, no text of it.
+
+    `code`: of the reply that the client got. `decision`, `reason`, `ident`, `error`, `places`: as in the log.
+    """
+
+    at: datetime
+    decision: str
+    reason: str
+    code: int
+    method: str = ""
+    organizer: str = ""
+    uid: str = ""
+    ident: str = ""
+    places: tuple[str, ...] = ()
+    error: str = ""
+
+
+BreakerState = Literal["closed", "open", "probing"]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one process has in hand now.
+
+    `clients`: connections to us; `busy`, `idle`: connections to the next hop, `waiting`: mails that wait for one;
+    `held_bytes`: octets of messages.
+    """
+
+    clients: int
+    busy: int
+    idle: int
+    waiting: int
+    held_bytes: int
+    breaker: BreakerState
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What a store holds, counted.
+
+    conferences  by state
+    pending      meetings with something that has failed so far or is in doubt, by kind (`core.pending`), and "due":
+                 those that the worker should look at now; `oldest`: for how many seconds the oldest has been so
+    doubtful     meetings of which nobody can tell whether they live
+    """
+
+    conferences: Mapping[str, int]
+    pending: Mapping[str, int]
+    oldest: Mapping[str, float]
+    doubtful: int
+
+
 class Store(Protocol):
     """Meetings, one row each.
 
@@ -124,6 +182,12 @@ class Store(Protocol):
     async def note(self, sighting: Sighting) -> None:
         """Remember that this was seen now; only the last time is kept."""
 
+    async def remember(self, decisions: Sequence[Decision]) -> None:
+        """Keep these and the newest of those before them; how many is the store's affair."""
+
+    async def check(self) -> None:
+        """Temporary: nothing can be written now."""
+
     async def secret(self) -> bytes:
         """Random bytes, made once per store: the key of our conference ids."""
 
@@ -147,12 +211,16 @@ class Content(Protocol):
 
 @dataclass(frozen=True)
 class Client:
-    """Who speaks to us: `address` is the peer's IP; XFORWARD values are raw xtext by upper-case name."""
+    """Who speaks to us: `address` is the peer's IP; XFORWARD values are raw xtext by upper-case name.
+
+    `told`: what of the next hop was announced to it, so what parameters it believes that it may use.
+    """
 
     address: str
     helo: bytes
     esmtp: bool = True
     xforward: Mapping[str, bytes] = field(default_factory=dict)
+    told: Capabilities = field(default_factory=Capabilities)
 
 
 @dataclass(frozen=True)

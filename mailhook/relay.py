@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from mailhook.core import sealing
 from mailhook.core.itip import canonical
 from mailhook.core.policy import Envelope, Policy
 from mailhook.errors import Temporary
@@ -158,7 +159,9 @@ class Submission:
 
     async def _answer(self, content: Content, candidate: bool) -> Reply:
         if not candidate:
-            return await self._carried_out(Pass("ordinary"), content)
+            return await self._carried_out(
+                Pass(sealing.beginning(_beginning(content)) or "ordinary"), content
+            )
         if content.size > MAX_INVITATION:
             return await self._carried_out(Pass("large"), content)
         with self._room.taken(content.size) as granted:
@@ -222,6 +225,18 @@ class Submission:
                 return reply(451, f"{code} {why}")
             case _:
                 assert_never(delivery)
+
+
+def _beginning(content: Content) -> bytes:
+    """Its first octets, as they came over the wire, as far as `sealing` looks."""
+    pieces: list[bytes] = []
+    size = 0
+    for piece in content.chunks():
+        pieces.append(piece)
+        size += len(piece)
+        if size >= sealing.BEGINNING:
+            break
+    return b"".join(pieces)
 
 
 def _ascii(value: bytes) -> str:

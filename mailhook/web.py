@@ -2,6 +2,7 @@
 
 What: `WebServer` runs a starlette application by uvicorn on one address. The program keeps its signals, an address that
 is taken raises instead of ending the process, and a stop ends every connection, as a server that goes down does.
+`Bounds` keep those who connect from using up what mail needs: with uvicorn's own limits silent ones stand for ever.
 
 Not here: the applications (`front.pages`, `provider.sandbox`).
 
@@ -10,8 +11,9 @@ Errors: `start` raises OSError when the address cannot be bound.
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 import uvicorn
 from starlette.applications import Starlette
@@ -20,6 +22,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 STOP_SECONDS = 2
 DATE_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """`connections` at a time, more are cut; `seconds` after which one is cut whatever it does."""
+
+    connections: int
+    seconds: float
 
 
 class _Server(uvicorn.Server):
@@ -56,21 +66,28 @@ class _Server(uvicorn.Server):
 class WebServer:
     """`url`, without a final slash, is known when `start` has returned; it may be started again after a stop."""
 
-    def __init__(self, app: Starlette) -> None:
+    def __init__(self, app: Starlette, bounds: Bounds | None = None) -> None:
         self.url = ""
         self._app = app
+        self._protocol = _bounded(bounds) if bounds else H11Protocol
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen; port 0 takes a free one. Connections are accepted when it returns."""
+    async def start(
+        self, host: str = "127.0.0.1", port: int = 0, listeners: Sequence[socket.socket] = ()
+    ) -> None:
+        """Listen, on `listeners` if there are any (processes may share them); port 0 takes a free one.
+
+        Connections are accepted when it returns.
+        """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=512)
-        # asyncio sets it only where the socket names its protocol; accepted ones inherit it from the listener.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-        self._server = _Server(_config(self._app))
-        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        bound = list(listeners) or [socket.create_server((host, port), family=family, backlog=512)]
+        for listener in bound:
+            # asyncio sets it only where the socket names its protocol; accepted ones inherit it from the listener.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{bound[0].getsockname()[1]}"
+        self._server = _Server(_config(self._app, self._protocol))
+        self._serving = asyncio.create_task(self._server.serve(sockets=bound))
 
     async def stop(self) -> None:
         """Stop listening and end every connection, the busy ones after STOP_SECONDS."""
@@ -95,10 +112,27 @@ class WebServer:
             transport.close() if after_flush else transport.abort()
 
 
-def _config(app: Starlette) -> uvicorn.Config:
+def _bounded(bounds: Bounds) -> type[H11Protocol]:
+    class Bounded(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            if len(self.connections) >= bounds.connections:
+                transport.abort()
+                return
+            self._end = asyncio.get_running_loop().call_later(bounds.seconds, transport.abort)
+            super().connection_made(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self in self.connections:
+                self._end.cancel()
+                super().connection_lost(exc)
+
+    return Bounded
+
+
+def _config(app: Starlette, protocol: type[H11Protocol]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,

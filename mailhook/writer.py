@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from mailhook.core import message, trace
+from mailhook.core import message, sealing, trace
 from mailhook.core.conference import JoinDetails
 from mailhook.core.dates import timing_of
 from mailhook.core.itip import Invitation
@@ -21,6 +21,7 @@ from mailhook.core.policy import Envelope, Policy, domain
 from mailhook.core.revision import Condemn
 from mailhook.core.rewrite import Options, remove, rewrite
 from mailhook.core.wording import Block, Wording, variables
+from mailhook.errors import Misconfigured
 from mailhook.journal import Story
 from mailhook.verdict import Pass, Renounce, Tell
 
@@ -66,8 +67,10 @@ class Writer:
 
     def obstacle(self, parsed: Message) -> str:
         """Why the message must not be rewritten, or ""."""
-        if any(message.may_hold_calendar(part) and message.is_sealed(part) for part in parsed.parts):
-            return "signed"
+        calendars = filter(message.may_hold_calendar, parsed.parts)
+        sealed = next(filter(None, (sealing.seal(parsed, part) for part in calendars)), "")
+        if sealed:
+            return sealed
         if trace.is_in_custody(parsed):
             return "arc-sealed"
         if self._manner.dkim == "skip" and self.is_signed(parsed):
@@ -89,12 +92,15 @@ class Writer:
             return Pass(fault, Tell(invitation, None))
         parsed = self._unsigned(parsed)
         block = self.block(invitation, details, envelope.recipients)
+        if block.fault:
+            story.failed(Misconfigured(block.fault))
         options, copied = self._options(carriage), invitation.copied - {details.link}
         result = rewrite(parsed, block, details.link, details.conference_id, options, copied=copied)
         if not result.places:
             return Pass("no-place", Tell(invitation, None))
         if carriage.size is not None and len(result.content) > carriage.size:
             return Pass("too-large", Tell(invitation, None))
+        story.sealed = sealing.seals(parsed)
         story.rewritten(result.places, details.conference_id)
         return Pass("rewritten", Tell(invitation, details), result.content)
 
@@ -103,7 +109,10 @@ class Writer:
     ) -> Pass:
         """Without what is left of the link of a conference that is wanted no more."""
         sequel = Renounce(invitation, plan.reason)
-        if plan.details is None or self.obstacle(parsed):
+        if plan.details is None:
+            return Pass(plan.reason, sequel)
+        if fault := self.obstacle(parsed):
+            story.sealed = (fault,)
             return Pass(plan.reason, sequel)
         story.step("rewrite")
         link, name = plan.details.link, plan.details.conference_id

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.peers import chromium, cyrus, dovecot, icaljs, postfix, sogo, thunderbird
+from tests.peers import chromium, cyrus, dovecot, exim, icaljs, postfix, programs, sogo, thunderbird
 
 MISSING = {
     "postfix": postfix.missing,
@@ -14,10 +14,13 @@ MISSING = {
     "sogo": sogo.missing,
     "chromium": chromium.missing,
     "dovecot": dovecot.missing,
+    "exim": exim.missing,
     "ical.js": icaljs.missing,
     "thunderbird": thunderbird.missing,
+    "sqlite3": programs.sqlite3_missing,
+    "systemd": programs.systemd_missing,
 }
-REQUIRED = {"postfix", "cyrus", "chromium", "dovecot", "ical.js"}
+REQUIRED = {"postfix", "cyrus", "chromium", "dovecot", "exim", "ical.js", "sqlite3", "systemd"}
 """The peers that .ci/run installs."""
 
 

@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 
 from mailhook.admin import everything, is_pending, overview, pending
-from mailhook.core.meeting import Leftover, Meeting, Suspect, Will
+from mailhook.core.conference import State
+from mailhook.core.meeting import Leftover, Meeting, Notices, Suspect, Will
 from mailhook.core.order import Stamp
 from tests.core.invitations import POLICY
-from tests.core.meetings import KEY, LISTED, NOW, request
+from tests.core.meetings import KEY, LISTED, NOW, ready, request
 
 LATER = NOW + timedelta(minutes=15)
 DOUBT = Meeting(KEY, suspects=(Suspect(2, "videomost https://vm.example", LATER),), wake_at=LATER)
@@ -43,6 +44,14 @@ def test_a_room_in_doubt_is_told_of() -> None:
             "looked_at": LATER.isoformat(timespec="seconds"),
         }
     ]
+
+
+def test_a_notice_that_does_not_go_is_told_of() -> None:
+    room = ready(state=State.ANNOUNCED)
+    waiting = Meeting(KEY, conference=room, notices=Notices(error="550 no", attempts=3, next_at=LATER))
+    assert is_pending(waiting, NOW)
+    row = pending(waiting)
+    assert (row["why"], row["tried_again"]) == ("notice: 550 no", LATER.isoformat(timespec="seconds"))
 
 
 @pytest.mark.parametrize("why", ["link-removed", ""])

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 
+from mailhook import journal
 from mailhook.core.breaker import FAILURES, REST
 from mailhook.errors import Gone, MailhookError, Misconfigured, Permanent, Temporary, Unsent, Unusable
 from mailhook.guard import Guard, LeftAloneError
@@ -166,3 +167,46 @@ async def test_a_token_that_is_refused_counts_as_down() -> None:
     await failing(found, *range(FAILURES))
     with pytest.raises(LeftAloneError):
         await found.ping()
+
+
+async def test_who_only_looks_neither_opens_it_nor_closes_it() -> None:
+    provider = Scripted([Temporary("x")] * (FAILURES - 1))
+    found = guarded(provider)
+    await failing(found, *range(FAILURES - 1))
+    await found.look()
+    provider.errors = [Temporary("looked")] * 3
+    for _ in range(3):
+        with pytest.raises(Temporary, match="looked"):
+            await found.look()
+    assert (found.state, found.last_failure) == ("closed", "")
+    provider.errors = [Temporary("y")]
+    await failing(found, FAILURES)
+    await found.look()
+    assert (found.state, found.last_failure) == ("open", "y")
+
+
+async def test_every_call_is_counted_by_what_came_of_it() -> None:
+    told: list[tuple[str, str]] = []
+
+    def hear(operation: str, outcome: str, seconds: float) -> None:
+        assert 0 <= seconds < 60
+        told.append((operation, outcome))
+
+    journal.on_call.append(hear)
+    try:
+        kinds = (Permanent, Gone, Unusable, Misconfigured, *([Temporary] * (FAILURES - 1)))
+        provider = Scripted()
+        found = guarded(provider)
+        await found.find("k")
+        provider.errors = [kind("x") for kind in kinds]
+        await failing(found, *range(len(kinds)), "left alone")
+        silent = Scripted()
+        silent.gate = asyncio.Event()
+        waiting = asyncio.create_task(guarded(silent).create(SPEC, "k"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+    finally:
+        journal.on_call.remove(hear)
+    failed = ["refused", "gone", "unusable", "misconfigured", *(["failed"] * (FAILURES - 1)), "left-alone"]
+    assert told == [("find", "ok"), *(("update", outcome) for outcome in failed), ("create", "given-up")]

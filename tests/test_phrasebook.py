@@ -1,4 +1,4 @@
-"""Template files: whose are used, what is told of broken ones, and what a reload does."""
+"""Template files: whose are used, and what is told of broken ones."""
 
 from pathlib import Path
 
@@ -7,7 +7,15 @@ import pytest
 from mailhook.config import NoticeSettings, Organizer, Settings, Templates
 from mailhook.core.wording import FILES, Variables
 from mailhook.errors import Misconfigured
-from mailhook.phrasebook import Phrasebook, copied, read_templates, shipped, template_problems, unused
+from mailhook.phrasebook import (
+    Phrasebook,
+    copied,
+    read_all,
+    read_templates,
+    shipped,
+    template_problems,
+    unused,
+)
 
 LINK = Variables("https://vm.example/service/join/?confid=1&confpass=2")
 
@@ -53,33 +61,13 @@ def test_notices_in_an_added_language_are_asked_for_only_where_they_are_sent(tmp
         Phrasebook(settings(tmp_path, "de", notices=True))
 
 
-def test_a_reload_takes_what_stands_there_now(tmp_path: Path) -> None:
-    book = Phrasebook(settings(tmp_path, notices=True))
-    before, notices = book.blocks(), book.notices()
+def test_what_was_read_before_counts_whatever_stands_there_now(tmp_path: Path) -> None:
     write(tmp_path, "en/label.txt.j2", "Meet")
-    assert book.blocks() is before
-    book.reload()
-    assert (book.blocks().render("en", LINK).label, before.render("en", LINK).label) == (
-        "Meet",
-        "Videomost conference",
-    )
-    assert book.notices() is not notices
-
-
-def test_a_broken_template_changes_nothing(tmp_path: Path) -> None:
-    """Not even what is right, in another file."""
-    book = Phrasebook(settings(tmp_path, notices=True))
-    before = book.blocks(), book.notices()
-    write(tmp_path, "en/label.txt.j2", "Meet")
-    write(tmp_path, "ru/notice.txt.j2", "{{ topic }}\n\n{{ lnik }}")
-    with pytest.raises(
-        Misconfigured, match=r"template ru/notice\.txt\.j2, line 3: there is no variable lnik"
-    ):
-        book.reload()
-    assert (book.blocks(), book.notices()) == before
-    write(tmp_path, "ru/notice.txt.j2", "{{ topic }}\n\n{{ link }}")
-    book.reload()
-    assert book.blocks().render("en", LINK).label == "Meet"
+    read = read_all(settings(tmp_path))
+    write(tmp_path, "en/label.txt.j2", "{{ lnik }}")
+    assert Phrasebook(settings(tmp_path), read).blocks().render("en", LINK).label == "Meet"
+    with pytest.raises(Misconfigured, match=r"template en/label\.txt\.j2, line 1: there is no variable lnik"):
+        Phrasebook(settings(tmp_path))
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from mailhook.config.reading import load, problems
 from mailhook.config.settings import (
     CalDavSettings,
     ExternalSettings,
+    Http,
     ImapSettings,
     Listen,
     Log,
@@ -31,6 +32,7 @@ from mailhook.config.settings import (
 __all__ = [
     "CalDavSettings",
     "ExternalSettings",
+    "Http",
     "ImapSettings",
     "Listen",
     "Log",

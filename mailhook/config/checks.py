@@ -1,13 +1,12 @@
 """What does not go together, although each value by itself is right.
 
-What: `crosswise` looks at the settings and at the files that they name; `on_this_machine` at the place of the store.
+What: `crosswise` looks at the settings and at the files that they name.
 
-Not here: single values (`values`), and whether peers answer.
+Not here: single values (`values`), what this machine allows (`permissions`), and whether peers answer.
 
 Errors: none; what is wrong is a `Problem`.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
@@ -24,6 +23,7 @@ DOT_REPLY = timedelta(seconds=590)
 PROXY_REPLY = timedelta(seconds=90)
 SHORTEST_TIMEOUT = timedelta(seconds=30)
 SMALLEST_LIMIT = 1024 * 1024
+SMALLEST_MEMORY = 16 * 1024 * 1024
 SHORTEST_GRACE = timedelta(minutes=10)
 
 PRIVATE = tuple(
@@ -45,25 +45,6 @@ def crosswise(settings: Settings) -> list[Problem]:
         *(_store, _templates),
     )
     return [problem for check in checks for problem in check(settings)]
-
-
-def on_this_machine(settings: Settings) -> list[Problem]:
-    """Whether the store's file can be written by who runs this."""
-    path = Path(settings.store.path)
-    wrong = _unwritable(path) if path.is_absolute() else ""
-    return [Problem("store.path", shown("", str(path)), wrong)] if wrong else []
-
-
-def _unwritable(path: Path) -> str:
-    if path.is_dir():
-        return "is a directory; name a file in it"
-    if not path.parent.is_dir():
-        return f"its directory {path.parent} does not exist; make it, owned by the user that mailhook runs as"
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        return f"its directory {path.parent} cannot be written by this user"
-    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
-        return "cannot be written by this user"
-    return ""
 
 
 # --- who may hand in mail -----------------------------------------------------------------------------------------
@@ -273,10 +254,28 @@ def _limits(settings: Settings) -> Iterator[Problem]:
     if settings.listen.timeout < SHORTEST_TIMEOUT:
         why = "should be at least 30s: a client that pauses would be cut off"
         yield Problem("listen.timeout", shown("", settings.listen.timeout), why)
+    yield from _overload(settings)
     waiting, sessions = settings.policy.max_waiting, settings.nexthop.max_sessions
     if waiting >= sessions:
         why = f"should be less than nexthop.max_sessions ({sessions}): waiting invitations would hold up all other mail"
         yield Problem("policy.max_waiting", str(waiting), why)
+    workers = settings.listen.workers
+    if workers > waiting:
+        why = f"should not be more than policy.max_waiting ({waiting}), of which each worker has its share"
+        yield Problem("listen.workers", str(workers), why)
+
+
+def _overload(settings: Settings) -> Iterator[Problem]:
+    listen = settings.listen
+    if listen.max_in_flight < SMALLEST_MEMORY:
+        why = "should be at least 16MiB: mail with many recipients would be held up"
+        yield Problem("listen.max_in_flight", str(listen.max_in_flight), why)
+    if listen.max_connections_per_peer > listen.max_connections:
+        why = f"should be at most listen.max_connections ({listen.max_connections})"
+        yield Problem("listen.max_connections_per_peer", str(listen.max_connections_per_peer), why)
+    if listen.max_transactions < settings.nexthop.max_sessions:
+        why = f"should be at least nexthop.max_sessions ({settings.nexthop.max_sessions})"
+        yield Problem("listen.max_transactions", str(listen.max_transactions), why)
 
 
 def _store(settings: Settings) -> Iterator[Problem]:

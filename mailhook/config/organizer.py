@@ -7,12 +7,12 @@ Not here: single values (`values`), whether the servers answer (doctor).
 Errors: none; what is wrong is a `Problem`.
 """
 
-import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mailhook import files
+from mailhook.config import permissions
 from mailhook.config.checks import loopback
 from mailhook.config.problem import Problem, shown
 from mailhook.config.settings import CalDavSettings, ImapSettings, Settings
@@ -134,13 +134,11 @@ def _passwords_file(key: str, name: str) -> Iterator[Problem]:
         return
     value = shown("", name)
     try:
-        logins.passwords(Path(name).read_text(encoding="utf-8-sig"))
+        logins.passwords(files.text(name, "utf-8-sig"))
     except OSError as fault:
         yield Problem(key, value, f"cannot be read: {fault.strerror}")
         return
     except (UnicodeDecodeError, Unreadable) as fault:
         why = str(fault) if isinstance(fault, Unreadable) else "it is not UTF-8 text"
         yield Problem(key, value, f"cannot be used: {why}")
-    if os.stat(name).st_mode & stat.S_IROTH:
-        why = "the file can be read by everybody on this machine: chmod o-r"
-        yield Problem(key, value, why, warning=True)
+    yield from permissions.of_secret(key, value, name)

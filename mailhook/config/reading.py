@@ -8,9 +8,7 @@ Not here: what single values must be (`values`), and what does not go together (
 Errors: Misconfigured from `load`.
 """
 
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +17,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from mailhook.config.checks import crosswise, on_this_machine
+from mailhook import files
+from mailhook.config import permissions
+from mailhook.config.checks import crosswise
+from mailhook.config.http import http
 from mailhook.config.organizer import organizer
 from mailhook.config.problem import Problem, shown
 from mailhook.config.settings import Settings
@@ -32,6 +33,7 @@ Trying = Callable[[Settings, Sequence[Problem]], list[Problem]]
 SECRETS = (
     ("provider", "videomost", "token"),
     ("provider", "videomost", "auth", "password"),
+    ("http", "password"),
     *(
         ("organizer", "imap", "password"),
         ("organizer", "caldav", "password"),
@@ -39,9 +41,8 @@ SECRETS = (
     ),
 )
 LATER = {
-    *("listen.workers", "listen.tls_cert", "listen.tls_key", "listen.starttls", "listen.bare_newline"),
+    *("listen.tls_cert", "listen.tls_key", "listen.starttls", "listen.bare_newline"),
     *("nexthop.tls", "nexthop.ca_file", "nexthop.username", "nexthop.password", "nexthop.password_file"),
-    "http",
 }
 EXPECTED = {
     "string_type": "should be text in quotes",
@@ -80,25 +81,25 @@ def problems(path: str | Path, tried: Trying | None = None) -> list[Problem]:
     reading = _read(Path(path))
     found = list(reading.problems)
     if reading.settings is not None:
-        found += _new(on_this_machine(reading.settings), reading.broken)
+        found += _new(permissions.on_this_machine(reading.settings), reading.broken)
         found += _new(tried(reading.settings, found), reading.broken) if tried else []
     return sorted(found, key=lambda problem: problem.warning)
 
 
 def _read(path: Path) -> _Reading:
     try:
-        raw: Table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        raw: Table = tomllib.loads(files.text(path, "utf-8-sig"))
     except OSError as fault:
         return _Reading(problems=[Problem(str(path), "", f"cannot be read: {fault.strerror}")])
     except UnicodeDecodeError:
         return _Reading(problems=[Problem(str(path), "", "is not UTF-8 text")])
     except tomllib.TOMLDecodeError as fault:
         return _Reading(problems=[_syntax(path, str(fault))])
-    reading = _Reading()
+    reading = _Reading(problems=list(permissions.of_trusted(str(path), "", path)))
     _fill_secrets(raw, path, reading)
     _validate(raw, reading)
     if reading.settings is not None:
-        found = [*crosswise(reading.settings), *organizer(reading.settings)]
+        found = [*crosswise(reading.settings), *organizer(reading.settings), *http(reading.settings)]
         reading.problems += _new(found, reading.broken)
     return reading
 
@@ -130,31 +131,23 @@ def _fill_secrets(raw: Table, path: Path, reading: _Reading) -> None:
             reading.problems.append(
                 Problem(f"{key}_file", shown("", file), f"should not be given beside {key}")
             )
-        elif secret and _others_read(path):
-            reading.problems.append(_exposed(key, shown(key, secret), f"{path} holds it and"))
+        elif secret and permissions.read_by_all(path):
+            why = f"{path} holds it and {permissions.READ}"
+            reading.problems.append(Problem(key, shown(key, secret), why, warning=True))
         elif file and isinstance(file, str):
             _fill_secret(section, name, key, Path(file), reading)
 
 
 def _fill_secret(section: Table, name: str, key: str, file: Path, reading: _Reading) -> None:
     try:
-        section[name] = file.read_text(encoding="utf-8").strip()
+        section[name] = files.text(file).strip()
     except (OSError, ValueError) as fault:
         why = fault.strerror if isinstance(fault, OSError) else "it is not text"
         reading.problems.append(Problem(f"{key}_file", shown("", str(file)), f"cannot be read: {why}"))
         return
     if not section[name]:
         reading.problems.append(Problem(f"{key}_file", shown("", str(file)), "is an empty file"))
-    if _others_read(file):
-        reading.problems.append(_exposed(f"{key}_file", shown("", str(file)), "the file"))
-
-
-def _others_read(path: Path) -> bool:
-    return bool(os.stat(path).st_mode & stat.S_IROTH)
-
-
-def _exposed(key: str, value: str, what: str) -> Problem:
-    return Problem(key, value, f"{what} can be read by everybody on this machine: chmod o-r", warning=True)
+    reading.problems += permissions.of_secret(f"{key}_file", shown("", str(file)), file)
 
 
 def _section(raw: Table, place: tuple[str, ...]) -> Table:

@@ -60,14 +60,22 @@ class Section(BaseModel):
 
 
 class Listen(Section):
-    """Where and from whom mail is accepted. `hostname` "": the machine's name; `max_size` 0: the next hop's SIZE."""
+    """Where and from whom mail is accepted, and by how many processes.
+
+    `hostname` "": the machine's name; `max_size` 0: the next hop's SIZE.
+    """
 
     host: Host = "127.0.0.1"
     port: ListenPort = 10225
+    workers: Count = 1
     hostname: HostOrNone = ""
     allow: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
     max_size: Size = 0
     timeout: PositiveDuration = timedelta(minutes=5)
+    max_connections: Count = 1000
+    max_connections_per_peer: Count = 250
+    max_transactions: Count = 500
+    max_in_flight: Size = 256 * 1024 * 1024
 
 
 class NextHop(Section):
@@ -255,6 +263,18 @@ class Organizer(Section):
     imap: ImapSettings = ImapSettings()
 
 
+class Http(Section):
+    """Health, metrics and the status page. `port` 0: none of them.
+
+    `password` holds what `password_file` contains, once loaded; "": whoever reaches it may look.
+    """
+
+    host: Host = "127.0.0.1"
+    port: ListenPort = 10227
+    password: Line = Field(default="", repr=False)
+    password_file: File = ""
+
+
 class Log(Section):
     """What is logged to standard error, and how."""
 
@@ -273,6 +293,7 @@ class Settings(Section):
     rewrite: Rewrite = Rewrite()
     templates: Templates = Templates()
     organizer: Organizer = Organizer()
+    http: Http = Http()
     log: Log = Log()
 
     @cached_property
@@ -284,6 +305,15 @@ class Settings(Section):
             ignore_recipients=_canonical(rules.ignore_recipients, rules.domain_aliases),
             resource=_canonical(rules.resource, rules.domain_aliases),
         )
+
+    def share(self) -> "Settings":
+        """The same for one of `listen.workers`: what is a limit of all is divided among them, at least 1 for each."""
+        workers = self.listen.workers
+        hop = {"max_sessions": max(1, self.nexthop.max_sessions // workers)}
+        rules = {"max_waiting": max(1, self.rules.max_waiting // workers)}
+        sections = {name: getattr(self, name) for name in type(self).model_fields if name != "rules"}
+        sections["nexthop"] = self.nexthop.model_copy(update=hop)
+        return Settings(**sections, policy=self.rules.model_copy(update=rules))
 
 
 def _canonical(addresses: Iterable[str], aliases: Mapping[str, str]) -> tuple[str, ...]:

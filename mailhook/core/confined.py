@@ -71,15 +71,18 @@ class Text:
         self._name, self._template = name, template
 
     def render(self, values: Mapping[str, object]) -> str:
-        """Raises Misconfigured where more than LONGEST_OUTPUT comes of it, or an error of FAULTS."""
+        """Raises Misconfigured where more than LONGEST_OUTPUT comes of it, or what it shows cannot be shown."""
         pieces, size = [], 0
-        for piece in self._template.generate(values):
-            size += len(piece)
-            if size > LONGEST_OUTPUT:
-                raise Misconfigured(
-                    f"template {self._name}: more than {LONGEST_OUTPUT} characters come of it"
-                )
-            pieces.append(piece)
+        try:
+            for piece in self._template.generate(values):
+                size += len(piece)
+                if size > LONGEST_OUTPUT:
+                    raise Misconfigured(
+                        f"template {self._name}: more than {LONGEST_OUTPUT} characters come of it"
+                    )
+                pieces.append(piece)
+        except FAULTS as error:
+            raise _fault(self._name, _template_line(error.__traceback__, self._name), str(error)) from error
         return "".join(pieces)
 
 

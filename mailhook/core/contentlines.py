@@ -25,6 +25,8 @@ MAX_DEPTH = 20
 MAX_LINES = 50_000
 
 _BLANKS = (b" ", b"\t")
+_BORDERS = frozenset({"BEGIN", "END"})
+_LINE_END = re.compile(rb"\n(?![ \t])")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _SEPARATOR = re.compile(r'[";:]')
 _BYTE_SEPARATOR = re.compile(rb'[":]')
@@ -101,6 +103,10 @@ def read(data: bytes, charset: str = "utf-8") -> Component:
     if data.count(b"\n") > MAX_LINES:
         raise Unreadable("too many lines in the calendar")
     for line in _lines(data, charset):
+        if line.name not in _BORDERS:
+            if stack:
+                stack[-1].lines.append(line)
+            continue
         name = line.value.strip().upper()
         if line.name == "BEGIN" and (stack or name == "VCALENDAR"):
             if len(stack) >= MAX_DEPTH:
@@ -111,8 +117,6 @@ def read(data: bytes, charset: str = "utf-8") -> Component:
             if not stack:
                 return closed
             stack[-1].children.append(closed)
-        elif stack:
-            stack[-1].lines.append(line)
     raise Unreadable("the calendar is not closed" if stack else "no calendar")
 
 
@@ -129,11 +133,11 @@ def _lines(data: bytes, charset: str) -> Iterator[ContentLine]:
     while start < len(data):
         end = _next(data, start)
         content = data[start:end].rstrip(b"\r\n")
-        folded = data[end : end + 1] in _BLANKS
-        while data[end : end + 1] in _BLANKS:
-            end = _next(data, end)
-        if folded:
-            content = unfold(data, start, end).content
+        if data.startswith(_BLANKS, end):
+            found = _LINE_END.search(data, end)
+            end = found.end() if found else len(data)
+            first, *further = data[start:end].split(b"\n")
+            content = b"".join((first.rstrip(b"\r"), *(each[1:].rstrip(b"\r") for each in further)))
         if content:
             yield _parsed(_decoded(content, charset), start, end)
         start = end

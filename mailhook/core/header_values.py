@@ -14,7 +14,11 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import islice
 from urllib.parse import unquote_to_bytes
+
+MAX_PARAMETERS = 1000
+"""Of one field; further ones count as absent."""
 
 _FOLD = re.compile(r"\r?\n")
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
@@ -73,7 +77,7 @@ def parameters(value: str) -> tuple[str, dict[str, str]]:
     """The bare value in lower case, and its parameters by lower-case name (RFC 2231 decoded)."""
     main, _, _ = value.partition(";")
     sections: dict[str, list[tuple[int, bool, str]]] = {}
-    for match in _PARAMETER.finditer(value, len(main)):
+    for match in islice(_PARAMETER.finditer(value, len(main)), MAX_PARAMETERS):
         section = _SECTION.match(match[1].lower())
         if section:
             number = int(section[2] or 0)

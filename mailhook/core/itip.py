@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from mailhook.core import message as mime
+from mailhook.core import sealing
 from mailhook.core.conference import Person
 from mailhook.core.contentlines import Component as Block
 from mailhook.core.contentlines import ContentLine, unescape_text
@@ -121,7 +122,7 @@ def read(message: Message, defaults: Defaults) -> Invitation | NotOurs:
         return NotOurs("marker-header")
     calendar = _calendar(message)
     if calendar is None:
-        return NotOurs(mime.enclosure(message) or "no-calendar")
+        return NotOurs(sealing.enclosure(message) or "no-calendar")
     method = first_value(calendar, "METHOD").strip().upper()
     if method not in SCHEDULING:
         return NotOurs(f"method-{method.lower()}" if method.isalpha() else "no-method")
@@ -213,8 +214,8 @@ def _forwarded(message: Message, sent_by: str) -> bool:
 def _languages(blocks: list[Block], aliases: Mapping[str, str]) -> dict[str, str]:
     """LANGUAGE parameters (RFC 5545 §3.2.10) by the canonical address of the calendar user."""
     people = (line for block in blocks for name in ("ATTENDEE", "ORGANIZER") for line in lines(block, name))
-    spoken = ((address(line), param(line, "LANGUAGE")) for line in people)
-    return {canonical(who, aliases): language for who, language in spoken if language}
+    spoken = ((line, language) for line in people if (language := param(line, "LANGUAGE")))
+    return {canonical(address(line), aliases): language for line, language in spoken}
 
 
 def _text(block: Block, name: str) -> str:

@@ -2,9 +2,10 @@
 
 What: `read` finds headers and leaf parts with their offsets, so that others can read a part and replace spans of
 it; nothing is ever rebuilt. Encrypted multiparts and enclosed messages are leaves: what is inside is not ours to read.
-What a signature covers is read, and `is_sealed` tells that it must not change.
+What a signature covers is read.
 
-Not here: values of header fields (`header_values`), transfer encodings (`mime_bodies`), calendars.
+Not here: values of header fields (`header_values`), transfer encodings (`mime_bodies`), what must not change
+(`sealing`), calendars.
 
 Errors: `Unreadable` for a message beyond the bounds below. Everything else is read as mail programs read it: a
 missing final boundary, bare line feeds, text before and after the parts.
@@ -26,13 +27,6 @@ MAX_DELIMITER_LOOKALIKES = 50_000
 _FIELD_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _OPAQUE_MULTIPART = "multipart/encrypted"
 _SEALED_TYPES = ("message/", "multipart/", "application/pkcs7", "application/x-pkcs7", "application/ms-tnef")
-_ENCLOSURES = {
-    "multipart/encrypted": "encrypted",
-    "application/pkcs7-mime": "encrypted",
-    "application/x-pkcs7-mime": "encrypted",
-    "application/ms-tnef": "tnef",
-    "message/partial": "partial",
-}
 CALENDAR_TYPES = frozenset({"text/calendar", "application/ics"})
 
 
@@ -129,22 +123,6 @@ def may_hold_calendar(part: Part) -> bool:
         return True
     named = (part.filename or "").lower().endswith(".ics")
     return named and not part.content_type.startswith(_SEALED_TYPES)
-
-
-def is_sealed(part: Part) -> bool:
-    """Whether a signature covers the part (RFC 1847 §2.1: S/MIME, PGP)."""
-    return "multipart/signed" in part.inside
-
-
-def enclosure(message: Message) -> str:
-    """In what an invitation may hide that is not seen: "encrypted", "signed", "tnef", "partial"; "" in nothing."""
-    return next(filter(None, map(_enclosure, message.parts)), "")
-
-
-def _enclosure(part: Part) -> str:
-    if part.params.get("smime-type", "").lower() == "signed-data":  # RFC 8551 §3.2.2
-        return "signed"
-    return _ENCLOSURES.get(part.content_type, "")
 
 
 def date(message: Message) -> datetime | None:

@@ -10,7 +10,7 @@ data is read as far as it goes.
 """
 
 import re
-from binascii import unhexlify
+from binascii import a2b_qp, unhexlify
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +27,13 @@ MAX_TOLERATED_LINE = 2000
 # A body of more encoded lines would hold up all other mail for the time of its decoding.
 MAX_ENCODED_LINES = 20_000
 
+PIECE = 8 * 1024
+"""Octets after which a piece of encoded lines ends with the line."""
+
+# RFC 2045 §6.7 (3): blanks before a line end are none of the text; at the end of a body a line may have no line end.
+_BLANK_ENDS = (b" \n", b"\t\n", b" \r", b"\t\r")
+_TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]+(?=\r*(?:\n|\Z))")
+_DAMAGE = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r*(?:\n|\Z))")
 _ESCAPES = re.compile(rb"(?:=[0-9A-Fa-f]{2})+")
 _TOKEN = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.DOTALL)
 _CHARACTER = re.compile(rb"[\xc0-\xff][\x80-\xbf]{1,3}|.", re.DOTALL)
@@ -86,22 +93,29 @@ class _Line(NamedTuple):
     start: int
     content_end: int
     decoded: bytes
+
+
+class _Lines(NamedTuple):
+    """Encoded lines that follow each other, and what they decode to."""
+
+    start: int
+    decoded: bytes
     decoded_start: int
 
 
 @dataclass(frozen=True)
 class QuotedPrintable:
     raw: bytes
-    lines: tuple[_Line, ...]
+    pieces: tuple[_Lines, ...]
 
     def decoded(self) -> bytes:
-        return b"".join(line.decoded for line in self.lines)
+        return b"".join(piece.decoded for piece in self.pieces)
 
     def spliced(self, splices: list[Splice], default_line_end: bytes = b"\r\n") -> bytes:
         """The encoded body with the splices of the decoded one made."""
-        if max(line.content_end - line.start for line in self.lines) > MAX_TOLERATED_LINE:
+        if max(map(len, self.raw.split(b"\n"))) > MAX_TOLERATED_LINE:
             return encode(apply(self.decoded(), splices), "quoted-printable", self.raw, default_line_end)
-        starts = [line.decoded_start for line in self.lines]
+        starts = [piece.decoded_start for piece in self.pieces]
         eol = line_end(self.raw, default_line_end)
         out: list[bytes] = []
         done = column = 0
@@ -119,8 +133,14 @@ class QuotedPrintable:
         return b"".join((*out, self.raw[done:]))
 
     def _offset(self, starts: list[int], decoded: int) -> int:
-        line = self.lines[bisect_right(starts, decoded) - 1]
-        wanted = decoded - line.decoded_start
+        piece = self.pieces[bisect_right(starts, decoded) - 1]
+        wanted, start = decoded - piece.decoded_start, piece.start
+        line = _line(self.raw, start)
+        while wanted >= len(line.decoded) and self.raw[start : (after := _after(self.raw, start))].endswith(
+            b"\n"
+        ):
+            wanted, start = wanted - len(line.decoded), after
+            line = _line(self.raw, start)
         at = line.start
         while wanted and at < line.content_end:
             token = _TOKEN.match(self.raw, at, line.content_end)
@@ -137,29 +157,48 @@ class QuotedPrintable:
 
 @lru_cache(maxsize=4)  # a part is decoded to be looked at, and again to be edited
 def quoted_printable(raw: bytes) -> QuotedPrintable:
-    """The body's lines."""
-    lines: list[_Line] = []
+    """The body in pieces of whole lines, each decoded at once."""
+    pieces: list[_Lines] = []
     start = decoded_start = 0
     while True:
-        newline = raw.find(b"\n", start)
-        after = len(raw) if newline < 0 else newline + 1
-        line = _line(raw, start, after, decoded_start)
-        lines.append(line)
-        decoded_start += len(line.decoded)
-        if newline < 0:
-            return QuotedPrintable(raw, tuple(lines))
-        start = after
+        end = _after(raw, min(start + PIECE, len(raw)))
+        piece = _Lines(start, _decoded(raw[start:end]), decoded_start)
+        pieces.append(piece)
+        decoded_start += len(piece.decoded)
+        if end == len(raw):
+            return QuotedPrintable(raw, tuple(pieces))
+        start = end
 
 
-def _line(raw: bytes, start: int, after: int, decoded_start: int) -> _Line:
-    text = raw[start:after]
+def _after(raw: bytes, at: int) -> int:
+    """The end of the line at `at`."""
+    return raw.find(b"\n", at) + 1 or len(raw)
+
+
+def _decoded(lines: bytes) -> bytes:
+    """Whole lines. `a2b_qp` reads what is no escape in its own way, so that is escaped before."""
+    if lines.endswith((b" ", b"\t")) or any(map(lines.__contains__, _BLANK_ENDS)):
+        return a2b_qp(_TRAILING_BLANKS.sub(b"", _DAMAGE.sub(b"=3D", lines)))
+    decoded = a2b_qp(lines)
+    return decoded if _is_clean(lines, len(decoded)) else a2b_qp(_DAMAGE.sub(b"=3D", lines))
+
+
+def _is_clean(lines: bytes, decoded: int) -> bool:
+    """Each "=" begins an escape or ends a line: any other takes away less than two octets."""
+    breaks, broken = lines.count(b"=\n"), lines.count(b"=\r\n")
+    escapes = lines.count(b"=") - breaks - broken
+    return lines.count(b"=\r") == broken and len(lines) - decoded == 2 * escapes + 2 * breaks + 3 * broken
+
+
+def _line(raw: bytes, start: int) -> _Line:
+    text = raw[start : _after(raw, start)]
     bare = text.rstrip(b"\r\n")
     content = bare.rstrip(b" \t")
     if content.endswith(b"="):
         content = content[:-1]
-        return _Line(start, start + len(content), _unescaped(content), decoded_start)
+        return _Line(start, start + len(content), _unescaped(content))
     eol = text[len(bare) :]
-    return _Line(start, start + len(content), _unescaped(content) + eol, decoded_start)
+    return _Line(start, start + len(content), _unescaped(content) + eol)
 
 
 def _unescaped(content: bytes) -> bytes:

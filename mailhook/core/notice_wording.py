@@ -7,11 +7,12 @@ Not here: when there is one (`notice`), the block of an invitation (`wording`).
 Errors: Misconfigured when templates are broken, or there is none for the default: a line for each.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from mailhook.core import dates
+from mailhook.core.aim import shortened
 from mailhook.core.conference import JoinDetails, Person, Spec
 from mailhook.core.confined import Faults, Sources
 from mailhook.core.dates import Locale, Timing
@@ -20,6 +21,10 @@ from mailhook.core.meeting import Cause
 from mailhook.core.notice import Notice
 
 FILE = "notice.txt.j2"
+MOST_NAMES = 200
+"""Participants that a notice names; of more it names no more."""
+LONGEST_NAME = 100
+"""Characters."""
 
 _ROOM = JoinDetails("1", "https://vm.example/service/join/?confid=1&confpass=2", dial_in="1")
 _HOUR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,12 +63,18 @@ class NoticeWording:
             "topic": " ".join(notice.topic.split()),
             "link": details.link if details else "",
             "dial_in": details.dial_in if details else "",
-            "people": [person.name or person.address for person in notice.people],
+            "people": _named(notice.people),
             "renounced": notice.renounced,
             "opt_out": self._opt_out,
             "test": self._test,
             **dates.values(_timing(notice.spec), rules),
         }
+
+
+def _named(people: Sequence[Person]) -> list[str]:
+    """Names, as many and as long as a notice can show."""
+    names = [shortened(person.name or person.address)[:LONGEST_NAME] for person in people[:MOST_NAMES]]
+    return [*names, "…"] if len(people) > MOST_NAMES else names
 
 
 def _timing(spec: Spec | None) -> Timing | None:

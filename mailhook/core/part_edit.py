@@ -12,7 +12,7 @@ Errors: Unreadable for a part whose transfer encoding is not MIME's.
 import re
 from dataclasses import dataclass
 
-from mailhook.core import header_values, message, mime_bodies
+from mailhook.core import header_values, message, mime_bodies, sealing
 from mailhook.core.message import Header, Message, Part
 from mailhook.core.splices import Splice, apply, effective, shifted
 
@@ -43,15 +43,14 @@ class Prepared:
 MAX_EDITED = 1024 * 1024
 
 
-def editable(part: Part) -> bool:
-    """Whether the part is of a sane size, under no signature, and an empty line separates its header from its body.
+def editable(whole: Message, part: Part) -> bool:
+    """Whether the part is of a sane size, not sealed, and an empty line separates its header from its body.
 
     Without that line, what is written into the body could be read as header.
     """
-    if message.is_sealed(part):
-        return False
     header_end = part.headers[-1].end if part.headers else part.header_start
-    return header_end < part.body_start and part.body_end - part.body_start <= MAX_EDITED
+    sane = header_end < part.body_start and part.body_end - part.body_start <= MAX_EDITED
+    return sane and not sealing.seal(whole, part)
 
 
 def prepare_text(whole: Message, part: Part, inserted: str) -> Prepared | None:

@@ -148,7 +148,7 @@ def _calendars(whole: Message) -> list[_Calendar]:
     """The calendars that can be read and are no reply, cancellation or publication."""
     found: list[_Calendar] = []
     for part in whole.parts:
-        if not (message.may_hold_calendar(part) and part_edit.editable(part)):
+        if not (message.may_hold_calendar(part) and part_edit.editable(whole, part)):
             continue
         try:
             root = contentlines.read(*message.lines(whole, part))
@@ -205,7 +205,7 @@ def _text_edits(
     """The first text/plain and the first text/html that are the invitation's own text."""
     out: list[_Edit] = []
     for content_type, edit in (("text/plain", _plain), ("text/html", _html)):
-        part = next((each for each in whole.parts if _is_text(each, content_type)), None)
+        part = next((each for each in whole.parts if _is_text(whole, each, content_type)), None)
         try:
             made = edit(whole, part, block, options, link, copied) if part else None
         except Unreadable:
@@ -215,12 +215,12 @@ def _text_edits(
     return out
 
 
-def _is_text(part: Part, content_type: str) -> bool:
+def _is_text(whole: Message, part: Part, content_type: str) -> bool:
     # What has a file name is a document, however it is to be shown.
     attached = message.disposition(part) == "attachment" or bool(part.filename)
     if attached or message.may_hold_calendar(part):
         return False
-    return part.content_type == content_type and part_edit.editable(part)
+    return part.content_type == content_type and part_edit.editable(whole, part)
 
 
 def _plain(

@@ -121,7 +121,7 @@ def _html_twins(event: EventEdit) -> Iterator[Change]:
         if line.end - line.start > MAX_TWIN:
             continue
         html = line.name in {"X-ALT-DESC", "STYLED-DESCRIPTION"} and line.param("VALUE").upper() != "URI"
-        if not html or line.param("FMTTYPE").lower() != "text/html":
+        if not html or _media_type(line.param("FMTTYPE")) != "text/html":
             continue
         layer = contentlines.unfold(event.data, line.start, line.end)
         start = contentlines.value_start(layer.content)
@@ -129,6 +129,11 @@ def _html_twins(event: EventEdit) -> Iterator[Change]:
         found = effective(text.content, _html(event, text.content, event.charset))
         inner = [Splice(s.start + start, s.end + start, s.data) for s in text.lifted(found, _escaped)]
         yield Change(line.name, tuple(contentlines.fold_in(event.data, layer, inner, event.line_end)))
+
+
+def _media_type(value: str) -> str:
+    """Without parameters such as a charset, which here are those of the calendar (RFC 5545 §3.2.8)."""
+    return value.partition(";")[0].strip().lower()
 
 
 def _html(event: EventEdit, html: bytes, charset: str) -> list[Splice]:

@@ -1,4 +1,5 @@
-"""What the header says of a message's way: Received (RFC 5321 §4.4), DKIM-Signature (RFC 6376), ARC (RFC 8617).
+"""What the header says of a message's way: Received (RFC 5321 §4.4), ARC (RFC 8617), and signatures of domains,
+DKIM-Signature (RFC 6376) and the older DomainKey-Signature (RFC 4870).
 
 Not here: the structure of a message (`message`).
 
@@ -12,6 +13,7 @@ from datetime import datetime
 from mailhook.core import header_values
 from mailhook.core.message import Message, header, read
 
+_SIGNATURES = ("dkim-signature", "domainkey-signature")
 _TAG_DOMAIN = re.compile(rb"(?:^|;)\s*d\s*=\s*([^;\s]+)")
 
 
@@ -32,9 +34,9 @@ def _is_of(name: str, domains: Iterable[str]) -> bool:
 
 
 def is_signed_by(message: Message, domains: Iterable[str]) -> bool:
-    """Whether a DKIM signature is of one of `domains` or of a domain below one (tag d=)."""
+    """Whether a signature is of one of `domains` or of a domain below one (tag d=)."""
     ours = tuple(domains)
-    return any(_is_of(_domain(each.value), ours) for each in message.headers if each.name == "dkim-signature")
+    return any(_is_of(_domain(each.value), ours) for each in message.headers if each.name in _SIGNATURES)
 
 
 def is_in_custody(message: Message) -> bool:
@@ -47,7 +49,7 @@ def unsigned(message: Message, domains: Iterable[str]) -> Message:
     ours = tuple(domains)
     raw, at, kept = message.raw, 0, bytearray()
     for each in message.headers:
-        if each.name == "dkim-signature" and _is_of(_domain(each.value), ours):
+        if each.name in _SIGNATURES and _is_of(_domain(each.value), ours):
             kept += raw[at : each.start]
             at = each.end
     return read(bytes(kept) + raw[at:]) if at else message

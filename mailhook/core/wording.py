@@ -19,6 +19,7 @@ from mailhook.core.conference import JoinDetails, Person
 from mailhook.core.confined import Faults, Sources, Text
 from mailhook.core.dates import Locale, Timing
 from mailhook.core.languages import Languages, rules_of
+from mailhook.errors import Misconfigured
 
 FILES = {
     "text": "body.txt.j2",
@@ -67,7 +68,10 @@ def variables(
 
 @dataclass(frozen=True)
 class Block:
-    """The rendered pieces, lines ended by LF, without marks; `location` and `label` are single lines."""
+    """The rendered pieces, lines ended by LF, without marks; `location` and `label` are single lines.
+
+    `fault`: what was wrong with templates, pieces of which show the link alone, or "".
+    """
 
     text: str
     html: str
@@ -75,6 +79,7 @@ class Block:
     description_html: str
     location: str
     label: str
+    fault: str = ""
 
 
 _HOUR = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
@@ -117,15 +122,24 @@ class Wording:
         return language in self._texts
 
     def render(self, language: str, variables: Variables) -> Block:
-        """The block in `language`, a tag as of RFC 5646 ("ru", "en-GB"); another one falls back to the default."""
+        """The block in `language`, a tag as of RFC 5646 ("ru", "en-GB"); another one falls back to the default.
+
+        What cannot be made of an event, as nothing that was tried before had shown, is made of its link alone. Raises
+        Misconfigured where that fails too.
+        """
         texts, rules = self._texts.chosen(language)
         values = _values(variables, rules)
-        return Block(
-            **{
-                piece: _tidy(text.render(values), single=piece in _SINGLE_LINES)
-                for piece, text in texts.items()
-            }
-        )
+        bare = _values(Variables(variables.link, test=variables.test), rules)
+        pieces: dict[str, str] = {}
+        faults: list[str] = []
+        for piece, text in texts.items():
+            try:
+                rendered = text.render(values)
+            except Misconfigured as fault:
+                faults.append(str(fault))
+                rendered = text.render(bare)
+            pieces[piece] = _tidy(rendered, single=piece in _SINGLE_LINES)
+        return Block(**pieces, fault="; ".join(faults))
 
     def doubts(self) -> list[str]:
         """Templates that can be rendered, but do not show the link as everybody needs it."""

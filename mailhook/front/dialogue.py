@@ -9,14 +9,16 @@ Errors: `ClientGoneError` ends a dialogue. A fault of ours is answered 451 or 42
 would bounce the mail.
 """
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
 from mailhook.errors import MailhookError
-from mailhook.front.spool import Spool
+from mailhook.front.limits import Limits, Load
+from mailhook.front.spool import IN_MEMORY, Spool
 from mailhook.ports import Client, Reception, Submission
 from mailhook.smtp import commands, replies
 from mailhook.smtp.commands import Command, Mail, Rcpt
@@ -25,6 +27,19 @@ from mailhook.smtp.ehlo import Capabilities
 from mailhook.smtp.replies import Reply
 
 MAX_LINE = 65536
+MAX_BATCH = 1000
+"""Commands that are read at a time; behind as many, others have their turn."""
+
+MAX_RECIPIENTS = 10_000
+MAX_FAULTS = 100
+"""Lines that are no commands, of one client."""
+
+MAX_DISCARDED = 1 << 30
+"""Octets that are still read of a message after it was refused, until its end comes."""
+
+COMMAND_COST = 1024
+"""Octets that a command of the envelope costs beside its own while its transaction lasts (measured: 700 to 900)."""
+
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 Single = (
@@ -52,7 +67,7 @@ class Terms:
     allow: tuple[str, ...] = LOOPBACK
     max_size: int = 0
     timeout: float = 300.0
-    max_connections: int = 200
+    limits: Limits = field(default_factory=Limits)
 
 
 class ClientGoneError(Exception):
@@ -60,10 +75,16 @@ class ClientGoneError(Exception):
 
 
 class Wire(Protocol):
-    """The connection. Both raise ClientGoneError."""
+    """The connection. `read` and `write` raise ClientGoneError."""
+
+    def renew(self) -> None:
+        """The client's time starts anew: a command, or content, is awaited."""
 
     async def read(self) -> bytes:
         """What the client sends next, at least one octet."""
+
+    def make_way(self) -> None:
+        """A mail would have to wait: a client that keeps another one waiting may be sent away for it."""
 
     async def write(self, data: bytes) -> None: ...
 
@@ -72,12 +93,19 @@ class Dialogue:
     """`stopping` is asked before each command: if true, the client is sent away."""
 
     def __init__(
-        self, wire: Wire, address: str, reception: Reception, terms: Terms, stopping: Callable[[], bool]
+        self,
+        wire: Wire,
+        address: str,
+        reception: Reception,
+        terms: Terms,
+        load: Load,
+        stopping: "Callable[[Dialogue], bool]",
     ) -> None:
         self._wire = wire
         self._address = address
         self._reception = reception
         self._terms = terms
+        self._load = load
         self._stopping = stopping
         self.awaiting_command = False
         self._buffer = b""
@@ -88,7 +116,30 @@ class Dialogue:
         self._xforward: dict[str, bytes] = {}
         self._submission: Submission | None = None
         self._recipients = 0
+        self._said = 0
+        self._charged = 0
+        self._faults = 0
         self._receiving = False
+        self._served = False
+
+    @property
+    def between_mails(self) -> bool:
+        """Whether there has been one, and none is under way."""
+        return self._served and self._submission is None
+
+    @property
+    def receiving(self) -> bool:
+        """Content is awaited."""
+        return self._receiving
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._submission is not None
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is under way but the client's next command."""
+        return self.awaiting_command and not self.in_transaction
 
     async def run(self) -> None:
         """To the end. ClientGoneError: it was the client that ended it."""
@@ -108,12 +159,13 @@ class Dialogue:
                 await self._answer(group)
 
     def _ending(self) -> bool:
-        if not self._closing and self._stopping():
+        if not self._closing and self._stopping(self):
             self._last_word(replies.SHUTTING_DOWN)
         return self._closing
 
     async def _read_commands(self) -> list[Command]:
-        """All complete lines that are there, at least one; nothing behind DATA is taken for a command."""
+        """The complete lines that are there, at least one; nothing behind DATA is taken for a command."""
+        self._wire.renew()
         while b"\n" not in self._buffer:
             if len(self._buffer) > MAX_LINE:
                 return [commands.Malformed(replies.LINE_TOO_LONG)]
@@ -133,6 +185,9 @@ class Dialogue:
             )
             start = end + 1
             if isinstance(found[-1], commands.Data):
+                break
+            if len(found) == MAX_BATCH:
+                await asyncio.sleep(0)
                 break
         self._buffer = self._buffer[start:]
         return found
@@ -163,6 +218,8 @@ class Dialogue:
                 return self._last_word(replies.BROKEN_OFF)
             answers = [replies.LOCAL_ERROR] * (len(group) if isinstance(group, list) else 1)
         self._out += answers
+        # RFC 5321 §3.8: whoever says 421 closes.
+        self._closing |= any(answer.code == 421 for answer in answers)
         return None
 
     async def _envelope(self, group: Sequence[Mail | Rcpt]) -> list[Reply]:
@@ -172,17 +229,37 @@ class Dialogue:
             if self._submission is not None:
                 rest = group[1:]
                 return [replies.NESTED_MAIL, *(await self._envelope(rest) if rest else ())]
-            helo, esmtp = self._helo
-            client = Client(self._address, helo, esmtp, dict(self._xforward))
-            self._submission = self._reception.submission(client)
+            if self._load.crowded():
+                self._wire.make_way()
+            if not self._load.begin():
+                return [replies.TOO_MANY_TRANSACTIONS] * len(group)
+            try:
+                helo, esmtp = self._helo
+                client = Client(self._address, helo, esmtp, dict(self._xforward), self._hop)
+                self._submission = self._reception.submission(client)
+            finally:
+                if self._submission is None:
+                    self._load.end()
         if self._submission is None:
             return [replies.MAIL_FIRST] * len(group)
-        answers = await self._submission.envelope(group)
+        fitting = group[: self._fitting(group)]
+        answers = await self._submission.envelope(fitting) if fitting else []
+        answers += [replies.TOO_MANY_RECIPIENTS] * (len(group) - len(fitting))
         pairs = list(zip(group, answers, strict=True))
         self._recipients += sum(isinstance(command, Rcpt) and reply.positive for command, reply in pairs)
         if any(isinstance(command, Mail) and not reply.positive for command, reply in pairs):
             await self._abort()
         return answers
+
+    def _fitting(self, group: Sequence[Mail | Rcpt]) -> int:
+        """How many of these commands can be kept; they are charged to the process until the transaction ends."""
+        for count, command in enumerate(group):
+            cost = len(command.argument) + COMMAND_COST
+            if self._said > MAX_RECIPIENTS or not self._load.envelopes.take(cost):
+                return count
+            self._said += 1
+            self._charged += cost
+        return len(group)
 
     async def _single(self, command: Single) -> list[Reply]:  # noqa: C901, PLR0911, PLR0912 - one case each
         match command:
@@ -214,8 +291,8 @@ class Dialogue:
                 self._closing = True
                 return []
             case commands.Malformed(reply):
-                self._closing = reply is replies.LINE_TOO_LONG
-                return [reply]
+                self._faults += 1
+                return [reply if self._faults < MAX_FAULTS else replies.TOO_MANY_FAULTS]
             case _:
                 assert_never(command)
 
@@ -239,7 +316,7 @@ class Dialogue:
             return replies.NO_RECIPIENTS
         self._out.append(replies.START_MAIL)
         await self._flush()
-        with contextlib.closing(Spool()) as spool:
+        with contextlib.closing(Spool(IN_MEMORY, self._load.contents)) as spool:
             self._receiving = True
             refusal, candidate = await self._receive(spool)
             self._receiving = False
@@ -254,12 +331,17 @@ class Dialogue:
         """Read to the end of the data, also when the message is refused, and whether it is a candidate."""
         end, inspector, refusal = EndOfData(), Inspector(), None
         data, self._buffer = self._buffer, b""
+        discarded = 0
+        self._wire.renew()
         while not end.finished:
             content = end.feed(data or await self._wire.read())
             data = b""
             if refusal is None:
                 inspector.feed(content)
                 refusal = self._store(spool, content, end.stuffed)
+            elif (discarded := discarded + len(content)) > MAX_DISCARDED:
+                self._closing = True
+                break
         self._buffer = end.rest
         if refusal is None and end.ambiguous:
             refusal = replies.AMBIGUOUS_END
@@ -286,8 +368,12 @@ class Dialogue:
             await submission.abort(why)
 
     def _forget_transaction(self) -> None:
+        self._served |= self._submission is not None
+        if self._submission is not None:
+            self._load.end()
+        self._load.envelopes.give(self._charged)
         self._submission = None
-        self._recipients = 0
+        self._recipients = self._said = self._charged = 0
         self._xforward.clear()
 
 

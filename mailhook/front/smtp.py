@@ -15,11 +15,13 @@ import asyncio
 import ipaddress
 import logging
 import socket
+from collections.abc import Sequence
 from typing import cast
 
 from aiosmtpd.smtp import SMTP
 
 from mailhook.front.dialogue import ClientGoneError, Dialogue, Terms
+from mailhook.front.limits import Load, Patience, Seldom
 from mailhook.ports import Reception
 from mailhook.smtp import replies
 from mailhook.smtp.replies import Reply
@@ -27,6 +29,20 @@ from mailhook.smtp.replies import Reply
 __all__ = ["Connection", "Listener", "Terms"]
 
 READ_SIZE = 65536
+BACKLOG = 1024
+"""Of a flood of connections, those that find no place here hear nothing for a while."""
+
+IDLE = 10.0
+"""Seconds after which a client that says nothing makes room, if others wait (Postfix under stress: smtpd_timeout)."""
+
+SLOW = 300.0
+"""Seconds that content may take while another mail waits for a session with the next hop."""
+
+HESITATION = 2.0
+"""Seconds in which a client may begin and end the mail for which it has connected, when we stop."""
+
+TURNS = 5
+"""Of the event loop, after which a connection that has been accepted is one of ours."""
 
 log = logging.getLogger("mailhook.front.smtp")
 
@@ -39,61 +55,121 @@ class Listener:
         logging.getLogger("mail.log").setLevel(logging.WARNING)
         self._reception = reception
         self.terms = terms
-        self._draining = False
+        self._draining = self._late = False
         self._allow = tuple(ipaddress.ip_network(cidr, strict=False) for cidr in terms.allow)
+        self._load = Load(terms.limits)
+        self._refusals = Seldom(60)
+        self._nobody_idle_until = 0.0
+        self._nobody_stalls_until = 0.0
         self._connections: set[Connection] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     async def start(
-        self, host: str = "127.0.0.1", port: int = 0, sock: socket.socket | None = None
-    ) -> asyncio.Server:
-        """Accept on `sock` if it is given (it may be shared with other processes). OSError: cannot bind."""
+        self, host: str = "127.0.0.1", port: int = 0, sockets: Sequence[socket.socket] = ()
+    ) -> None:
+        """Accept on `sockets` if there are any (other processes may share them). OSError: cannot bind."""
         loop = asyncio.get_running_loop()
-        if sock is not None:
-            self._server = await loop.create_server(self._connection, sock=sock, backlog=128)
-        else:
-            self._server = await loop.create_server(self._connection, host, port, backlog=128)
-        return self._server
+        for sock in sockets:
+            # asyncio accepts up to `backlog` connections at a time: one worker would take all that come together.
+            self._servers.append(await loop.create_server(self._connection, sock=sock, backlog=1))
+            sock.listen(BACKLOG)
+        if not sockets:
+            self._servers.append(await loop.create_server(self._connection, host, port, backlog=BACKLOG))
 
     @property
     def port(self) -> int:
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(self._servers[0].sockets[0].getsockname()[1])
+
+    @property
+    def connections(self) -> int:
+        """Clients that are connected now."""
+        return len(self._connections)
 
     async def drain(self, grace: float) -> None:
-        """Accept nobody, dismiss who is not past DATA, and give the others `grace` seconds to end."""
+        """Accept nobody, dismiss who is between two mails, and give the others `grace` seconds to end.
+
+        Who has handed in nothing yet may do so if he does not hesitate: others accept on the same socket, so he
+        was not refused, and a client that is sent away before its mail may not come again for minutes.
+        """
+        for server in self._servers:
+            server.close()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
         self._draining = True
-        if self._server is not None:
-            self._server.close()
+        await self._dismissed(min(grace, HESITATION))
+        self._late = True
+        late = await self._dismissed(grace)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _dismissed(self, seconds: float) -> "set[asyncio.Task[None]]":
+        """Who has not ended after that time."""
         for connection in tuple(self._connections):
-            connection.dismiss()
+            connection.retire()
         tasks = [connection.task for connection in self._connections]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        return (await asyncio.wait(tasks, timeout=seconds))[1] if tasks else set()
+
+    def dismisses(self, dialogue: Dialogue) -> bool:
+        """Whether the client has to go at its next command."""
+        return self._draining and (self._late or dialogue.between_mails)
 
     def admit(self, connection: "Connection") -> Reply | None:
         """The refusal, if this client may not speak with us now."""
-        if self._draining:
+        if self._late:
             return replies.SHUTTING_DOWN
         if not self._allowed(connection.address):
             log.warning("client refused, not in listen.allow: %s", connection.address)
             return replies.NOT_ALLOWED
-        if len(self._connections) >= self.terms.max_connections:
-            log.warning(
-                "client refused, %d connections are open: %s", len(self._connections), connection.address
-            )
-            return replies.TOO_MANY_CONNECTIONS
+        self._make_room(connection.address)
+        refusal = self._load.connect(connection.address)
+        if refusal is not None:
+            times = self._refusals.due(asyncio.get_running_loop().time())
+            if times is not None:
+                log.warning("%s refused (%d times): %s", connection.address, times, refusal.text)
+            return refusal
         self._connections.add(connection)
         return None
 
+    def _make_room(self, peer: str) -> None:
+        """Where there is none for another client of this peer, whoever has been idle for longest goes."""
+        if not (full := self._load.full()) and not self._load.full_for(peer):
+            return
+        now = asyncio.get_running_loop().time()
+        if now >= self._nobody_idle_until:
+            idle = [each for each in self._connections if full or each.address == peer]
+            found = self._send_away([each for each in idle if each.is_idle(now)])
+            # A flood of clients must not make us look each time.
+            self._nobody_idle_until = now if found else now + IDLE / 100
+
+    def make_way(self) -> None:
+        """A mail waits for a session with the next hop: whoever keeps one without using it for longest goes."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._nobody_stalls_until:
+            found = self._send_away([each for each in self._connections if each.stalls(now)])
+            self._nobody_stalls_until = now if found else now + IDLE / 100
+
+    def _send_away(self, candidates: "list[Connection]") -> bool:
+        if candidates:
+            longest = min(candidates, key=lambda each: each.since)
+            longest.dismiss(replies.MADE_ROOM)
+            self.forget(longest)
+        return bool(candidates)
+
     def dialogue(self, connection: "Connection") -> Dialogue:
-        return Dialogue(connection, connection.address, self._reception, self.terms, lambda: self._draining)
+        return Dialogue(
+            connection,
+            connection.address,
+            self._reception,
+            self.terms,
+            self._load,
+            self.dismisses,
+        )
 
     def forget(self, connection: "Connection") -> None:
-        self._connections.discard(connection)
+        if connection in self._connections:
+            self._connections.discard(connection)
+            self._load.disconnect(connection.address)
 
     def _allowed(self, address: str) -> bool:
         try:
@@ -121,6 +197,7 @@ class Connection(SMTP):
         self.transport = None
         self._listener = listener
         self._dialogue: Dialogue | None = None
+        self._patience = Patience(listener.terms.timeout, self.loop.time())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if hasattr(transport, "max_size"):
@@ -146,11 +223,45 @@ class Connection(SMTP):
     def task(self) -> "asyncio.Task[None]":
         return cast("asyncio.Task[None]", self._handler_coroutine)
 
-    def dismiss(self) -> None:
-        """Send the client away now if nothing but its next command is awaited."""
-        if self._dialogue is not None and self._dialogue.awaiting_command:
-            self._writer.write(replies.SHUTTING_DOWN.wire())
-            self._writer.close()
+    @property
+    def awaiting_command(self) -> bool:
+        return self._dialogue is not None and self._dialogue.awaiting_command
+
+    @property
+    def since(self) -> float:
+        """When we began to wait for what the client says; the loop's time."""
+        return self._patience.since
+
+    def is_idle(self, now: float) -> bool:
+        return self._dialogue is not None and self._dialogue.idle and self.since < now - IDLE
+
+    def stalls(self, now: float) -> bool:
+        """Does it let a mail wait: between commands, or amid a content that takes too long?"""
+        if self._dialogue is None or not self._dialogue.in_transaction:
+            return False
+        if self._dialogue.receiving:
+            return self.since < now - SLOW
+        return self.awaiting_command and self.since < now - IDLE
+
+    def make_way(self) -> None:
+        self._listener.make_way()
+
+    def retire(self) -> None:
+        """Send the client away if a stop asks for it, and nothing but its next command is awaited."""
+        dialogue = self._dialogue
+        if dialogue is not None and dialogue.awaiting_command and self._listener.dismisses(dialogue):
+            self.dismiss(replies.SHUTTING_DOWN)
+
+    def dismiss(self, reply: Reply) -> None:
+        """Send the client away now; only while it is the client that is awaited."""
+        self._writer.write(reply.wire())
+        self._close()
+
+    def _close(self) -> None:
+        """A client that does not read what is left for it must not keep its connection by that."""
+        self._writer.close()
+        if self._writer.transport.get_write_buffer_size():
+            self.loop.call_later(IDLE, self._writer.transport.abort)
 
     async def _handle_client(self) -> None:
         refusal = self._listener.admit(self)
@@ -164,12 +275,12 @@ class Connection(SMTP):
             log.debug("%s: %s", self.address, gone)
         finally:
             self._listener.forget(self)
-            self._writer.close()
+            self._close()
 
     async def read(self) -> bytes:
         """The only place where we wait for the client's bytes."""
         try:
-            async with asyncio.timeout(self._listener.terms.timeout):
+            async with asyncio.timeout(self._patience.left(self.loop.time())):
                 data = await self._reader.read(READ_SIZE)
         except TimeoutError:
             await self.write(replies.CLIENT_TIMEOUT.wire())
@@ -178,7 +289,11 @@ class Connection(SMTP):
             raise ClientGoneError(f"connection lost: {error}") from None
         if not data:
             raise ClientGoneError("connection closed")
+        self._patience.earn(len(data), self.loop.time())
         return data
+
+    def renew(self) -> None:
+        self._patience.renew(self.loop.time())
 
     async def write(self, data: bytes) -> None:
         try:
@@ -186,4 +301,5 @@ class Connection(SMTP):
                 self._writer.write(data)
                 await self._writer.drain()
         except (OSError, TimeoutError) as error:
+            self._writer.transport.abort()
             raise ClientGoneError(f"connection lost: {error}") from None

@@ -24,10 +24,19 @@ from mailhook.errors import Temporary
 from mailhook.nexthop.session import Session, SessionLostError, xforward_lines
 from mailhook.ports import Answered, Client, Content, Delivery, Lost
 from mailhook.smtp.commands import Mail, Rcpt
-from mailhook.smtp.ehlo import Capabilities
-from mailhook.smtp.replies import Reply
+from mailhook.smtp.ehlo import Capabilities, outdated
+from mailhook.smtp.replies import HOP_HAS_CHANGED, Reply
 
 CAPABILITIES_FOR = 60.0
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Connections that carry a mail, those that wait for one, and mails that wait for a connection."""
+
+    busy: int
+    idle: int
+    waiting: int
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,7 @@ class Pool:
         idle: float = 60.0,
     ) -> None:
         self._hop = _Hop(host, port, hostname, connect_timeout, command_timeout, data_timeout)
+        self._limit = limit
         self._permits = asyncio.Semaphore(limit)
         self._idle_for = idle
         self._idle: deque[tuple[Session, asyncio.TimerHandle]] = deque()
@@ -72,6 +82,20 @@ class Pool:
             self._asking = asyncio.create_task(self._ask())
             self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(self._asking)
+
+    @property
+    def usage(self) -> Usage:
+        # asyncio counts both; to count them again would be one more thing to keep right.
+        waiting = len(self._permits._waiters or ())
+        return Usage(self._limit - self._permits._value, len(self._idle), waiting)
+
+    async def reach(self) -> None:
+        """Temporary: the next hop cannot be reached now, whatever it announced a moment ago."""
+        await self._wait_for_permit()
+        try:
+            (await self._connect()).close()
+        finally:
+            self._permits.release()
 
     def transaction(self, client: Client) -> "Transaction":
         return Transaction(self, self._hop, client)
@@ -242,6 +266,8 @@ class Transaction:
 
     async def _say(self, session: Session, commands: Sequence[Mail | Rcpt]) -> list[Reply]:
         """Temporary, SessionLostError. A 421 is a refusal only on a connection that is new to the next hop."""
+        if outdated(self._client.told, session.capabilities, commands):
+            return [HOP_HAS_CHANGED] * len(commands)
         begins = bool(commands) and isinstance(commands[0], Mail)
         forward = xforward_lines(self._client.xforward, session.capabilities) if begins else []
         lines = [*forward, *(command.wire() for command in commands)]

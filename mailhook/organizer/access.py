@@ -10,8 +10,8 @@ Errors: Misconfigured, with the setting that names the file.
 import asyncio
 import ssl
 from collections.abc import Mapping
-from pathlib import Path
 
+from mailhook import files
 from mailhook.core import logins
 from mailhook.errors import Misconfigured, Unreadable
 
@@ -21,6 +21,7 @@ def trust(setting: str, ca_file: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
     try:
         if ca_file:
+            files.require_regular(ca_file)
             context.load_verify_locations(ca_file)
     except (OSError, ssl.SSLError) as error:
         why = error.strerror or type(error).__name__
@@ -35,7 +36,7 @@ async def passwords(setting: str, file: str) -> Mapping[str, str]:
 
 def _passwords(setting: str, file: str) -> Mapping[str, str]:
     try:
-        return logins.passwords(Path(file).read_text(encoding="utf-8-sig"))
+        return logins.passwords(files.text(file, "utf-8-sig"))
     except (OSError, UnicodeDecodeError, Unreadable) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else why

@@ -32,6 +32,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
+from mailhook import files
 from mailhook.core.conference import Found, JoinDetails, Spec
 from mailhook.errors import Impossible, MailhookError, Misconfigured, Temporary, Unusable
 from mailhook.transport.credible import checked, checked_details
@@ -69,6 +70,7 @@ def _run(file: Path) -> ModuleType:
         raise Misconfigured(f"{file}: is no Python file: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     try:
+        files.require_regular(file)
         spec.loader.exec_module(module)
     except OSError as error:
         raise Misconfigured(f"{file}: cannot be read: {error.strerror or type(error).__name__}") from None

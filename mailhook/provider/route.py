@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from mailhook import files
 from mailhook.errors import Misconfigured
 
 
@@ -28,15 +29,19 @@ class Route:
 def trust(route: Route) -> ssl.SSLContext:
     """The system's trust store, and the company's own authority and our certificate where they are given."""
     context = ssl.create_default_context()
+    paths = list(filter(None, (route.ca_file, route.client_cert_file, route.client_key_file)))
     try:
+        for path in paths:
+            files.require_regular(path)
         if route.ca_file:
             context.load_verify_locations(route.ca_file)
         if route.client_cert_file:
             context.load_cert_chain(route.client_cert_file, route.client_key_file or None)
     except (OSError, ssl.SSLError) as error:
-        files = " or ".join(filter(None, (route.ca_file, route.client_cert_file, route.client_key_file)))
         why = error.strerror or type(error).__name__
-        raise Misconfigured(f"a certificate for Videomost cannot be used ({files}): {why}") from None
+        raise Misconfigured(
+            f"a certificate for Videomost cannot be used ({' or '.join(paths)}): {why}"
+        ) from None
     return context
 
 

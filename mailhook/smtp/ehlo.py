@@ -8,9 +8,10 @@ Errors: none; a line of the reply that is no keyword is ignored.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.replies import Reply
 
 XFORWARD_ATTRIBUTES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE")
@@ -27,6 +28,18 @@ _CARRIED = (
     "FUTURERELEASE",
     "RRVS",
 )
+
+_NEEDS = {
+    **dict.fromkeys((b"RET", b"ENVID", b"NOTIFY", b"ORCPT"), "DSN"),
+    **dict.fromkeys((b"HOLDFOR", b"HOLDUNTIL"), "FUTURERELEASE"),
+    b"SIZE": "SIZE",
+    b"BODY": "8BITMIME",
+    b"SMTPUTF8": "SMTPUTF8",
+    b"BY": "DELIVERBY",
+    b"MT-PRIORITY": "MT-PRIORITY",
+    b"RRVS": "RRVS",
+}
+"""The extension that makes a parameter of MAIL or RCPT possible."""
 
 _KEYWORD = re.compile(rb"[A-Za-z0-9][A-Za-z0-9-]*\Z")
 
@@ -82,3 +95,16 @@ class Capabilities:
 
 def _with_parameters(keyword: str, parameters: bytes) -> str:
     return f"{keyword} {parameters.decode('ascii', 'replace')}".rstrip()
+
+
+def outdated(told: Capabilities, now: Capabilities, commands: Sequence[Mail | Rcpt]) -> bool:
+    """Does a parameter rest on what the client was told of the next hop, and is so no more?
+
+    The next hop would refuse it for good, and the client would bounce the mail.
+    """
+    gone = told.keywords.keys() - now.keywords.keys()
+    return bool(gone) and any(
+        _NEEDS.get(item.partition(b"=")[0].upper()) in gone
+        for command in commands
+        for item in command.parameters
+    )

@@ -39,21 +39,33 @@ def migrations() -> list[str]:
 def migrate(connection: sqlite3.Connection) -> None:
     """Apply what is missing, each script in a transaction of its own, whoever else does the same."""
     scripts = migrations()
-    while True:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > len(scripts):
-            raise Misconfigured(
-                f"the store has schema {version}, this version of mailhook knows up to {len(scripts)}: "
-                "a later version has written it; install that version or restore a backup"
-            )
-        if version == len(scripts):
-            return
+    while (version := _version(connection, len(scripts))) < len(scripts):
         with transaction(connection):
             # Asked again with the file locked: another process may have been faster.
             if connection.execute("PRAGMA user_version").fetchone() == (version,):
                 for statement in _statements(scripts[version]):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {version + 1}")
+
+
+def require_current(connection: sqlite3.Connection) -> None:
+    """Misconfigured: the file has to be brought up to this version's schema first."""
+    version, known = _version(connection, len(migrations())), len(migrations())
+    if version < known:
+        raise Misconfigured(
+            f"the store has schema {version}, this version of mailhook works with {known}: "
+            "start mailhook serve, which brings it up to that"
+        )
+
+
+def _version(connection: sqlite3.Connection, known: int) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > known:
+        raise Misconfigured(
+            f"the store has schema {version}, this version of mailhook knows up to {known}: "
+            "a later version has written it; install that version or restore a backup"
+        )
+    return int(version)
 
 
 def _statements(script: str) -> Iterator[str]:

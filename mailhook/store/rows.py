@@ -1,6 +1,7 @@
 """Meetings as rows: (de)serialisation, and what a change counts as.
 
-What: `document` and `meeting` turn a Meeting into JSON and back, exactly; `seconds` is how a moment is stored;
+What: `document` and `meeting` turn a Meeting into JSON and back, exactly, `decision_document` and `decision` what was
+done with a mail; `seconds` is how a moment is stored;
 `counted` says which limit a change counts against.
 
 Not here: SQL (`sqlite`), so that another database shares this module.
@@ -19,8 +20,10 @@ from mailhook.core.conference import State
 from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.core.notice import news
 from mailhook.errors import Permanent, Temporary
+from mailhook.ports import Decision
 
 _ADAPTER = TypeAdapter(Meeting)
+_DECISION = TypeAdapter(Decision)
 
 
 def document(meeting: Meeting) -> str:
@@ -39,6 +42,22 @@ def meeting(text: str) -> Meeting:
         first = fault.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise Temporary(f"a stored meeting cannot be read: {place or 'document'}: {first['type']}") from None
+
+
+def decision_document(decision: Decision) -> str:
+    """`decision` as JSON. Permanent: it holds text that is not Unicode."""
+    try:
+        return _DECISION.dump_json(decision).decode()
+    except PydanticSerializationError:
+        raise Permanent("a decision cannot be stored: it holds text that is not Unicode") from None
+
+
+def decision(text: str) -> Decision:
+    """The decision that `decision_document` wrote."""
+    try:
+        return _DECISION.validate_json(text)
+    except ValidationError:
+        raise Temporary("a stored decision cannot be read") from None
 
 
 def columns(key: MeetingKey) -> tuple[str, str]:

@@ -13,32 +13,32 @@ a meeting whose text cannot be stored (see `rows`).
 import asyncio
 import json
 import logging
-import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Self, TypeVar
 
 from mailhook.core.copies import due_at
 from mailhook.core.meeting import CopyKind, Meeting, MeetingKey
+from mailhook.core.pending import pending
 from mailhook.errors import MailhookError, Temporary
-from mailhook.ports import Circumstances, Decide, Sighting
+from mailhook.ports import Circumstances, Decide, Decision, Sighting
 from mailhook.store import rows
-from mailhook.store.migration import migrate, transaction
+from mailhook.store.file import Access, File
+from mailhook.store.migration import transaction
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-MEMORY = ":memory:"
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 SECRET_LENGTH = 32
+DECISIONS = 500
+"""So many are kept, the newest."""
 
 _SELECT = "SELECT document FROM meeting WHERE organizer = ? AND uid = ?"
 _LOG = logging.getLogger("mailhook.store")
@@ -57,7 +57,8 @@ _MISSED = {
     for kind in CopyKind
 }
 """Moments are stored as ISO 8601 in UTC, so text orders them."""
-_WRITE = "INSERT OR REPLACE INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WRITE = "INSERT OR REPLACE INTO meeting VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PENDING_SINCE = "SELECT pending_since FROM meeting WHERE organizer = ? AND uid = ?"
 _LINK = "INSERT OR REPLACE INTO link VALUES (?, ?, ?)"
 _MAKERS = "SELECT link, organizer, uid FROM link WHERE link IN (SELECT value FROM json_each(?))"
 _PURGE_LINKS = (
@@ -65,6 +66,8 @@ _PURGE_LINKS = (
     " (SELECT * FROM meeting WHERE meeting.organizer = link.organizer AND meeting.uid = link.uid)"
 )
 _PURGE = "DELETE FROM meeting WHERE wake_at IS NULL AND updated_at < ?"
+_REMEMBER = "INSERT INTO decision (at, document) VALUES (?, ?)"
+_FORGET = "DELETE FROM decision WHERE id <= (SELECT max(id) FROM decision) - ?"
 _COUNT = "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?)"
 _COUNTS = (
     "SELECT count(*) FILTER (WHERE kind = 'create' AND organizer = ?), count(*) FILTER (WHERE kind = 'delete')"
@@ -75,26 +78,43 @@ _COUNTS = (
 class SqliteStore:
     """`ports.Store` in one SQLite file; ":memory:" is a store of this process alone, for demo and tests."""
 
-    def __init__(self, path: str, clock: Callable[[], datetime], patience: timedelta) -> None:
+    def __init__(
+        self, path: str, clock: Callable[[], datetime], patience: timedelta, access: Access = "make"
+    ) -> None:
         """Use `open`."""
-        self._file = _File(path, patience)
+        self._file = File(path, patience, access)
         self._clock = clock
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mailhook-store")
 
     @classmethod
     async def open(
-        cls, path: str | Path, clock: Callable[[], datetime], patience: timedelta = timedelta(seconds=5)
+        cls,
+        path: str | Path,
+        clock: Callable[[], datetime],
+        patience: timedelta = timedelta(seconds=5),
+        access: Access = "make",
     ) -> Self:
-        """Open `path`, made and migrated where needed.
+        """Open `path`.
 
         `clock` gives aware datetimes. `patience`: how long a call waits for another process's transaction.
         """
-        store = cls(str(path), clock, patience)
+        store = cls(str(path), clock, patience, access)
         try:
             await store._run(lambda _: None)
         except MailhookError:
             await store.close()
             raise
+        return store
+
+    @classmethod
+    def known(
+        cls, path: str | Path, clock: Callable[[], datetime], patience: timedelta = timedelta(seconds=5)
+    ) -> Self:
+        """A file that `open` has opened before, maybe in another process: it need not be in order now, and if it is
+        lost it is not made anew.
+        """
+        store = cls(str(path), clock, patience)
+        store._file.made = True
         return store
 
     async def change(self, key: MeetingKey, decide: Decide[T]) -> T:
@@ -175,6 +195,25 @@ class SqliteStore:
 
         await self._run(work)
 
+    async def remember(self, decisions: Sequence[Decision]) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            documents = [(rows.seconds(each.at), rows.decision_document(each)) for each in decisions]
+            with transaction(connection):
+                connection.executemany(_REMEMBER, documents)
+                connection.execute(_FORGET, (DECISIONS,))
+
+        await self._run(work)
+
+    async def check(self) -> None:
+        """See `ports.Store.check`: a real write to the disk, which changes nothing."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                connection.execute(f"PRAGMA user_version = {version}")
+
+        await self._run(work)
+
     async def secret(self) -> bytes:
         """See `ports.Store.secret`: 32 bytes."""
         return await self._run(_secret)
@@ -228,6 +267,8 @@ def _write(connection: sqlite3.Connection, before: Meeting, after: Meeting, now:
             *(*rows.columns(key), conference.state.value, room, *moments, rows.document(after)),
             rows.notice_at(after),
             *(rows.seconds(due_at(after, kind)) for kind in CopyKind),
+            _pending_since(connection, after, now),
+            bool(after.doubtful) and after.link is not None,
         ),
     )
     for link in rows.links(after) - rows.links(before):
@@ -236,92 +277,17 @@ def _write(connection: sqlite3.Connection, before: Meeting, after: Meeting, now:
         connection.execute(_COUNT, (kind, *rows.columns(key), conference.generation, now.timestamp()))
 
 
+def _pending_since(connection: sqlite3.Connection, meeting: Meeting, now: datetime) -> float | None:
+    """Since when it is so, however often it was tried meanwhile."""
+    if not pending(meeting):
+        return None
+    row = connection.execute(_PENDING_SINCE, rows.columns(meeting.key)).fetchone()
+    return now.timestamp() if row is None or row[0] is None else float(row[0])
+
+
 def _secret(connection: sqlite3.Connection) -> bytes:
     offer = ("conference-id", secrets.token_bytes(SECRET_LENGTH))
     with transaction(connection):
         connection.execute("INSERT OR IGNORE INTO secret VALUES (?, ?)", offer)
         (value,) = connection.execute("SELECT value FROM secret WHERE name = ?", offer[:1]).fetchone()
     return bytes(value)
-
-
-# --- the file and its connection; everything below runs on the store's thread --------------------------------
-
-
-@dataclass
-class _File:
-    """A database file and the one connection to it, opened when needed and after every fault."""
-
-    path: str
-    patience: timedelta
-    connection: sqlite3.Connection | None = None
-    inode: tuple[int, int] | None = None
-
-    def use(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        """The answer of `work`; sqlite3's errors become Temporary."""
-        try:
-            return work(self._connected())
-        except sqlite3.Error as fault:
-            if self.path != MEMORY:
-                self.close()
-            raise Temporary(f"the store {self.path} failed: {fault}") from fault
-
-    def _connected(self) -> sqlite3.Connection:
-        if self.path == MEMORY:
-            self.connection = self.connection or _prepared(
-                sqlite3.connect(MEMORY, isolation_level=None), self.patience
-            )
-            return self.connection
-        try:
-            inode = self._present()
-        except OSError as fault:
-            self.close()
-            raise Temporary(f"the store {self.path} cannot be reached: {fault.strerror}") from fault
-        if inode != self.inode:
-            # Replaced, for instance by a backup: what is written to the old file would be lost.
-            self.close()
-        if self.connection is None:
-            address = f"{Path(self.path).absolute().as_uri()}?mode=rw"
-            self.connection = _prepared(
-                sqlite3.connect(address, uri=True, isolation_level=None), self.patience
-            )
-            self.inode = inode
-        return self.connection
-
-    def _present(self) -> tuple[int, int]:
-        """Device and inode of the file."""
-        if self.inode is None:
-            # Only the first time: a file that is lost later must not be replaced by an empty one unseen.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        status = os.stat(self.path)
-        return status.st_dev, status.st_ino
-
-    def close(self) -> None:
-        if self.connection is not None:
-            connection, self.connection = self.connection, None
-            with suppress(sqlite3.Error):
-                connection.close()
-
-
-def _prepared(connection: sqlite3.Connection, patience: timedelta) -> sqlite3.Connection:
-    try:
-        connection.execute(f"PRAGMA busy_timeout = {int(patience.total_seconds() * 1000)}")
-        _write_ahead(connection, patience)
-        connection.execute("PRAGMA synchronous = FULL")
-        migrate(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _write_ahead(connection: sqlite3.Connection, patience: timedelta) -> None:
-    """Switch to WAL: SQLite's own waiting does not cover this when two processes do it at once."""
-    end = monotonic() + patience.total_seconds()
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as fault:
-            if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() >= end:
-                raise
-            sleep(0.01)

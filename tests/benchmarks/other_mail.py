@@ -11,7 +11,7 @@ import sys
 from datetime import timedelta
 from time import perf_counter
 
-from mailhook.cli import SWITCH_INTERVAL
+from mailhook.worker import SWITCH_INTERVAL
 from tests.relay.mails import ANNA, IVAN, ORDINARY, Event, invitation
 from tests.relay.rig import Client, world
 

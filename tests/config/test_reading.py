@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailhook.config import Problem, Settings, load, problems
+from mailhook.config import Listen, NextHop, PolicySettings, Problem, Settings, load, problems
 from mailhook.config.problem import duration, shown
 from mailhook.errors import Misconfigured
 
@@ -164,6 +164,64 @@ def test_so_is_a_settings_file_that_holds_it(tmp_path: Path) -> None:
     assert (problem.key, problem.value, problem.warning) == ("provider.videomost.token", "***", True)
 
 
+def test_what_everybody_may_change_commands_mailhook(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("hunter2")
+    token.chmod(0o602)
+    path = written(tmp_path, f'token_file = "{token}"')
+    path.chmod(0o602)
+    assert [(problem.key, problem.warning) for problem in problems(path)] == [
+        (str(path), True),
+        ("provider.videomost.token_file", True),
+    ]
+    assert all("chmod o-w" in problem.message for problem in problems(path))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o602])
+def test_a_store_that_everybody_may_open_is_warned_of(tmp_path: Path, mode: int) -> None:
+    store = tmp_path / "mailhook.db"
+    store.touch()
+    store.chmod(mode)
+    found = [(problem.key, problem.warning) for problem in problems(written(tmp_path))]
+    assert found == ([] if mode == 0o640 else [("store.path", True)])
+
+
+def test_so_is_a_folder_in_which_everybody_may_put_another(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    tmp_path.chmod(0o777)
+    (problem,) = problems(path)
+    assert (problem.key, problem.warning) == ("store.path", True)
+    assert problem.message.endswith(f"chmod o-w {tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ('client_cert_file = "{0}"', "client_cert_file"),
+        ('client_cert_file = "/etc/hostname"\nclient_key_file = "{0}"', "client_key_file"),
+    ],
+)
+def test_a_key_that_everybody_can_read_is_warned_of(tmp_path: Path, settings: str, key: str) -> None:
+    pem = tmp_path / "key.pem"
+    pem.touch()
+    pem.chmod(0o640)
+    path = written(tmp_path, settings.format(pem))
+    assert problems(path) == []
+    pem.chmod(0o644)
+    assert [(p.key, p.warning) for p in problems(path)] == [(f"provider.videomost.{key}", True)]
+
+
+def test_a_file_of_code_that_everybody_may_change_is_warned_of(tmp_path: Path) -> None:
+    code = tmp_path / "provider.py"
+    code.touch()
+    code.chmod(0o646)
+    path = written(tmp_path)
+    text = path.read_text(encoding="utf-8").replace('kind = "videomost"', 'kind = "external"')
+    external = f'[provider.external]\nfile = "{code}"\nlink_hosts = ["videomost.example.org"]\n'
+    path.write_text(text + external, encoding="utf-8")
+    assert [(p.key, p.warning) for p in problems(path)] == [("provider.external.file", True)]
+
+
 @pytest.mark.parametrize(("content", "message"), [(b" \n", "is an empty file"), (b"\xff", "it is not text")])
 def test_a_token_file_that_holds_none(tmp_path: Path, content: bytes, message: str) -> None:
     token = tmp_path / "token"
@@ -296,3 +354,13 @@ def test_one_password_for_all_users_is_warned_of(tmp_path: Path) -> None:
     (found,) = problems(path)
     assert (found.key, found.warning) == ("organizer.imap.login", True)
     assert load(path).organizer.imap.actual_port == 143
+
+
+def test_limits_are_divided_among_workers() -> None:
+    all_ = Settings(
+        listen=Listen(workers=3), nexthop=NextHop(max_sessions=80), policy=PolicySettings(max_waiting=10)
+    )
+    share = all_.share()
+    assert (share.nexthop.max_sessions, share.policy.max_waiting) == (26, 3)
+    assert Settings(policy=PolicySettings(max_waiting=1)).share().policy.max_waiting == 1
+    assert share.listen == all_.listen

@@ -105,29 +105,10 @@ def test_encrypted_and_enclosed_content_is_one_leaf(kind: str) -> None:
     assert bodies(raw) == [(kind, inner)]
 
 
-def test_what_a_signature_covers_is_read_and_known_as_sealed() -> None:
+def test_what_a_signature_covers_is_read() -> None:
     inner = b"--b\n\nx\n--b\nContent-Type: application/pgp-signature\n\ny\n--b--\n"
     raw = b'Content-Type: multipart/signed; boundary="b"\n\n' + inner
     assert bodies(raw) == [("text/plain", b"x"), ("application/pgp-signature", b"y")]
-    assert all(message.is_sealed(part) for part in message.read(raw).parts)
-    assert not any(message.is_sealed(part) for part in message.read(b"\nx").parts)
-
-
-@pytest.mark.parametrize(
-    ("kind", "reason"),
-    [
-        ("multipart/encrypted; boundary=b", "encrypted"),
-        ("application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m", "encrypted"),
-        ("application/pkcs7-mime; smime-type=signed-data; name=smime.p7m", "signed"),
-        ("application/x-pkcs7-mime", "encrypted"),
-        ("application/ms-tnef; name=winmail.dat", "tnef"),
-        ("message/partial; id=a; number=1; total=2", "partial"),
-        ("message/rfc822", ""),
-        ("text/plain", ""),
-    ],
-)
-def test_enclosures(kind: str, reason: str) -> None:
-    assert message.enclosure(message.read(f"Content-Type: {kind}\n\nx".encode())) == reason
 
 
 def nested(depth: int) -> bytes:

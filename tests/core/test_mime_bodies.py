@@ -1,5 +1,6 @@
 import base64
 import quopri
+import re
 
 import pytest
 from hypothesis import given
@@ -63,6 +64,40 @@ def test_any_octets_survive_quoted_printable(data: bytes, line_end: bytes) -> No
     assert decode(raw, "quoted-printable") == data
     assert quopri.decodestring(raw) == data
     assert all(len(line) <= mime_bodies.MAX_ENCODED_LINE for line in raw.split(line_end))
+
+
+ENCODED = st.lists(
+    st.sampled_from(
+        [b"=", b"=4", b"=41", b"=d0", b"=20", b" ", b"\t", b"\r", b"\n", b"\r\n", b"=\r\n", b"=\n", b"a"]
+    ),
+    max_size=30,
+).map(b"".join)
+
+
+def slowly(raw: bytes) -> bytes:
+    """RFC 2045 §6.7 line by line; what is no escape stays."""
+    out = []
+    for line in re.findall(rb"[^\n]*\n|[^\n]+\Z", raw):
+        bare = line.rstrip(b"\r\n")
+        text, eol = bare.rstrip(b" \t"), line[len(bare) :]
+        text, eol = (text[:-1], b"") if text.endswith(b"=") else (text, eol)
+        out.append(re.sub(rb"=([0-9A-Fa-f]{2})", lambda m: bytes.fromhex(m[1].decode()), text) + eol)
+    return b"".join(out)
+
+
+@given(ENCODED, st.sampled_from([b"", b"a" * 80 + b"=\r\n"]))
+def test_damaged_quoted_printable_is_read_line_by_line(raw: bytes, before: bytes) -> None:
+    raw = before * 200 + raw
+    assert decode(raw, "quoted-printable") == slowly(raw)
+
+
+@pytest.mark.parametrize("at", [0, 9_000, 20_000, 29_999, 30_000])
+def test_an_edit_far_inside_leaves_all_other_lines(at: int) -> None:
+    raw = b"".join(b"%05d=\r\n=20\n" % number for number in range(30_000 // 7))
+    edited = quoted_printable(raw).spliced([Splice(at, at, b"-+-")])
+    text = decode(raw, "quoted-printable")
+    assert decode(edited, "quoted-printable") == apply(text, [Splice(at, at, b"-+-")])
+    assert edited.replace(b"-+-", b"") == raw
 
 
 @given(st.binary(min_size=1, max_size=300), st.integers(1, 19).map(lambda n: n * 4), BREAK, st.booleans())

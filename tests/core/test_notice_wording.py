@@ -88,3 +88,11 @@ def test_what_is_wrong_with_templates_is_named(sources: dict[str, str], default:
     with pytest.raises(Misconfigured) as caught:
         NoticeWording(sources, default, "")
     assert str(caught.value).startswith(words)
+
+
+def test_a_thousand_participants_with_long_names_do_not_keep_a_notice_from_going() -> None:
+    people = tuple(Person(f"a{number}@partner.example", "Anna\n" * 200) for number in range(1000))
+    _, text = NoticeWording(SOURCES, "ru", "").render(replace(notice(Cause.LINK), people=people))
+    assert LINK in text.splitlines()
+    assert text.count("Anna Anna") >= 200
+    assert "…" in text

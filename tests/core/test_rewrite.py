@@ -301,6 +301,9 @@ def test_thunderbirds_html_twin() -> None:
     [
         "X-ALT-DESC;FMTTYPE=text/html:<html><body>a\\, b\\nc</body></html>",
         "STYLED-DESCRIPTION;VALUE=TEXT;FMTTYPE=text/html:<body>a\\, b\\nc</body>",
+        'X-ALT-DESC;FMTTYPE="text/html; charset=utf-8":<body>a\\, b\\nc</body>',
+        "X-ALT-DESC;FMTTYPE=Text/HTML;CHARSET=utf-8:<body>a\\, b\\nc</body>",
+        'X-ALT-DESC;LANGUAGE=ru;FMTTYPE="text/html;x=y;charset=utf-8":<body>a\\, b\\nc</body>',
     ],
 )
 def test_html_twins(line: str) -> None:
@@ -314,6 +317,7 @@ def test_html_twins(line: str) -> None:
     "line",
     [
         "X-ALT-DESC:<html></html>",
+        'X-ALT-DESC;FMTTYPE="text/html5; charset=utf-8":<html></html>',
         "STYLED-DESCRIPTION;VALUE=URI;FMTTYPE=text/html:https://x/",
         'DESCRIPTION;ALTREP="cid:part@x":y',
     ],

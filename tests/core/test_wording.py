@@ -1,9 +1,11 @@
 import re
+from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import pytest
 
-from mailhook.core.wording import FILES, Variables, Wording
+from mailhook.core.wording import FILES, SAMPLE, Variables, Wording
 from mailhook.errors import Misconfigured
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -120,3 +122,23 @@ def test_the_telephone_stands_below_the_link(language: str) -> None:
         assert text.splitlines()[-2:] == [LINK, "+7 495 0 <1>"]
     for html in (block.html, block.description_html):
         assert "</a><br>\n+7 495 0 &lt;1&gt;\n" in html
+
+
+def test_a_piece_that_grows_too_long_with_an_event_shows_the_link_alone() -> None:
+    """What the samples did not show: the mail goes on, and the fault is told."""
+    long = "{{ link }}{% for letter in topic %}" + "x" * 1000 + "{% endfor %}"
+    wording = Wording({**shipped(), "ru/body.html.j2": long}, "ru")
+    assert not wording.render("ru", SAMPLE).fault
+    block = wording.render("ru", replace(SAMPLE, topic="Б" * 1000))
+    assert block.html == escape(SAMPLE.link)
+    assert block.text == wording.render("ru", replace(SAMPLE, topic="Б" * 1000)).text
+    assert "Videomost" in block.text
+    assert block.fault == "template ru/body.html.j2: more than 65536 characters come of it"
+
+
+def test_a_template_that_fails_with_an_event_shows_the_link_alone() -> None:
+    wrong = "{{ link }}{% if topic == 'Budget' %}{{ topic | date }}{% endif %}"
+    wording = Wording({**shipped(), "ru/label.txt.j2": wrong}, "ru")
+    block = wording.render("ru", replace(SAMPLE, topic="Budget"))
+    assert block.label == SAMPLE.link
+    assert block.fault.startswith("template ru/label.txt.j2, line 1: date and time are filters")

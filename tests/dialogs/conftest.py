@@ -6,20 +6,37 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from mailhook import texts
+from mailhook.app import utc_now
+from mailhook.config import Settings
 from mailhook.errors import Temporary
+from mailhook.flight import Flight
 from mailhook.front.dialogue import Terms
 from mailhook.front.sink import Sink
 from mailhook.front.smtp import Listener
 from mailhook.nexthop.pool import Pool
+from mailhook.phrasebook import Phrasebook
+from mailhook.pipeline import Pipeline
 from mailhook.ports import Answered, Client, Content, Delivery, HopTransaction, NextHop, Reception
+from mailhook.relay import Relay
 from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.ehlo import Capabilities
 from mailhook.smtp.replies import LOCAL_ERROR, Reply, ReplyParser
+from mailhook.store.sqlite import SqliteStore
+from tests.scripted import Scripted
 
 Hop = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Cut the connection with a RST."""
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()
 
 
 @dataclass
@@ -101,10 +118,7 @@ class Peer:
         return [reply.code for reply in await self.hear(count)]
 
     def reset(self) -> None:
-        """Cut the connection with a RST."""
-        linger = struct.pack("ii", 1, 0)
-        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.writer.transport.abort()
+        reset(self.writer)
 
     async def closed(self) -> bool:
         """Wait until the other side has closed; True if it said nothing more."""
@@ -120,6 +134,7 @@ class Rig:
     stack: contextlib.AsyncExitStack
     sink: Sink = field(default_factory=Sink)
     listeners: list[Listener] = field(default_factory=list)
+    hops: list[asyncio.Server] = field(default_factory=list)
 
     async def sink_port(self) -> int:
         await self.sink.start()
@@ -149,6 +164,7 @@ class Rig:
                     raise result
 
         server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        self.hops.append(server)
         self.stack.push_async_callback(stop)
         return int(server.sockets[0].getsockname()[1])
 
@@ -173,8 +189,17 @@ class Rig:
         self.stack.push_async_callback(listener.drain, 0)
         return listener
 
-    async def passing(self, port: int) -> Listener:
-        return await self.listener(PassThrough(await self.pool(port)))
+    async def relaying(self, port: int, file: Path, seconds: float) -> Listener:
+        """A listener with the whole of a relay behind it."""
+        settings = Settings()
+        store = await SqliteStore.open(str(file), utc_now)
+        self.stack.push_async_callback(store.close)
+        flight = Flight(store, Scripted(), b"secret", settings.policy)
+        self.stack.push_async_callback(flight.close)
+        blocks, manner = Phrasebook(settings).blocks, texts.manner(settings)
+        pipeline = Pipeline(store, flight, settings.policy, blocks, manner, Scripted.identity, utc_now)
+        pool = await self.pool(port, seconds=seconds)
+        return await self.listener(Relay(pool, pipeline, store, settings.policy))
 
     async def client(self, listener: Listener, hello: bytes = b"EHLO client.test\r\n") -> Peer:
         """Connected, greeted, and introduced unless `hello` is empty."""

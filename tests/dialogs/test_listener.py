@@ -14,6 +14,7 @@ import pytest
 
 from mailhook.errors import Temporary
 from mailhook.front.dialogue import Terms
+from mailhook.front.limits import Limits
 from mailhook.front.smtp import Listener
 from mailhook.ports import Answered, Client, Content
 from mailhook.smtp import replies
@@ -244,7 +245,7 @@ async def test_a_stranger_is_sent_away_for_now(rig: Rig, caplog: pytest.LogCaptu
 
 
 async def test_one_connection_too_many(rig: Rig) -> None:
-    listener = await rig.listener(Broken(""), Terms("mailhook.test", max_connections=1))
+    listener = await rig.listener(Broken(""), Terms("mailhook.test", limits=Limits(max_connections=1)))
     first = await rig.client(listener)
     second = await rig.connect(listener)
     assert (await second.hear())[0] == replies.TOO_MANY_CONNECTIONS
@@ -301,7 +302,7 @@ async def test_drain_ends_when_its_grace_is_over(rig: Rig) -> None:
 async def test_it_listens_on_a_socket_that_is_given(rig: Rig) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         listener = Listener(Broken(""), Terms("mailhook.test"))
-        await listener.start(sock=sock)
+        await listener.start(sockets=[sock])
         await rig.client(listener)
         await listener.drain(0)
 

@@ -15,6 +15,7 @@ import pytest
 from mailhook.errors import Temporary
 from mailhook.front.sink import Received
 from mailhook.front.spool import Spool
+from mailhook.nexthop import pool as pool_module
 from mailhook.ports import Answered, Client, Content, Lost
 from mailhook.smtp.commands import Command, Data, Mail, Rcpt
 from mailhook.smtp.replies import reply
@@ -420,3 +421,14 @@ async def test_capabilities_are_asked_once_for_many(rig: Rig) -> None:
     found = await asyncio.gather(*(pool.capabilities() for _ in range(20)))
     assert rig.sink.connections == 1
     assert all(capabilities.size == 104857600 for capabilities in found)
+
+
+async def test_capabilities_are_asked_again_when_their_time_is_over(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "CAPABILITIES_FOR", 0.0)
+    pool = await rig.pool(await rig.sink_port())
+    assert "DSN" in await pool.capabilities()
+    rig.sink.extensions = ("SIZE 5",)
+    changed = await pool.capabilities()
+    assert (changed.size, "DSN" in changed) == (5, False)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailhook.front.limits import Budget
 from mailhook.front.spool import Spool
 
 
@@ -48,6 +49,27 @@ def test_close_gives_everything_back() -> None:
     spool.close()
     assert len(os.listdir("/proc/self/fd")) == before
     assert spool.size == 0
+
+
+def test_what_the_budget_does_not_grant_is_in_a_file() -> None:
+    budget, before = Budget(1000), len(os.listdir("/proc/self/fd"))
+    with closing(Spool(budget=budget)) as first, closing(Spool(budget=budget)) as second:
+        first.write(b"x" * 800)
+        assert len(os.listdir("/proc/self/fd")) == before
+        second.write(b"y" * 800)
+        assert len(os.listdir("/proc/self/fd")) == before + 1
+        assert (first.wire(), second.wire()) == (b"x" * 800, b"y" * 800)
+    assert budget.take(1000)
+
+
+def test_content_octet_by_octet_counts_what_it_costs() -> None:
+    budget = Budget(2 << 20)
+    with closing(Spool(budget=budget)) as spool:
+        for _ in range(20_000):
+            spool.write(b"x")
+        # In a file by now, after 1 MiB of memory though a fiftieth of that in octets: all is given back.
+        assert budget.take(2 << 20)
+        assert spool.wire() == b"x" * 20_000
 
 
 @contextmanager

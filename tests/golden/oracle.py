@@ -39,7 +39,8 @@ def check(before: bytes, after: bytes, expected: Expected) -> None:
     changed = [pair for pair in pairs if _check_part(*pair, expected)]
     edited = [one for one, _ in changed]
     assert any(map(is_calendar, edited))
-    texts = [one for one, _ in pairs if is_text(one)]
+    texts = [one for one, _ in pairs if is_text(one) and not is_armoured(one)]
+    assert not any(map(is_armoured, edited))
     for kind in ("text/plain", "text/html"):
         of_kind = [one for one in texts if one.get_content_type() == kind]
         assert not of_kind or of_kind[0] in edited, f"no link in {kind}"
@@ -82,6 +83,11 @@ def is_calendar(part: Message) -> bool:
 
 def is_text(part: Message) -> bool:
     return part.get_content_maintype() == "text" and not is_calendar(part) and part.get_filename() is None
+
+
+def is_armoured(part: Message) -> bool:
+    """A text that PGP has encrypted or signed."""
+    return is_text(part) and b"\n-----BEGIN PGP " in b"\n" + decoded(part)
 
 
 def decoded(part: Message) -> bytes:

@@ -22,6 +22,11 @@ class Daemon:
     def running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def output(self) -> str:
         return self._output.read_text(errors="replace") if self._output.exists() else ""
 

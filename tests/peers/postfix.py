@@ -66,6 +66,12 @@ postlog   unix-dgram n  -       n       -       1       postlogd
   -o syslog_name=postfix/submission
 """
 
+BEFORE_QUEUE = """
+127.0.0.1:{before} inet n - n - - smtpd
+  -o syslog_name=postfix/before
+"""
+"""The same service, for those who have chosen the other way."""
+
 REFUSED = "nobody@partner.example"
 """The one recipient that this site refuses when mail comes back from mailhook."""
 
@@ -78,6 +84,7 @@ class Ports:
     """`mailhook`, `back`, `groupware`: 10225, 10226, 10587 in the document; `world`: where all mail ends."""
 
     submission: int
+    before: int
     inbound: int
     groupware: int
     mailhook: int
@@ -149,6 +156,8 @@ class Postfix:
         self._write("mailhook_clients", put(clients))
         services = MASTER_CF.format(inbound=self.ports.inbound, submission=self.ports.submission)
         services += put(fragments("/etc/postfix/master.cf: add to submission, submissions"))
+        services += BEFORE_QUEUE.format(before=self.ports.before)
+        services += put(fragments("/etc/postfix/master.cf: before the queue, add to submission, submissions"))
         self._write("master.cf", services + put(fragments("/etc/postfix/master.cf")))
         back = f"127.0.0.1:{self.ports.back}/inet/smtpd_recipient_restrictions"
         await self.run("postconf", "-P", f"{back}=refuse_one,permit_mynetworks,reject")

@@ -10,7 +10,7 @@ import pytest
 
 from mailhook.config import load, problems
 from mailhook.doctor import Level, examine
-from tests.peers.fragments import commands
+from tests.peers.fragments import commands, fragments
 from tests.peers.mails import (
     ORGANIZER,
     TOMORROW,
@@ -26,7 +26,7 @@ from tests.peers.mails import (
 from tests.peers.postfix import PICKED_OUT, REFUSED
 from tests.peers.signer import HEADER, Signer, signature
 from tests.peers.site import Site
-from tests.peers.waiting import eventually_async, found_in
+from tests.peers.waiting import eventually, eventually_async, found_in
 
 pytestmark = pytest.mark.peers
 
@@ -248,6 +248,40 @@ async def test_a_stop_in_the_middle_of_traffic_loses_nothing(site: Site) -> None
     assert "" not in links
     assert len(links) == len(meetings)
     assert "Traceback" not in site.mailhook.output()
+
+
+async def test_mail_that_waited_while_mailhook_was_down_arrives_by_itself(site: Site) -> None:
+    """An hour of Postfix's pauses, each a hundredth as long; nobody flushes its queue."""
+    assert "maximal_backoff_time = 10m\n" in fragments("/etc/postfix/main.cf")
+    for name, seconds in (("minimal_backoff_time", 3), ("maximal_backoff_time", 6), ("queue_run_delay", 3)):
+        await site.postfix.run("postconf", "-e", f"{name}={seconds}s")
+    await site.postfix.run("postfix", "reload")
+    await site.mailhook.stop()
+    meetings = [Meeting(f"down-{number}@example.org", (ANNA,), f"Down {number}") for number in range(20)]
+    mails = {message_id_of(meeting): meeting.mail() for meeting in meetings}
+    mails |= {f"<plain-{number}@example.org>": ordinary(f"plain-{number}") for number in range(80)}
+    for mail in mails.values():
+        await site.submit([ANNA], mail)
+
+    def tried() -> bool:
+        return site.postfix.log().count("status=deferred") >= 4 * len(mails)
+
+    await eventually(tried, "each mail has been tried in vain four times")
+    assert site.world.messages == []
+    await site.mailhook.start()
+    arrived = await site.arrived(len(mails))
+    await site.postfix.queue_is(lambda queue: not queue, "the queue is empty")
+    assert len(site.world.messages) == len(mails)
+    assert {message_id(mail) for mail in arrived} == mails.keys()
+    assert all(shown(mail).link for mail in arrived if "down-" in message_id(mail))
+    assert all(
+        untraced(mail.content) == mails[message_id(mail)] for mail in arrived if "plain-" in message_id(mail)
+    )
+    assert not site.bounces()
+
+
+def message_id_of(meeting: Meeting) -> str:
+    return f"<request.{meeting.sequence}.{meeting.uid}>"
 
 
 async def test_the_documented_commands_switch_it_off_and_on(site: Site) -> None:

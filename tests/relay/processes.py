@@ -4,12 +4,14 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from mailhook.app import utc_now
 from mailhook.front.sink import Sink
@@ -20,6 +22,7 @@ from tests.relay.rig import PATIENCE
 SETTINGS = """
 [listen]
 port = 0
+workers = {workers}
 [nexthop]
 port = {hop}
 [provider]
@@ -32,6 +35,8 @@ path = "{store}"
 [policy]
 organizer_domains = ["corp.example"]
 {policy}
+[http]
+port = {http}
 [log]
 format = "json"
 """
@@ -45,25 +50,53 @@ class Served:
     port: int
     log: list[str]
 
+    @property
+    def workers(self) -> list[int]:
+        """Their process ids."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(child) for child in children.read_text().split()]
+
+    def told(self, event: str) -> list[dict[str, Any]]:
+        """The lines of that name, in order."""
+        lines = (json.loads(line) for line in self.log if line.startswith("{"))
+        return [line for line in lines if line["event"] == event]
+
+    def reload(self) -> None:
+        self.process.send_signal(signal.SIGHUP)
+
     async def kill(self) -> None:
-        self.process.kill()
+        """All of it at once."""
+        for pid in (self.process.pid, *self.workers):
+            os.kill(pid, signal.SIGKILL)
         await self.process.wait()
 
 
-def write_settings(path: Path, *, hop: int, base: str, store: Path, policy: str = "") -> Path:
+def write_settings(
+    path: Path, *, hop: int, base: str, store: Path, policy: str = "", workers: int = 1, http: int = 0
+) -> Path:
     host = PUBLIC.partition("://")[2]
-    path.write_text(
-        SETTINGS.format(hop=hop, base=base, host=host, store=store, policy=policy), encoding="utf-8"
+    text = SETTINGS.format(
+        hop=hop, base=base, host=host, store=store, policy=policy, workers=workers, http=http
     )
+    path.write_text(text, encoding="utf-8")
     return path
 
 
 @asynccontextmanager
-async def serving(settings: Path) -> AsyncIterator[Served]:
+async def serving(
+    settings: Path, sockets: Mapping[str, socket.socket] | None = None, **environment: str
+) -> AsyncIterator[Served]:
+    """`sockets`: handed over by name, as systemd does."""
+    command = [sys.executable, "-m", "mailhook", "serve", "--config", str(settings)]
+    files = {name: each.fileno() for name, each in (sockets or {}).items()}
+    if files:
+        named = ",".join(f"{name}:{file}" for name, file in files.items())
+        command = [sys.executable, "-m", "tests.relay.activation", named, *command]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mailhook.cli", "serve", "--config", str(settings)),
+        *command,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        pass_fds=tuple(files.values()),
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
     )
     assert process.stderr is not None
     log: list[str] = []
@@ -102,6 +135,18 @@ class Outside:
     sink: Sink
     settings: Path
 
+    def configure(self, workers: int = 1, policy: str = "") -> Path:
+        """Other settings."""
+        store = self.settings.parent / "store.db"
+        return write_settings(
+            self.settings,
+            hop=self.sink.port,
+            base=self.sandbox.url,
+            store=store,
+            policy=policy,
+            workers=workers,
+        )
+
 
 @asynccontextmanager
 async def outside_of(place: Path) -> AsyncIterator[Outside]:
@@ -111,8 +156,9 @@ async def outside_of(place: Path) -> AsyncIterator[Outside]:
         stack.push_async_callback(sandbox.stop)
         await sink.start()
         stack.push_async_callback(sink.close)
-        store, path = place / "store.db", place / "mailhook.toml"
-        yield Outside(sandbox, sink, write_settings(path, hop=sink.port, base=sandbox.url, store=store))
+        outside = Outside(sandbox, sink, place / "mailhook.toml")
+        outside.configure()
+        yield outside
 
 
 def creates(sandbox: Sandbox) -> int:

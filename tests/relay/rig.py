@@ -20,6 +20,7 @@ from typing import Any, Self
 from mailhook.app import App, running
 from mailhook.config import (
     CalDavSettings,
+    Http,
     ImapSettings,
     Listen,
     NextHop,
@@ -96,8 +97,12 @@ class Client:
     async def connect(cls, port: int) -> Self:
         """Greeted and introduced."""
         client = cls(*await asyncio.open_connection("127.0.0.1", port))
-        await client.hear()
-        await client.ask(b"EHLO client.test\r\n")
+        try:
+            await client.hear()
+            await client.ask(b"EHLO client.test\r\n")
+        except BaseException:
+            client.writer.close()
+            raise
         return client
 
     async def __aenter__(self) -> Self:
@@ -134,6 +139,10 @@ class Client:
         assert (await self.ask(b"DATA\r\n")).code == 354
         self.writer.write(dot_stuff(content) + b".\r\n")
         await self.writer.drain()
+
+    async def content(self, content: bytes) -> Reply:
+        """The reply to the final dot, where everything before it has been said."""
+        return await self.ask(dot_stuff(content) + b".\r\n")
 
     async def send(self, content: bytes, sender: str, *recipients: str) -> Reply:
         """The reply to the final dot."""
@@ -222,6 +231,7 @@ def settings_for(
     caldav: Mapping[str, Any] | None = None,
     imap: Mapping[str, Any] | None = None,
     rewrite: Mapping[str, Any] | None = None,
+    http: Mapping[str, Any] | None = None,
 ) -> Settings:
     rules: dict[str, Any] = {"organizer_domains": ("corp.example",), **(policy or {})}
     hosts = ("127.0.0.1", PUBLIC.partition("://")[2])
@@ -237,6 +247,7 @@ def settings_for(
         store=StoreSettings(path=store),
         policy=PolicySettings(**rules),
         rewrite=Rewrite(**(rewrite or {})),
+        http=Http(**(http or {})),
         organizer=Organizer(
             notice=NoticeSettings(**(notice or {})),
             caldav=CalDavSettings(**(caldav or {})),
@@ -258,6 +269,7 @@ async def world(
     caldav: Mapping[str, Any] | None = None,
     imap: Mapping[str, Any] | None = None,
     rewrite: Mapping[str, Any] | None = None,
+    http: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[World]:
     """`port`: where mail is handed in, by default any that is free; the mappings are sections of the settings."""
     clock = clock or Clock()
@@ -269,7 +281,7 @@ async def world(
         await sink.start()
         stack.push_async_callback(sink.close)
         settings = settings_for(
-            sandbox.url, sink.port, policy, store, port, videomost, notice, caldav, imap, rewrite
+            sandbox.url, sink.port, policy, store, port, videomost, notice, caldav, imap, rewrite, http
         )
         app = await stack.enter_async_context(running(settings, clock))
         yield World(app, sandbox, sink, clock, told)

@@ -88,6 +88,26 @@ def test_conferences_list(office: Office) -> None:
     assert not any(secret in text for secret in SECRETS)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("conferences", "list"), ("conferences", "show", "held"), ("conferences", "delete", "held")),
+        *(("pending", "list"), ("pending", "retry"), ("pending", "forget", "held")),
+    ],
+    ids=" ".join,
+)
+def test_before_the_first_start_nothing_is_made(
+    office: Office, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """A file that root makes could not be written by mailhook's user."""
+    for file in tmp_path.glob("store.db*"):
+        file.unlink()
+    assert "does not exist: there is none until mailhook serve has made it" in office.run(
+        *arguments, expect=2
+    )
+    assert not list(tmp_path.glob("store.db*"))
+
+
 def test_conferences_show_hides_the_link_unless_asked(office: Office) -> None:
     (row,) = office.rows("conferences", "show", "held")
     assert row["told"] == {ANNA: ["all"]}

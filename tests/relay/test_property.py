@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mailhook.core.policy import Envelope
 from mailhook.journal import Story
+from mailhook.phrasebook import Phrasebook
 from mailhook.pipeline import Pipeline
 from mailhook.texts import manner
 from mailhook.verdict import Defer, Pass
@@ -133,7 +134,12 @@ def here() -> Iterator[Running]:
         stack = AsyncExitStack()
         started = runner.run(stack.enter_async_context(world(POLICY)))
         app = started.app
-        parts = (app.settings.policy, app.phrases.blocks, manner(app.settings), app.provider.identity)
+        parts = (
+            app.settings.policy,
+            Phrasebook(app.settings).blocks,
+            manner(app.settings),
+            app.provider.identity,
+        )
         yield Running(runner, started, Pipeline(app.store, app.flight, *parts, started.clock))
         runner.run(stack.aclose())
 

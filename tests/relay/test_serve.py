@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -84,27 +85,37 @@ async def test_templates_are_read_again_when_asked(outside: Outside) -> None:
     own.write_text("One\n{{ link }}")
     templates = f'[templates]\npath = "{own.parent.parent}"\n'
     outside.settings.write_text(outside.settings.read_text() + templates)
-    async with serving(outside.settings) as served, await Client.connect(served.port) as client:
+    async with serving(outside.settings) as served:
         for number, (source, said, heading) in enumerate(
             [
-                ("One\n{{ link }}", "templates-reloaded", b"One\r\nhttps:"),
-                ("Two\n{{ link }}", "templates-reloaded", b"Two\r\nhttps:"),
-                ("Three\n{{ lnik }}", "templates-kept", b"Two\r\nhttps:"),
-                ("{% for a in range(10 ** 9) %}{% endfor %}", "templates-kept", b"Two\r\nhttps:"),
-                ("Four\n{{ link }}", "templates-reloaded", b"Four\r\nhttps:"),
+                ("One\n{{ link }}", "settings-reloaded", b"One\r\nhttps:"),
+                ("Two\n{{ link }}", "settings-reloaded", b"Two\r\nhttps:"),
+                ("Three\n{{ lnik }}", "settings-kept", b"Two\r\nhttps:"),
+                ("{% for a in range(10 ** 9) %}{% endfor %}", "settings-kept", b"Two\r\nhttps:"),
+                ("Four\n{{ link }}", "settings-reloaded", b"Four\r\nhttps:"),
+                (
+                    "{% for a in topic %}" + "x" * 1500 + "\n{% endfor %}{{ link }}",
+                    "settings-reloaded",
+                    b"_______\r\nhttps:",
+                ),
             ]
         ):
             own.write_text(source)
             served.process.send_signal(signal.SIGHUP)
             await until(lambda: len(reloads(served)) > number)  # noqa: B023 - awaited within the turn
             assert reloads(served)[-1]["event"] == said
-            assert (await client.send(invitation(fresh()), IVAN, ANNA)).code == 250
+            async with await Client.connect(served.port) as client:
+                assert (
+                    await client.send(invitation(replace(fresh(), summary="Б" * 100)), IVAN, ANNA)
+                ).code == 250
             assert heading in outside.sink.messages[-1].content
-    assert str(reloads(served)[2]["error"]).startswith(
-        "template ru/body.txt.j2, line 2: there is no variable lnik; there are all_day, "
+    assert "template ru/body.txt.j2, line 2: there is no variable lnik; there are all_day, " in str(
+        reloads(served)[2]["error"]
     )
+    (warned,) = (told for told in map(json.loads, served.log) if "more than 65536" in str(told.get("error")))
+    assert (warned["level"], warned["reason"]) == ("warning", "rewritten")
     assert reloads(served)[0]["languages"] == ["en", "ru"]
 
 
 def reloads(served: Served) -> list[dict[str, object]]:
-    return [told for told in map(json.loads, served.log) if str(told["event"]).startswith("templates-")]
+    return [told for told in map(json.loads, served.log) if str(told["event"]).startswith("settings-")]

@@ -1,0 +1,150 @@
+"""What those learn who watch over mailhook: figures, readiness, and the administrator's page.
+
+What: a `Monitor` counts from the start to the end of a process (`counting`), and serves what is known (`served`).
+Decisions on invitations are kept in the store for the page, in batches, after the mail has been answered.
+
+Not here: counting itself (`meter`), what is seen (`sight`), HTML and HTTP (`front`).
+
+Errors: none. What goes wrong is told in the log.
+"""
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from mailhook import journal
+from mailhook.config import Settings
+from mailhook.errors import MailhookError
+from mailhook.front.http import site
+from mailhook.front.smtp import Listener
+from mailhook.front.spool import Spool
+from mailhook.guard import Guard
+from mailhook.journal import Story
+from mailhook.nexthop.pool import Pool
+from mailhook.ports import Decision, Holdings, Load, Store
+from mailhook.sight import Sight
+from mailhook.web import Bounds, WebServer
+
+if TYPE_CHECKING:
+    from mailhook.meter import Meter
+
+PULSE = 1.0
+"""Seconds between two settings of the gauges, and two batches of decisions."""
+
+WAITING = 200
+"""Decisions that wait for the store at most; the oldest are given up, since the log has them."""
+
+BOUNDS = Bounds(connections=32, seconds=60.0)
+
+
+class Monitor:
+    """One for a process, over what runs in it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        hop: Pool,
+        provider: Guard,
+        listener: Listener,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._http = settings.http
+        self._store = store
+        self._hop = hop
+        self._provider = provider
+        self._listener = listener
+        self._clock = clock
+        self._meter = _meter()
+        self._sight = Sight(settings, store, hop, provider, clock, self._figures)
+        self._decisions: deque[Decision] = deque(maxlen=WAITING)
+
+    # --- counting
+
+    @asynccontextmanager
+    async def counting(self) -> AsyncIterator[None]:
+        """From before the first mail to after the last."""
+        with self._meter.listening():
+            journal.on_message.append(self._note)
+            beating = asyncio.create_task(self._beat())
+            try:
+                yield
+            finally:
+                beating.cancel()
+                await asyncio.wait({beating})
+                journal.on_message.remove(self._note)
+                self._publish()
+                await self.remember()
+                self._sight.close()
+
+    def _note(self, story: Story) -> None:
+        """Ordinary mail, and what ended before its content, is of no interest."""
+        if story.reason == "ordinary" or story.decision in {"aborted", ""}:
+            return
+        decision = Decision(
+            at=self._clock(),
+            decision=story.decision,
+            reason=story.reason,
+            code=story.code,
+            method=journal.clean(story.method),
+            organizer=journal.clean(story.organizer),
+            uid=journal.clean(story.uid),
+            ident=journal.clean(story.ident),
+            places=tuple(map(journal.clean, story.places)),
+            error=journal.clean(story.error),
+        )
+        self._decisions.append(decision)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(PULSE)
+            try:
+                self._publish()
+                await self.remember()
+            except Exception as fault:
+                journal.event("fault", error=f"figures are not brought up to date: {fault!r}")
+
+    def _publish(self) -> None:
+        usage, clients = self._hop.usage, self._listener.connections
+        state = self._provider.state
+        self._meter.publish(Load(clients, usage.busy, usage.idle, usage.waiting, Spool.held, state))
+
+    async def remember(self) -> None:
+        """Write down the decisions that wait for it."""
+        if not self._decisions:
+            return
+        batch = tuple(self._decisions)
+        self._decisions.clear()
+        try:
+            await self._store.remember(batch)
+        except MailhookError as error:
+            journal.event("decisions-lost", error=f"the status page lacks {len(batch)}: {error}")
+
+    def _figures(self, holdings: Holdings | None) -> tuple[bytes, str]:
+        self._publish()
+        return self._meter.exposition(holdings), self._meter.content_type
+
+    # --- serving
+
+    @asynccontextmanager
+    async def served(self, listeners: Sequence[socket.socket]) -> AsyncIterator[None]:
+        """Over HTTP, on `listeners`, which several processes may share."""
+        own = self._http
+        server = WebServer(site(self._sight, own.host, own.password), BOUNDS)
+        if listeners:
+            await server.start(listeners=listeners)
+        try:
+            yield
+        finally:
+            await server.stop()
+
+
+def _meter() -> "Meter":
+    from mailhook.meter import Meter  # noqa: PLC0415 - it decides at its import whether processes share figures
+
+    return Meter(version("mailhook"))
