@@ -18,6 +18,7 @@ from mailhook.core import splice_properties, text_blocks
 from mailhook.core.conference import JoinDetails
 from mailhook.core.itip import Event, Invitation
 from mailhook.core.meeting import MASTER
+from mailhook.core.quoting import unquoted
 
 _URL = re.compile(r"https?://[^\s<>\"\\]+", re.IGNORECASE)
 _LOOKED_AT = 256 * 1024
@@ -124,9 +125,11 @@ def _block_links(event: Event) -> Iterator[str]:
 
 
 def bare_links(invitation: Invitation, hosts: Iterable[str]) -> frozenset[str]:
-    """Links to a conference at one of `hosts` that stand in no block of ours."""
+    """Links to a conference at one of `hosts` that stand in no block of ours, and not in what a text quotes."""
     texts = (
-        text for event in invitation.events for text in (event.location, event.description, *event.links)
+        text
+        for event in invitation.events
+        for text in (event.location, unquoted(event.description), *event.links)
     )
     found = {url.rstrip(".,;:!?)'") for text in texts for url in _URL.findall(text[:_LOOKED_AT])}
     wanted = {host.lower() for host in hosts}

@@ -304,6 +304,16 @@ def test_a_link_to_our_host_that_somebody_made_is_left_alone(row: str, marker: s
     assert plan(Meeting(KEY), revision(1, row, marker)) == Leave("bare-link")
 
 
+@pytest.mark.parametrize(
+    "header",
+    ["-----Original Message-----", "From: Anna\\nSent: Monday\\nSubject: Plan"],
+    ids=["line", "header"],
+)
+def test_a_link_in_quoted_text_is_not_the_events(header: str) -> None:
+    row = f"DESCRIPTION:Agenda\\n\\n{header}\\n\\n{URL}"
+    assert isinstance(plan(Meeting(KEY), revision(1, row, "CATEGORIES:Videomost")), Create)
+
+
 @pytest.mark.parametrize("url", ["https://videomost.corp.example/", "https://other.corp.example/1"])
 def test_other_links_to_or_beside_our_host_say_nothing(url: str) -> None:
     assert isinstance(plan(Meeting(KEY), revision(1, f"DESCRIPTION:{url}", "CATEGORIES:Videomost")), Create)
