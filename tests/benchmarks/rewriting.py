@@ -11,6 +11,7 @@ where a bound of the code leaves the message as it came. What hostile calendars 
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from time import process_time
@@ -113,6 +114,22 @@ def nested(depth: int) -> bytes:
     return b"From: <ivan@corp.example>\r\n" + opened + invitation(Event())
 
 
+def series(*lines: str, count: int = 8) -> bytes:
+    """An invitation to so many VEVENTs of one meeting, with these lines each."""
+    events = "".join(
+        "BEGIN:VEVENT\r\nUID:1\r\n"
+        + (f"RECURRENCE-ID:{NOW + timedelta(days=number):%Y%m%dT%H%M%SZ}\r\n" if number else "")
+        + f"DTSTART:{NOW + timedelta(days=number):%Y%m%dT%H%M%SZ}\r\nDTSTAMP:{NOW:%Y%m%dT%H%M%SZ}\r\n"
+        + f"ORGANIZER:mailto:{IVAN}\r\nATTENDEE:mailto:{ANNA}\r\n"
+        + "".join(f"{line}\r\n" for line in lines)
+        + "END:VEVENT\r\n"
+        for number in range(count)
+    )
+    raw = invitation(Event())
+    start, end = raw.index(b"BEGIN:VEVENT"), raw.index(b"END:VCALENDAR")
+    return raw[:start] + events.encode() + raw[end:]
+
+
 def golden(name: str) -> bytes:
     return (GOLDEN / name / "in.eml").read_bytes()
 
@@ -171,6 +188,18 @@ HOSTILE = {
     "ALTREP of 1 MB": lambda: invitation(Event(description="D")).replace(
         b"DESCRIPTION:D", b'DESCRIPTION;ALTREP="data:text/html,' + b"%3C!--" * 170_000 + b'":D'
     ),
+    "backslashes x 120 000 in DESCRIPTION": lambda: series("DESCRIPTION:" + "\\" * 120_000, count=1),
+    "8 x 120 kB of backslashes": lambda: series("DESCRIPTION:" + "\\" * 120_000),
+    "8 x 120 kB of escaped line ends": lambda: series("DESCRIPTION:" + "\\n" * 60_000),
+    "8 x 120 kB of ALTREP": lambda: series('DESCRIPTION;ALTREP="data:text/html,' + "%41" * 40_000 + '":x'),
+    "8 x 120 kB of X-ALT-DESC": lambda: series(
+        "X-ALT-DESC;FMTTYPE=text/html:" + "<p>a <b>b</b></p>\\n" * 6000
+    ),
+    "8 x 120 kB of escaped line ends in LOCATION": lambda: series("LOCATION:" + "\\n" * 60_000),
+    "8 x 120 kB of links": lambda: series("DESCRIPTION:" + f"{DETAILS.link} " * 1500),
+    "500 VEVENTs": lambda: series("DESCRIPTION:x", count=500),
+    "2000 VEVENTs": lambda: series("DESCRIPTION:x", count=2000),
+    "4000 VEVENTs": lambda: series("DESCRIPTION:x", count=4000),
     "quoted-printable, 40 000 lines": lambda: quoted(b"=D0=B6=20=\r\n", 40_000),
     "<blockquote> x 10 000 around a link": lambda: described(
         "x", "<blockquote>" * 10_000 + f"<a href='{HREF}'>x</a>"

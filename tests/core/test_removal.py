@@ -305,13 +305,21 @@ def test_a_link_to_our_host_that_somebody_made_is_left_alone(row: str, marker: s
 
 
 @pytest.mark.parametrize(
-    "header",
-    ["-----Original Message-----", "From: Anna\\nSent: Monday\\nSubject: Plan"],
-    ids=["line", "header"],
+    "text",
+    [
+        f"-----Original Message-----\\nFrom: Petr\\nSent: Monday\\nSubject: Plan\\n\\n{BLOCK}",
+        f"От: Пётр\\nОтправлено: вчера\\nТема: План\\n\\n{BLOCK}\\nsee there",
+        f"-----Original Message-----\\nJoin {URL}",
+        f"Petr wrote:\\n> {BLOCK.replace(chr(92) + 'n', chr(92) + 'n> ')}",
+        f" > > join {URL}\\nnone today",
+    ],
 )
-def test_a_link_in_quoted_text_is_not_the_events(header: str) -> None:
-    row = f"DESCRIPTION:Agenda\\n\\n{header}\\n\\n{URL}"
-    assert isinstance(plan(Meeting(KEY), revision(1, row, "CATEGORIES:Videomost")), Create)
+def test_a_link_that_is_quoted_was_made_by_nobody(text: str) -> None:
+    quoting = f"DESCRIPTION:agenda\\n{text}"
+    assert isinstance(plan(Meeting(KEY), revision(1, quoting, "X-VIDEOMOST-REQUIRED:TRUE")), Create)
+    assert plan(Meeting(KEY), revision(1, quoting)) == Leave("no-marker")
+    beside = revision(1, quoting.replace("agenda", f"join {URL}"), "X-VIDEOMOST-REQUIRED:TRUE")
+    assert plan(Meeting(KEY), beside) == Leave("bare-link")
 
 
 @pytest.mark.parametrize("url", ["https://videomost.corp.example/", "https://other.corp.example/1"])
