@@ -11,44 +11,27 @@ Errors: Misconfigured and Temporary from starting; OSError when the listener's a
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
-from typing import assert_never
 
-from mailhook import journal, texts
-from mailhook.certificates import Kept, Pem, client, server
-from mailhook.config import Problem, Settings, VideomostSettings
-from mailhook.config.problem import is_secret
+from mailhook import chosen_provider, journal, sides, texts
+from mailhook.config import Settings
 from mailhook.courier import Courier
-from mailhook.errors import Misconfigured
 from mailhook.flight import Flight
 from mailhook.front import descriptors
-from mailhook.front.auth import Passwords
-from mailhook.front.dialogue import Terms
-from mailhook.front.limits import Limits
 from mailhook.front.smtp import Listener
-from mailhook.front.standing import Entry
 from mailhook.guard import Guard
 from mailhook.monitoring import Monitor
-from mailhook.nexthop.pool import Pool
-from mailhook.nexthop.session import Safety
 from mailhook.organizer.notice import MailNotifier
 from mailhook.own_copies import make_scribes, seen_kinds
-from mailhook.phrasebook import Phrasebook, template_problems
+from mailhook.phrasebook import Phrasebook
 from mailhook.pipeline import Pipeline
 from mailhook.ports import NextHop, Provider, Reception, Store
-from mailhook.provider import external
-from mailhook.provider.route import Route
 from mailhook.provider.sandbox import Sandbox
-from mailhook.provider.session import Witness
-from mailhook.provider.videomost import Videomost
 from mailhook.relay import Relay
 from mailhook.scribe import Scribe
-from mailhook.smtp.auth import Credentials
 from mailhook.store.file import Access
 from mailhook.store.sqlite import SqliteStore
 from mailhook.sync import Sync
@@ -106,17 +89,17 @@ async def running(
     async with AsyncExitStack() as stack:
         if given is None:
             store = await open_store(settings, clock, stack)
-            secret, sandbox = await store.secret(), await start_sandbox(settings, stack)
+            secret, sandbox = await store.secret(), await chosen_provider.start_sandbox(settings, stack)
         else:
             store, secret, sandbox = _known_store(settings, clock, stack), given.secret, None
-            settings = _with_sandbox_at(settings, given.sandbox_port)
+            settings = chosen_provider.with_sandbox_at(settings, given.sandbox_port)
         policy = settings.policy
-        provider = Guard(make_provider(settings, sandbox, stack, secret), clock)
+        provider = Guard(chosen_provider.make_provider(settings, sandbox, stack, secret), clock)
         flight = Flight(store, provider, secret, policy)
         stack.push_async_callback(flight.close)
         sync = Sync(store, provider, flight, secret, policy, settings.store.keep, clock)
         await stack.enter_async_context(background(sync.run()))
-        hop = make_pool(settings)
+        hop = sides.make_pool(settings)
         stack.push_async_callback(hop.close)
         phrases = Phrasebook(settings, given.templates if given else None)
         courier = make_courier(settings, store, hop, phrases, clock)
@@ -129,14 +112,14 @@ async def running(
             store, flight, policy, phrases.blocks, texts.manner(settings), provider.identity, clock
         )
         descriptors.survive(asyncio.get_running_loop())
-        listener = Listener(watch(Relay(hop, pipeline, store, policy)), terms(settings))
+        listener = Listener(watch(Relay(hop, pipeline, store, policy)), sides.terms(settings))
         monitor = Monitor(settings, store, hop, provider, listener, clock)
         await stack.enter_async_context(monitor.counting())
         if given is None:
             await listener.start(settings.listen.host, settings.listen.port)
         else:
             await listener.start(sockets=given.smtp)
-        stack.push_async_callback(listener.drain, longest_transaction(settings))
+        stack.push_async_callback(listener.drain, sides.longest_transaction(settings))
         yield App(settings, store, provider, flight, sync, courier, scribes, listener, sandbox, monitor)
 
 
@@ -160,183 +143,15 @@ async def secret_of_store(settings: Settings) -> bytes:
         return await (await open_store(settings, utc_now, stack)).secret()
 
 
-async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> Sandbox | None:
-    if settings.provider.kind != "sandbox":
-        return None
-    own = settings.provider.sandbox
-    sandbox = Sandbox(public_url=own.public_url, state=Path(own.state) if own.state else None)
-    await sandbox.start(own.host, own.port)
-    stack.push_async_callback(sandbox.stop)
-    return sandbox
-
-
-def _with_sandbox_at(settings: Settings, port: int) -> Settings:
-    """The settings, with the port that the local Videomost really has."""
-    sandbox = settings.provider.sandbox.model_copy(update={"port": port})
-    return settings.model_copy(update={"provider": settings.provider.model_copy(update={"sandbox": sandbox})})
-
-
-def make_provider(
-    settings: Settings,
-    sandbox: Sandbox | None,
-    stack: AsyncExitStack,
-    secret: bytes,
-    witness: Witness | None = None,
-) -> Provider:
-    """What the settings name, without a guard; `secret`: the store's; `witness` sees every HTTP exchange."""
-    provider = _provider(settings, sandbox, secret, witness)
-    stack.push_async_callback(provider.close)
-    return provider
-
-
-def _provider(
-    settings: Settings, sandbox: Sandbox | None, secret: bytes, witness: Witness | None
-) -> Provider:
-    kind = settings.provider.kind
-    match kind:
-        case "sandbox":
-            own = settings.provider.sandbox
-            base = sandbox.url if sandbox else f"http://{own.host}:{own.port}"
-            hosts = texts.link_hosts(own.public_url or base)
-            return Videomost(base, link_hosts=hosts, kind="sandbox", witness=witness)
-        case "videomost":
-            return _videomost(settings.provider.videomost, secret, witness)
-        case "external":
-            own_file = settings.provider.external
-            seconds = own_file.timeout.total_seconds()
-            return external.load(Path(own_file.file), own_file.options, own_file.link_hosts, seconds)
-        case None:
-            raise Misconfigured('provider.kind is missing: "videomost", or "sandbox" to try mailhook out')
-        case _:
-            assert_never(kind)
-
-
-def _videomost(vm: VideomostSettings, secret: bytes, witness: Witness | None) -> Videomost:
-    return Videomost(
-        vm.base_url,
-        token=vm.token,
-        link_hosts=vm.link_hosts,
-        fallback_owner=vm.fallback_owner,
-        timeout=vm.timeout.total_seconds(),
-        transport=vm.transport,
-        mode=vm.mode,
-        secret=secret,
-        route=Route(vm.ca_file, vm.client_cert_file, vm.client_key_file, vm.proxy),
-        witness=witness,
-    )
-
-
-def secrets(settings: Settings) -> tuple[str, ...]:
-    """What must not be shown of an exchange with the provider."""
-    vm, options = settings.provider.videomost, settings.provider.external.options
-    hidden = (str(value) for name, value in options.items() if is_secret(name))
-    return tuple(filter(None, (vm.token, vm.auth.password, *hidden)))
-
-
-def provider_problems(settings: Settings, known: Sequence[Problem]) -> list[Problem]:
-    """What keeps the provider from being made: certificates, and the Python file of an external one.
-
-    Nothing where errors among those that are `known` already say so.
-    """
-    where = {"videomost": "provider.videomost", "external": "provider.external.file"}
-    key = where.get(settings.provider.kind or "")
-    if key is None or any(f"{each.key}.".startswith(f"{key}.") for each in known if not each.warning):
-        return []
-    try:
-        _provider(settings, None, b"", None)
-    except Misconfigured as error:
-        return [Problem(key, "", line) for line in str(error).splitlines()]
-    return []
-
-
-def tried(settings: Settings, known: Sequence[Problem]) -> list[Problem]:
-    """What shows only when the provider and the wording are made."""
-    return [*provider_problems(settings, known), *template_problems(settings)]
-
-
-def make_pool(settings: Settings) -> Pool:
-    hop = settings.nexthop
-    return Pool(
-        hop.host,
-        hop.port,
-        hostname=own_name(settings),
-        connect_timeout=hop.connect_timeout.total_seconds(),
-        command_timeout=hop.command_timeout.total_seconds(),
-        data_timeout=hop.data_timeout.total_seconds(),
-        limit=hop.max_sessions,
-        safety=safety(settings),
-    )
-
-
-def safety(settings: Settings) -> Safety:
-    """How the next hop is spoken to. Misconfigured: a file cannot be used."""
-    hop = settings.nexthop
-    credentials = Credentials(hop.username, hop.password) if hop.username else None
-    if hop.tls == "off":
-        return Safety(credentials=credentials)
-    pem = Pem(hop.client_cert_file, hop.client_key_file, hop.ca_file)
-    verified = hop.tls != "opportunistic"
-    kept = Kept(partial(client, pem, verified=verified), pem.files)
-    return Safety(hop.tls, kept.context, hop.tls_name or hop.host, credentials)
-
-
-def entry(settings: Settings) -> Entry:
-    """Who may come in, and how. Misconfigured: a file cannot be used."""
-    listen = settings.listen
-    if listen.starttls == "off":
-        return Entry()
-    pem = Pem(listen.tls_cert, listen.tls_key, listen.client_ca)
-    passwords = Passwords(listen.passwords_file) if listen.passwords_file else None
-    return Entry(listen.starttls, Kept(partial(server, pem), pem.files), passwords, bool(listen.client_ca))
-
-
-def longest_transaction(settings: Settings) -> float:
-    """Seconds that a mail may take after its content: a stop waits as long, for what is cut is delivered twice."""
-    return (settings.policy.deadline + settings.nexthop.data_timeout).total_seconds()
-
-
-def own_name(settings: Settings) -> str:
-    name = settings.listen.hostname or socket.gethostname()
-    return name if name and name.isascii() else "localhost"
-
-
-def terms(settings: Settings) -> Terms:
-    listen = settings.listen
-    return Terms(
-        hostname=own_name(settings),
-        allow=tuple(str(network) for network in listen.allow),
-        max_size=listen.max_size,
-        timeout=listen.timeout.total_seconds(),
-        limits=Limits(
-            max_connections=connections(settings),
-            max_connections_per_peer=listen.max_connections_per_peer,
-            max_transactions=listen.max_transactions,
-            sessions=settings.nexthop.max_sessions,
-            max_in_flight=listen.max_in_flight,
-        ),
-        entry=entry(settings),
-        bare_newlines=listen.bare_newline == "pass",
-    )
-
-
-def connections(settings: Settings) -> int:
-    """How many clients may be connected: as many as the settings say, if there are file descriptors for them."""
-    wanted = settings.listen.max_connections
-    # A large message is in a file.
-    others = settings.nexthop.max_sessions + settings.listen.max_transactions
-    to_be_had = max(descriptors.provide(wanted + others) - others, 1)
-    if to_be_had < wanted:
-        journal.event("few-descriptors", error=f"only {to_be_had} connections are taken; raise LimitNOFILE")
-    return to_be_had
-
-
 def make_courier(
     settings: Settings, store: Store, hop: NextHop, phrases: Phrasebook, clock: Clock
 ) -> Courier | None:
     own = settings.organizer.notice
     if not own.enabled:
         return None
-    notifier = MailNotifier(hop, phrases.notices, own.sender, own.sender_name, own_name(settings), clock)
+    notifier = MailNotifier(
+        hop, phrases.notices, own.sender, own.sender_name, sides.own_name(settings), clock
+    )
     return Courier(store, notifier, own.when, settings.policy, seen_kinds(settings))
 
 

@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mailhook import app, doctor, journal, supervisor
+from mailhook.chosen_provider import tried
 from mailhook.config import load, problems
 from mailhook.drafting import add_preview, add_templates
 from mailhook.errors import MailhookError, Misconfigured
@@ -165,7 +166,7 @@ def _add_sandbox(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _check(options: argparse.Namespace) -> int:
-    found = problems(options.config, app.tried)
+    found = problems(options.config, tried)
     for problem in found:
         print(f"{'warning' if problem.warning else 'error'}: {problem}")
     errors = [problem for problem in found if not problem.warning]

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from mailhook import admin, app, journal, own_copies
+from mailhook import admin, app, chosen_provider, journal, own_copies
 from mailhook.config import Settings, load
 from mailhook.core.conference import State
 from mailhook.core.meeting import Meeting
@@ -158,7 +158,7 @@ async def _bring(settings: Settings, store: Store, meeting: Meeting) -> None:
     """Do at once what the relay's worker would do within a second."""
     async with AsyncExitStack() as stack:
         secret = await store.secret()
-        provider = app.make_provider(settings, None, stack, secret)
+        provider = chosen_provider.make_provider(settings, None, stack, secret)
         flight = Flight(store, provider, secret, settings.policy)
         sync = Sync(store, provider, flight, secret, settings.policy, settings.store.keep, app.utc_now)
         await sync.bring(meeting.key)

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from secrets import token_bytes, token_hex
 from typing import TypeVar
 
-from mailhook import app
+from mailhook import chosen_provider
 from mailhook.config import Settings
 from mailhook.core.conference import JoinDetails, Person, Spec
 from mailhook.errors import Gone, Impossible, MailhookError, Misconfigured, Permanent, Temporary, Unsent
@@ -95,11 +95,13 @@ async def trial(settings: Settings, organizer: str, now: datetime, say: Say) -> 
     async with AsyncExitStack() as stack:
         sandbox = None
         try:
-            sandbox = await app.start_sandbox(settings, stack)
+            sandbox = await chosen_provider.start_sandbox(settings, stack)
         except OSError:
             say("The local Videomost is running already: it is used.")
-        provider = app.make_provider(settings, sandbox, stack, token_bytes(), log.exchanges.append)
-        for secret in app.secrets(settings):
+        provider = chosen_provider.make_provider(
+            settings, sandbox, stack, token_bytes(), log.exchanges.append
+        )
+        for secret in chosen_provider.secrets(settings):
             log.mask.learn(secret)
         say(f"Provider: {provider.identity}")
         say(f"  {_capabilities(provider)}")

@@ -36,6 +36,7 @@ from mailhook.channel import (
     SocketName,
     Take,
 )
+from mailhook.chosen_provider import tried
 from mailhook.config import Settings, load, problems
 from mailhook.errors import MailhookError, Misconfigured
 from mailhook.phrasebook import Phrasebook, read_all
@@ -103,7 +104,7 @@ def _read(config: Path) -> Snapshot:
     """Misconfigured names all that is wrong; OSError."""
     settings = load(config)
     journal.setup(settings.log.level, settings.log.format)
-    found = problems(config, app.tried)
+    found = problems(config, tried)
     errors = [str(problem) for problem in found if not problem.warning]
     if errors:
         raise Misconfigured("\n".join([f"{config} cannot be used:", *errors]))

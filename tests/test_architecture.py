@@ -25,14 +25,15 @@ ALLOWED: dict[str, set[str]] = {
     "files": set(),
     "certificates": {"errors"},
     "loop": set(),
+    "alarm": set(),
     "ports": {"core", "smtp", "errors"},
     "transport": {"core", "errors"},
     "comparison": {"core", "errors"},
     **{
-        name: {"ports", "errors", "smtp", "core", "web", "files", "certificates"}
+        name: {"ports", "errors", "smtp", "core", "web", "files", "certificates", "alarm"}
         for name in ADAPTERS - {"provider", "front"}
     },
-    "front": {"certificates", "comparison", "ports", "errors", "smtp", "core", "web"},
+    "front": {"alarm", "certificates", "comparison", "ports", "errors", "smtp", "core", "web"},
     "provider": {"ports", "errors", "core", "transport", "web", "files", "certificates"},
     **{name: {"ports", "errors", "smtp", "core", "journal", *MIDDLE} for name in MIDDLE},
     "config": {"certificates", "core", "errors", "files", "transport"},
@@ -54,34 +55,36 @@ ALLOWED: dict[str, set[str]] = {
     "listening": {"channel", "generation", "journal", "systemd"},
     "shared_sandbox": {"channel", "generation", "journal"},
     "supervisor": {"channel", "generation", "journal", "listening", "shared_sandbox", "systemd"},
-    "worker": {"app", "channel", "config", "errors", "journal", "loop", "phrasebook", "provider"},
-    "__main__": {"cli", "supervisor"},
-    "app": {
-        *(
-            "certificates",
-            "monitoring",
-            "own_copies",
-            "phrasebook",
-            "texts",
-            "config",
-            "smtp",
-            "core",
-            "errors",
-        ),
-        *("journal", "ports"),
-        *(*MIDDLE, *ADAPTERS),
+    "worker": {
+        "app",
+        "channel",
+        "chosen_provider",
+        "config",
+        "errors",
+        "journal",
+        "loop",
+        "phrasebook",
+        "provider",
     },
-    "trial": {"app", "config", "core", "errors", "ports", "provider", "transport"},
+    "__main__": {"cli", "supervisor"},
+    "sides": {"certificates", "config", "front", "journal", "nexthop", "smtp"},
+    "chosen_provider": {"config", "errors", "phrasebook", "ports", "provider", "texts"},
+    "app": {
+        *("chosen_provider", "monitoring", "own_copies", "phrasebook", "sides", "texts", "config", "core"),
+        *("errors", "journal", "ports", *MIDDLE, *ADAPTERS),
+    },
+    "trial": {"chosen_provider", "config", "core", "errors", "ports", "provider", "transport"},
     "demo": {
         *("app", "comparison", "config", "errors", "front", "nexthop", "phrasebook", "ports"),
         *("relay", "samples", "smtp", "texts", "web"),
     },
     "doctor": {
-        *("app", "own_copies", "phrasebook", "config", "core", "errors", "journal", "organizer", "nexthop"),
-        *("certificates", "provider", "smtp", "store"),
+        *("app", "chosen_provider", "own_copies", "phrasebook", "config", "core", "errors", "journal"),
+        *("certificates", "nexthop", "organizer", "provider", "sides", "smtp", "store"),
     },
     "listing": {
         "admin",
+        "chosen_provider",
         "own_copies",
         "app",
         "config",
@@ -96,8 +99,8 @@ ALLOWED: dict[str, set[str]] = {
         *("app", "comparison", "config", "core", "errors", "phrasebook", "preview", "texts"),
     },
     "cli": {
-        *("app", "config", "core", "demo", "doctor", "drafting", "errors", "front", "journal"),
-        *("listing", "provider", "supervisor", "trial"),
+        *("app", "chosen_provider", "config", "core", "demo", "doctor", "drafting", "errors", "front"),
+        *("journal", "listing", "provider", "supervisor", "trial"),
     },
 }
 

@@ -7,7 +7,7 @@ Not here: a loop behind the next hop (its content_filter leads back to us): only
 Errors: none; what goes wrong is a finding.
 """
 
-from mailhook import app
+from mailhook import sides
 from mailhook.config import Settings
 from mailhook.doctor.finding import Finding, failure, ok, warning
 from mailhook.doctor.visit import Visit, visit
@@ -35,7 +35,7 @@ async def next_hop(settings: Settings) -> list[Finding]:
     hop = settings.nexthop
     where = f"{hop.host}:{hop.port}"
     try:
-        safety = app.safety(settings)
+        safety = sides.safety(settings)
         context = safety.context() if safety.context is not None else None
         implicit = context if hop.tls == "implicit" else None
         async with visit(hop.host, hop.port, implicit, safety.name) as guest:
@@ -54,7 +54,7 @@ async def next_hop(settings: Settings) -> list[Finding]:
 
 
 async def _looked_at(guest: Visit, where: str, settings: Settings, safety: Safety) -> list[Finding]:
-    own = app.own_name(settings)
+    own = sides.own_name(settings)
     if BANNER in guest.greeting.text:
         name = guest.greeting.text.split()[1]
         who = "mailhook itself" if name == own else f"a mailhook ({name})"

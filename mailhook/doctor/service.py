@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from mailhook import app
+from mailhook import app, chosen_provider
 from mailhook.config import Settings
 from mailhook.doctor.finding import Finding, failure, ok, warning
 from mailhook.errors import Impossible, MailhookError, Misconfigured
@@ -22,7 +22,7 @@ ASKEW, WRONG = timedelta(minutes=1), timedelta(minutes=10)
 async def provider(settings: Settings) -> list[Finding]:
     async with AsyncExitStack() as stack:
         try:
-            peer = app.make_provider(settings, None, stack, b"")
+            peer = chosen_provider.make_provider(settings, None, stack, b"")
             await peer.ping()
         except Misconfigured as error:
             advice = "compare the section [provider] with what your Videomost needs: docs/videomost.md"
@@ -50,7 +50,7 @@ async def clock(settings: Settings) -> list[Finding]:
     exchanges: list[Exchange] = []
     async with AsyncExitStack() as stack:
         with suppress(MailhookError):  # what it is unwell with is another probe's to say
-            await app.make_provider(settings, None, stack, b"", exchanges.append).ping()
+            await chosen_provider.make_provider(settings, None, stack, b"", exchanges.append).ping()
     if not exchanges:
         return [ok(CLOCK, "nothing is asked of the provider of which the answer would tell its time")]
     theirs = next((date for exchange in exchanges if (date := _date(exchange))), None)

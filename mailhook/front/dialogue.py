@@ -3,62 +3,39 @@
 What: commands are read in batches; a MAIL with its RCPTs is handed on in one call, and a batch is answered in one
 write. What a transaction needs to know is kept here: who the client is, XFORWARD, recipients.
 
-Not here: the connection (smtp), what happens to a mail (`ports.Reception`), the syntax (mailhook.smtp).
+Not here: the connection (smtp, wire), content (intake), what happens to a mail (`ports.Reception`), the syntax
+(mailhook.smtp).
 
 Errors: `ClientGoneError` ends a dialogue. A fault of ours is answered 451 or 421 and logged, never 5xx: the client
 would bounce the mail.
 """
 
-import asyncio
 import contextlib
 import logging
-import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from mailhook.errors import MailhookError
+from mailhook.front.intake import receive
 from mailhook.front.limits import Limits, Load
 from mailhook.front.spool import IN_MEMORY, Spool
 from mailhook.front.standing import Entry, Standing
+from mailhook.front.wire import ClientGoneError, Group, Lines, Single, Wire
 from mailhook.ports import Client, Reception, Submission
 from mailhook.smtp import auth, commands, replies
-from mailhook.smtp.commands import Command, Mail, Rcpt
-from mailhook.smtp.content import EndOfData, Inspector
+from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.ehlo import Capabilities
 from mailhook.smtp.replies import Reply
-
-MAX_LINE = 65536
-MAX_BATCH = 1000
-"""Commands that are read at a time; behind as many, others have their turn."""
 
 MAX_RECIPIENTS = 10_000
 MAX_FAULTS = 100
 """Lines that are no commands, of one client."""
 
-MAX_DISCARDED = 1 << 30
-"""Octets that are still read of a message after it was refused, until its end comes."""
-
 COMMAND_COST = 1024
 """Octets that a command of the envelope costs beside its own while its transaction lasts (measured: 700 to 900)."""
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
-
-Single = (
-    commands.Data
-    | commands.Ehlo
-    | commands.Helo
-    | commands.Rset
-    | commands.Noop
-    | commands.Quit
-    | commands.Vrfy
-    | commands.Help
-    | commands.Xforward
-    | commands.StartTls
-    | commands.Auth
-    | commands.HttpVerb
-    | commands.Malformed
-)
 
 log = logging.getLogger("mailhook.front.dialogue")
 
@@ -77,28 +54,6 @@ class Terms:
     limits: Limits = field(default_factory=Limits)
     entry: Entry = field(default_factory=Entry)
     bare_newlines: bool = True
-
-
-class ClientGoneError(Exception):
-    """The client closed, was cut off, or was silent for too long."""
-
-
-class Wire(Protocol):
-    """The connection. `read` and `write` raise ClientGoneError."""
-
-    def renew(self) -> None:
-        """The client's time starts anew: a command, or content, is awaited."""
-
-    async def read(self) -> bytes:
-        """What the client sends next, at least one octet."""
-
-    def make_way(self) -> None:
-        """A mail would have to wait: a client that keeps another one waiting may be sent away for it."""
-
-    async def write(self, data: bytes) -> None: ...
-
-    async def start_tls(self, context: ssl.SSLContext) -> bool:
-        """Shake hands; unread bytes are forgotten. Whether the client has shown a certificate that is trusted."""
 
 
 class Dialogue:
@@ -120,8 +75,7 @@ class Dialogue:
         self._terms = terms
         self._load = load
         self._stopping = stopping
-        self.awaiting_command = False
-        self._buffer = b""
+        self._lines = Lines(wire)
         self._out: list[Reply] = []
         self._closing = False
         self._hop = Capabilities()
@@ -134,6 +88,10 @@ class Dialogue:
         self._faults = 0
         self._receiving = False
         self._served = False
+
+    @property
+    def awaiting_command(self) -> bool:
+        return self._lines.awaiting_command
 
     @property
     def between_mails(self) -> bool:
@@ -166,7 +124,7 @@ class Dialogue:
         self._out.append(replies.reply(220, f"{self._terms.hostname} {replies.BANNER}"))
         while not self._ending():
             await self._flush()
-            for group in _groups(await self._read_commands()):
+            for group in await self._lines.commands():
                 if self._ending():
                     break
                 await self._answer(group)
@@ -175,35 +133,6 @@ class Dialogue:
         if not self._closing and self._stopping(self):
             self._last_word(replies.SHUTTING_DOWN)
         return self._closing
-
-    async def _read_commands(self) -> list[Command]:
-        """The complete lines that are there, at least one; nothing behind DATA, STARTTLS or AUTH is taken for one."""
-        self._wire.renew()
-        while b"\n" not in self._buffer:
-            if len(self._buffer) > MAX_LINE:
-                return [commands.Malformed(replies.LINE_TOO_LONG)]
-            self.awaiting_command = True
-            try:
-                self._buffer += await self._wire.read()
-            finally:
-                self.awaiting_command = False
-        found: list[Command] = []
-        start = 0
-        while (end := self._buffer.find(b"\n", start)) >= 0:
-            too_long = end - start > MAX_LINE
-            found.append(
-                commands.Malformed(replies.LINE_TOO_LONG)
-                if too_long
-                else commands.parse(self._buffer[start:end])
-            )
-            start = end + 1
-            if isinstance(found[-1], commands.Data | commands.StartTls | commands.Auth):
-                break
-            if len(found) == MAX_BATCH:
-                await asyncio.sleep(0)
-                break
-        self._buffer = self._buffer[start:]
-        return found
 
     async def _flush(self) -> None:
         if self._out:
@@ -217,7 +146,7 @@ class Dialogue:
 
     # --- answering
 
-    async def _answer(self, group: list[Mail | Rcpt] | Single) -> None:
+    async def _answer(self, group: Group) -> None:
         """One reply for each command of the group, whatever happens."""
         refusal = self._standing.refusal(group[0] if isinstance(group, list) else group)
         try:
@@ -339,9 +268,9 @@ class Dialogue:
         self._out.append(replies.GO_AHEAD)
         await self._flush()
         await self._abort()
-        if self._buffer:
-            log.warning("%s: %d octets behind STARTTLS are dropped", self._address, len(self._buffer))
-        self._buffer, self._helo = b"", None
+        if behind := self._lines.drop():
+            log.warning("%s: %d octets behind STARTTLS are dropped", self._address, len(behind))
+        self._helo = None
         self._standing.secured(certified=await self._wire.start_tls(context))
         return []
 
@@ -354,18 +283,10 @@ class Dialogue:
         while isinstance(step, auth.Ask):
             self._out.append(step.prompt)
             await self._flush()
-            step = step.then(await self._read_line())
+            step = step.then(await self._lines.line())
         answer = step if isinstance(step, Reply) else await self._standing.log_in(step)
         self._closing = answer.code == 421
         return answer
-
-    async def _read_line(self) -> bytes:
-        while b"\n" not in self._buffer:
-            if len(self._buffer) > MAX_LINE:
-                raise ClientGoneError("a line of a login without end")
-            self._buffer += await self._wire.read()
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line.removesuffix(b"\r")
 
     async def _data(self) -> Reply:
         if self._submission is None:
@@ -376,50 +297,17 @@ class Dialogue:
         await self._flush()
         with contextlib.closing(Spool(IN_MEMORY, self._load.contents)) as spool:
             self._receiving = True
-            refusal, candidate = await self._receive(spool)
+            self._wire.renew()
+            limit, strict = self._hop.limit(self._terms.max_size), not self._terms.bare_newlines
+            received = await receive(self._lines, spool, limit, strict=strict, peer=self._address)
             self._receiving = False
-            if refusal is not None:
-                await self._abort(refusal.text)
-                return refusal
-            reply = await self._submission.content(spool, candidate)
+            if received.refusal is not None:
+                self._closing = not received.ended
+                await self._abort(received.refusal.text)
+                return received.refusal
+            reply = await self._submission.content(spool, received.candidate)
         self._forget_transaction()
         return reply
-
-    async def _receive(self, spool: Spool) -> tuple[Reply | None, bool]:
-        """Read to the end of the data, also when the message is refused, and whether it is a candidate."""
-        end, inspector, refusal = EndOfData(strict=not self._terms.bare_newlines), Inspector(), None
-        data, self._buffer = self._buffer, b""
-        discarded = 0
-        self._wire.renew()
-        while not end.finished:
-            content = end.feed(data or await self._wire.read())
-            data = b""
-            if refusal is None:
-                inspector.feed(content)
-                refusal = self._store(spool, content, end.stuffed)
-            elif (discarded := discarded + len(content)) > MAX_DISCARDED:
-                self._closing = True
-                break
-        self._buffer = end.rest
-        if refusal is None and end.ambiguous:
-            refusal = replies.AMBIGUOUS_END
-        if refusal is None and end.bare:
-            refusal = replies.BARE_NEWLINE
-        return refusal, inspector.candidate
-
-    def _store(self, spool: Spool, content: bytes, stuffed: int) -> Reply | None:
-        limit = self._hop.limit(self._terms.max_size)
-        refusal = None
-        try:
-            spool.write(content)
-        except OSError as error:
-            log.error("%s: message deferred, it cannot be kept in a temporary file: %s", self._address, error)
-            refusal = replies.NO_SPACE
-        if limit is not None and spool.size - stuffed > limit:
-            refusal = replies.TOO_LARGE
-        if refusal is not None:
-            spool.close()
-        return refusal
 
     async def _abort(self, why: str = "") -> None:
         submission = self._submission
@@ -435,16 +323,3 @@ class Dialogue:
         self._submission = None
         self._recipients = self._said = self._charged = 0
         self._xforward.clear()
-
-
-def _groups(batch: Sequence[Command]) -> list[list[Mail | Rcpt] | Single]:
-    """Each MAIL with the RCPTs behind it, or a run of RCPTs, together; everything else alone."""
-    groups: list[list[Mail | Rcpt] | Single] = []
-    for command in batch:
-        if isinstance(command, Rcpt) and groups and isinstance(groups[-1], list):
-            groups[-1].append(command)
-        elif isinstance(command, Mail | Rcpt):
-            groups.append([command])
-        else:
-            groups.append(command)
-    return groups

@@ -21,10 +21,12 @@ from typing import cast
 
 from aiosmtpd.smtp import SMTP
 
-from mailhook.front.dialogue import ClientGoneError, Dialogue, Terms
+from mailhook.alarm import Alarm
+from mailhook.front.dialogue import Dialogue, Terms
 from mailhook.front.limits import Load, Patience, Seldom
 from mailhook.front.standing import Standing
 from mailhook.front.tls import TlsFailedError, secured
+from mailhook.front.wire import ClientGoneError
 from mailhook.ports import Reception
 from mailhook.smtp import replies
 from mailhook.smtp.replies import Reply
@@ -213,6 +215,7 @@ class Connection(SMTP):
         self._dialogue: Dialogue | None = None
         self._patience = Patience(listener.terms.timeout, self.loop.time())
         self.allowed = False
+        self._alarm = Alarm(self._silent_for_too_long)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if hasattr(transport, "max_size"):
@@ -274,9 +277,12 @@ class Connection(SMTP):
 
     def _close(self) -> None:
         """A client that does not read what is left for it must not keep its connection by that."""
-        self._writer.close()
-        if self._writer.transport.get_write_buffer_size():
-            self.loop.call_later(IDLE, self._writer.transport.abort)
+        transport = self._writer.transport
+        if not transport.is_closing():
+            left = transport.get_write_buffer_size()
+            self._writer.close()
+            if left:
+                self.loop.call_later(IDLE, transport.abort)
 
     async def _handle_client(self) -> None:
         refusal = self._listener.admit(self)
@@ -290,6 +296,7 @@ class Connection(SMTP):
             log.debug("%s: %s", self.address, gone)
         finally:
             self._listener.forget(self)
+            self._alarm.close()
             self._close()
 
     async def start_tls(self, context: ssl.SSLContext) -> bool:
@@ -303,14 +310,16 @@ class Connection(SMTP):
 
     async def read(self) -> bytes:
         """The only place where we wait for the client's bytes."""
+        self._alarm.set(self._patience.left(self.loop.time()))
         try:
-            async with asyncio.timeout(self._patience.left(self.loop.time())):
-                data = await self._reader.read(READ_SIZE)
+            data = await self._reader.read(READ_SIZE)
         except TimeoutError:
             await self.write(replies.CLIENT_TIMEOUT.wire())
             raise ClientGoneError("silent for too long") from None
         except OSError as error:
             raise ClientGoneError(f"connection lost: {error}") from None
+        finally:
+            self._alarm.clear()
         if not data:
             raise ClientGoneError("connection closed")
         self._patience.earn(len(data), self.loop.time())
@@ -319,10 +328,15 @@ class Connection(SMTP):
     def renew(self) -> None:
         self._patience.renew(self.loop.time())
 
+    def _silent_for_too_long(self) -> None:
+        self._reader.set_exception(TimeoutError())
+
     async def write(self, data: bytes) -> None:
+        self._writer.write(data)
+        if not self._writer.is_closing() and self._writer.transport.get_write_buffer_size() == 0:
+            return
         try:
             async with asyncio.timeout(self._listener.terms.timeout):
-                self._writer.write(data)
                 await self._writer.drain()
         except (OSError, TimeoutError) as error:
             self._writer.transport.abort()

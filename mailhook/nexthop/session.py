@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal, cast
 
+from mailhook.alarm import Alarm
 from mailhook.errors import Temporary
 from mailhook.ports import Answered, Content, Delivery, Lost
 from mailhook.smtp.auth import Credentials, login_lines
@@ -56,6 +57,7 @@ class Session(asyncio.Protocol):
         self._parser = ReplyParser()
         self._replies: deque[Reply] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        self._alarm = Alarm(self._late)
         self._paused = False
         self._lost: Exception | None = None
         self._secure = False
@@ -78,6 +80,7 @@ class Session(asyncio.Protocol):
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._alarm.close()
         if exc is not None and not self._secure:
             self._last_look()
         self._lost = self._lost or SessionLostError(f"the next hop closed the connection{_because(exc)}")
@@ -268,15 +271,21 @@ class Session(asyncio.Protocol):
     async def _until(self, condition: Callable[[], bool], within: float) -> None:
         if condition():
             return
+        self._alarm.set(within)
         try:
-            async with asyncio.timeout(within):
-                while not condition():
-                    if self._lost is not None:
-                        raise self._lost
-                    self._waiter = asyncio.get_running_loop().create_future()
-                    await self._waiter
+            while not condition():
+                if self._lost is not None:
+                    raise self._lost
+                self._waiter = asyncio.get_running_loop().create_future()
+                await self._waiter
         except TimeoutError:
             raise Temporary("the next hop did not answer in time") from None
+        finally:
+            self._alarm.clear()
+
+    def _late(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(TimeoutError())
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailhook.front import descriptors, dialogue, smtp
+from mailhook.front import descriptors, dialogue, intake, smtp
 from mailhook.front.dialogue import Terms
 from mailhook.front.limits import Limits
 from mailhook.smtp import replies
@@ -288,7 +288,7 @@ async def test_content_that_does_not_fit_into_memory_is_served_from_files(rig: R
 async def test_a_refused_message_without_end_is_not_read_for_ever(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dialogue, "MAX_DISCARDED", 10 * MIB)
+    monkeypatch.setattr(intake, "MAX_DISCARDED", 10 * MIB)
     rig.sink.extensions = ("PIPELINING", "SIZE 1000")
     peer, _ = await rig.through()
     assert await peer.codes(ENVELOPE, 3) == [250, 250, 354]

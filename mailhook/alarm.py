@@ -1,0 +1,51 @@
+"""One timer for all the waits of a connection.
+
+What: `Alarm` rings when a wait has taken too long. A timer of its own for each wait costs more than most waits take;
+this one is left running, and moved on when it goes off too early.
+
+Not here: what is waited for (`front`, `nexthop`).
+
+Errors: none.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+
+class Alarm:
+    """`ring` is called once for a wait that is over time."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._due: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, within: float) -> None:
+        """A wait begins that may take so many seconds."""
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + within
+        if self._timer is not None and self._timer.when() > self._due:
+            self.close()
+        if self._timer is None:
+            self._timer = loop.call_at(self._due, self._look)
+
+    def clear(self) -> None:
+        """The wait is over."""
+        self._due = None
+
+    def close(self) -> None:
+        """Stop the timer: it holds on to what it would ring."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        if self._due is None:
+            return
+        if loop.time() < self._due:
+            self._timer = loop.call_at(self._due, self._look)
+        else:
+            self._due = None
+            self._ring()
