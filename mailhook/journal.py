@@ -1,7 +1,8 @@
 """The log: one line per message that tells its story, and events beside the messages.
 
 What: a `Story` gathers what is known of one message on its way through the stations and is told once; `event` reports
-what concerns no single message; `setup` makes lines for people (console) or for machines (json). Every record, those
+what concerns no single message; `setup` makes lines for people (console) or for machines (json), with
+their priority where systemd's journal reads them. Every record, those
 of libraries and their tracebacks too, passes the formatter, which escapes control characters, cuts long values and
 masks join links: the last defence, not the first.
 
@@ -16,6 +17,7 @@ midst of the work for a mail, so that they have to be quick and raise nothing.
 
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -39,7 +41,19 @@ LOUD = frozenset({"dkim-signed"})
 """Reasons that tell of a fault of the set-up, though the mail goes on: the line is a warning."""
 LONGEST_VALUE = 300
 LONGEST_TEXT = 4000
-NOISY = ("aiosmtpd", "mail.log", "mail.debug", "httpx", "httpcore", "uvicorn.access", "asyncio")
+NOISY = (
+    "aiosmtpd",
+    "mail.log",
+    "mail.debug",
+    "httpx",
+    "httpcore",
+    "uvicorn.access",
+    "uvicorn.error",
+    "asyncio",
+)
+
+PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+"""Levels, and what they are for syslog; what is below them all is 7."""
 
 _LOG = logging.getLogger("mailhook")
 _JOIN_LINK = re.compile(
@@ -275,6 +289,27 @@ class Json(_Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+class _ForJournal(logging.Formatter):
+    """Each line with its priority before it, which systemd's journal takes off again (sd-daemon(3))."""
+
+    def __init__(self, inner: _Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = next((own for level, own in PRIORITIES if record.levelno >= level), 7)
+        return "\n".join(f"<{priority}>{line}" for line in self._inner.format(record).split("\n"))
+
+
+def _is_read_by_journal(stream: TextIO) -> bool:
+    """Whether what is written there comes to systemd's journal (systemd.exec(5), JOURNAL_STREAM)."""
+    try:
+        file = os.fstat(stream.fileno())
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{file.st_dev}:{file.st_ino}"
+
+
 def setup(
     level: str, style: Literal["console", "json"], stream: TextIO | None = None, worker: str = ""
 ) -> None:
@@ -283,7 +318,8 @@ def setup(
     Each line names `worker`, if it is given.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(Json(worker) if style == "json" else Console(worker))
+    formatter = Json(worker) if style == "json" else Console(worker)
+    handler.setFormatter(_ForJournal(formatter) if _is_read_by_journal(handler.stream) else formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -3,8 +3,11 @@
 import io
 import json
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -246,3 +249,41 @@ def test_a_value_made_to_be_slow_is_not() -> None:
 def test_values_with_blanks_are_quoted(lines: Lines) -> None:
     event("odd", error='say "no"', size=0, names=["a b", "c"])
     assert lines()[0].endswith(r'odd error="say \"no\"" names="a b,c"')
+
+
+@pytest.mark.parametrize("style", ["console", "json"])
+def test_the_journal_is_told_how_grave_each_line_is(
+    style: Literal["console", "json"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "journal").open("w+", encoding="utf-8") as stream:
+        file = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{file.st_dev}:{file.st_ino}")
+        journal.setup("debug", style, stream)
+        for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+            event("something", level=level)
+        stream.seek(0)
+        assert re.findall(r"^<(.)>", stream.read(), re.MULTILINE) == ["7", "6", "4", "3"]
+
+
+def test_each_line_of_a_traceback_is_as_grave_as_its_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "journal").open("w+", encoding="utf-8") as stream:
+        file = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{file.st_dev}:{file.st_ino}")
+        journal.setup("info", "console", stream)
+        Story().failed(ValueError("no"))
+        stream.seek(0)
+        lines = stream.read().splitlines()
+    assert len(lines) > 1
+    assert all(line.startswith("<3>") for line in lines)
+
+
+def test_nobody_else_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where standard error is not what systemd has opened, as behind a pipe."""
+    monkeypatch.setenv("JOURNAL_STREAM", "1:2")
+    with (tmp_path / "log").open("w+", encoding="utf-8") as stream:
+        journal.setup("info", "console", stream)
+        event("something")
+        stream.seek(0)
+        assert not stream.read().startswith("<")

@@ -15,8 +15,8 @@ VERDICTS = {"Pass", "Defer", "NotOurs", "Leave", "Unwanted"}
 JUDGES = {"may_act", "obstacle"}
 """Functions that return a reason."""
 
-HIDING = {"encrypted", "signed", "tnef", "partial"}
-"""What `core.message.enclosure` says."""
+HIDING = {"encrypted", "signed", "pgp", "tnef", "partial"}
+"""What `core.sealing` says."""
 
 
 def reasons() -> Iterator[str]:

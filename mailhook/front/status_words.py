@@ -200,6 +200,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "too-large": ("со ссылкой больше, чем принимает сервер", "with the link larger than the next hop takes"),
     "no-place": ("ссылку некуда вписать", "no place for the link"),
     "signed": ("подписано, менять нельзя", "signed: must not be changed"),
+    "pgp": ("текст в PGP, менять нельзя", "a text in PGP's armour: must not be changed"),
     "encrypted": ("зашифровано", "encrypted"),
     "partial": ("только часть письма", "a part of a mail only"),
     "tnef": ("winmail.dat (TNEF)", "winmail.dat (TNEF)"),

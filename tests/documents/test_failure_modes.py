@@ -30,6 +30,7 @@ ENCLOSED = {"signed", "pgp", *sealing._ENCLOSURES.values()}
 
 ELSEWHERE = {
     "OPTED_OUT": {removal.OPTED_OUT},
+    "sealed": {"signed", "pgp"},
     "sealing.enclosure(message)": ENCLOSED,
     "sealing.beginning(_beginning(content))": ENCLOSED,
     "f'method-{method.lower()}'": {"method-…"},

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailhook.config import Settings
+from mailhook.front import descriptors
 
 UNITS = Path(__file__).parents[2] / "docs" / "examples" / "systemd"
 OPERATIONS = (UNITS.parents[1] / "operations.md").read_text(encoding="utf-8")
@@ -29,6 +30,12 @@ def test_the_service_runs_a_command_that_is_there() -> None:
 def test_stopping_waits_for_the_last_answer() -> None:
     longest = DEFAULTS.policy.deadline + DEFAULTS.nexthop.data_timeout
     assert timedelta(seconds=int(option("mailhook.service", "TimeoutStopSec"))) > longest
+
+
+def test_there_are_files_enough_for_all_connections() -> None:
+    listen, hop = DEFAULTS.listen, DEFAULTS.nexthop
+    needed = listen.max_connections + listen.max_transactions + hop.max_sessions + descriptors.SPARE
+    assert int(option("mailhook.service", "LimitNOFILE")) > needed
 
 
 def test_the_store_may_be_written() -> None:

@@ -1,6 +1,9 @@
-"""Postfix hands mail in by STARTTLS with a login, and takes it back by STARTTLS: each verifies the other."""
+"""Postfix hands mail in by STARTTLS with a login, and takes it back by STARTTLS: each verifies the other.
 
-from pathlib import Path
+Set up as docs/postfix.md says, section 7.
+"""
+
+import re
 
 import pytest
 
@@ -8,8 +11,9 @@ from mailhook.config import load, problems
 from mailhook.doctor import Level, examine
 from mailhook.front import auth
 from tests.authority import Authority
+from tests.peers.fragments import fragments
 from tests.peers.mails import Meeting, ordinary, shown, untraced
-from tests.peers.site import Site
+from tests.peers.site import Site, configured
 
 pytestmark = pytest.mark.peers
 
@@ -18,55 +22,45 @@ ANNA = "anna@partner.example"
 
 @pytest.fixture(name="safe")
 async def _safe(site: Site) -> Site:
-    """The site, with TLS on both ways; mailhook lets Postfix in by its login alone."""
-    ports, folder = site.postfix.ports, site.postfix.home / "config"
+    """The site, set up as docs/postfix.md says for two machines; mailhook lets Postfix in by its login alone."""
+    folder = site.postfix.home / "config"
     authority = Authority(folder)
-    here = authority.pem("mailhook.test", file="mailhook")
-    there = authority.pem("mail.example.org", file="postfix")
-    (folder / "passwords").write_text(auth.line("postfix", "hunter2"))
-    (folder / "login").write_text(f"[127.0.0.1]:{ports.mailhook} postfix:hunter2\n")
+    authority.pem("mailhook.example.org", file="mailhook")
+    authority.pem("mail.example.org", file="mail")
+    (folder / "passwords").write_text(auth.line("postfix", "PASSWORD"))
+    (folder / "login").write_text(_here(site, fragments("/etc/postfix/mailhook/login")))
     await site.mailhook.stop()
-    _configure(
-        site.config,
-        {
-            "#allow =": 'allow = ["192.0.2.0/24"]\n#allow =',
-            '#starttls = "off"': f'starttls = "required"\npasswords_file = "{folder}/passwords"',
-            '#tls_cert = ""\n#tls_key = ""': f'tls_cert = "{here.certificate}"\ntls_key = "{here.key}"',
-            '#tls = "off"': f'tls = "starttls"\nca_file = "{authority.file}"\ntls_name = "mail.example.org"',
-        },
-    )
+    login = fragments("/etc/mailhook/config.toml: a login, in [listen]")
+    own = fragments("/etc/mailhook/config.toml: on two machines").replace("[listen]\n", f"[listen]\n{login}")
+    # Not in `allow`, where Postfix's address stays the documented one.
+    own = own.replace('host = "192.0.2.10"', 'host = "127.0.0.1"')
+    assert configured(site.ports, site.config.parent, _here(site, own)) == site.config
     await site.mailhook.start()
-    run = site.postfix.run
-    await run("postconf", "-M", "tlsmgr/unix=tlsmgr unix - - n 1000? 1 tlsmgr")
-    back, feed = f"127.0.0.1:{ports.back}/inet", "mailhook/unix"
-    for service, setting in (
-        (back, "smtpd_tls_security_level=encrypt"),
-        (back, f"smtpd_tls_chain_files={there.key},{there.certificate}"),
-        (feed, "smtp_tls_security_level=secure"),
-        (feed, f"smtp_tls_CAfile={authority.file}"),
-        (feed, "smtp_tls_secure_cert_match=mailhook.test"),
-        (feed, "smtp_tls_loglevel=1"),
-        (feed, "smtp_sasl_auth_enable=yes"),
-        (feed, "smtp_sasl_mechanism_filter=plain"),
-        (feed, f"smtp_sasl_password_maps=texthash:{folder}/login"),
-        (feed, "smtp_sasl_security_options=noanonymous"),
-    ):
-        await run("postconf", "-P", f"{service}/{setting}")
+    await site.postfix.run("postconf", "-M", "tlsmgr/unix=tlsmgr unix - - n 1000? 1 tlsmgr")
+    await _set(site, "mailhook/unix", "on two machines, in mailhook")
+    await _set(site, "mailhook/unix", "a login, in mailhook")
+    await _set(site, f"127.0.0.1:{site.ports.back}/inet", "on two machines, in 192.0.2.10:10226")
     await site.postfix.obey("postfix reload")
     return site
 
 
-def _configure(config: Path, changes: dict[str, str]) -> None:
-    text = config.read_text(encoding="utf-8")
-    for example, ours in changes.items():
-        assert example in text, example
-        text = text.replace(example, ours, 1)
-    config.write_text(text, encoding="utf-8")
+async def _set(site: Site, service: str, title: str) -> None:
+    lines = re.findall(r"^  -o (.+)$", fragments(f"/etc/postfix/master.cf: {title}"), re.MULTILINE)
+    for line in lines:
+        await site.postfix.run("postconf", "-P", f"{service}/{_here(site, line)}")
+
+
+def _here(site: Site, text: str) -> str:
+    """With this site's folder and ports, and mailhook on this machine."""
+    for documented in ("/etc/postfix/mailhook", "/etc/mailhook"):
+        text = text.replace(documented, str(site.postfix.home / "config"))
+    return site.ports.put_into(text).replace("192.0.2.20", "127.0.0.1")
 
 
 async def test_mail_goes_by_tls_both_ways(safe: Site) -> None:
     mail = ordinary("safe", b"x" * 300_000 + b"\r\n")
     await safe.submit([ANNA], mail)
+    await safe.arrived(1)
     await safe.submit([ANNA], Meeting("safe@example.org", (ANNA,), "Safe").mail())
     first, second = await safe.arrived(2)
     assert untraced(first.content) == mail
