@@ -159,8 +159,8 @@ class Sight:
     def _event(self, meeting: Meeting, why: str, *, secrets: bool) -> Event:
         aim = desired(meeting, self._clock(), self._settings.policy.roll_after)
         return Event(
-            uid=meeting.key.uid,
-            organizer=meeting.key.organizer,
+            uid=journal.clean(meeting.key.uid),
+            organizer=journal.clean(meeting.key.organizer),
             state=meeting.conference.state.value,
             next=aim.spec.start if isinstance(aim, Room) else None,
             people=len(participants(meeting)),
