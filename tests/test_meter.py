@@ -142,7 +142,7 @@ from pathlib import Path
 from mailhook import journal
 from mailhook.journal import Story
 from mailhook.meter import Meter
-from mailhook.supervisor import forget_process
+from mailhook.metrics_folder import forget_process
 from mailhook.ports import Holdings, Load
 meter = Meter("1.2.3")
 with meter.listening():

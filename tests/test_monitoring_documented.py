@@ -31,7 +31,17 @@ def exposed() -> str:
         Story(decision="rewrite", reason="rewritten", code=250, times={"read": 0.02}).tell()
         journal.called("create", "ok", 0.2)
         journal.event("example", level=logging.WARNING)
-        meter.publish(Load(clients=0, busy=0, idle=0, waiting=0, held_bytes=0, breaker="closed"))
+        meter.publish(
+            Load(
+                clients=0,
+                busy=0,
+                idle=0,
+                waiting=0,
+                held_bytes=0,
+                breaker="closed",
+                certificates={"listener": 5.0},
+            )
+        )
     return meter.exposition(Holdings({}, {}, {}, 0)).decode()
 
 

@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from mailhook import door
 from mailhook.errors import Misconfigured
 from mailhook.smtp import replies
 from mailhook.smtp.auth import Credentials
@@ -128,11 +129,13 @@ class Passwords:
             loop = asyncio.get_running_loop()
             fits = await loop.run_in_executor(self._worker, self._fits, credentials)
         except (Misconfigured, ValueError, MemoryError) as error:
+            door.turned_away("login")
             log.error("%s: login put off, %s: %s", address, self._file, error)
             return replies.AUTH_UNAVAILABLE
         finally:
             self._waiting -= 1
         if not fits:
+            door.turned_away("login")
             log.warning("%s: login failed, user %r", address, credentials.user)
             return replies.WRONG_CREDENTIALS
         return replies.AUTHENTICATED

@@ -21,6 +21,7 @@ from typing import cast
 
 from aiosmtpd.smtp import SMTP
 
+from mailhook import door
 from mailhook.alarm import Alarm
 from mailhook.front.dialogue import Dialogue, Terms
 from mailhook.front.limits import Load, Patience, Seldom
@@ -125,6 +126,7 @@ class Listener:
             return replies.SHUTTING_DOWN
         connection.allowed = self._allowed(connection.address)
         if not connection.allowed and not self.terms.entry.admits_others:
+            door.turned_away("not-allowed")
             log.warning("client refused, not in listen.allow: %s", connection.address)
             return replies.NOT_ALLOWED
         refusal = self._too_many(connection)
@@ -132,6 +134,7 @@ class Listener:
             self._make_room(connection.address)
             refusal = self._load.connect(connection.address)
         if refusal is not None:
+            door.turned_away("limits")
             times = self._refusals.due(asyncio.get_running_loop().time())
             if times is not None:
                 log.warning("%s refused (%d times): %s", connection.address, times, refusal.text)
@@ -304,6 +307,7 @@ class Connection(SMTP):
         try:
             self._reader, self._writer = await secured(self._writer.transport, context, within)
         except TlsFailedError as error:
+            door.turned_away("tls")
             log.warning("%s: no TLS: %s", self.address, error)
             raise ClientGoneError(f"no TLS: {error}") from None
         return bool(self._writer.get_extra_info("peercert"))
