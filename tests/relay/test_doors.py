@@ -94,6 +94,26 @@ async def test_handshakes_that_fail_are_told_of(tmp_path: Path) -> None:
         assert await figure(page, 'mailhook_clients_refused_total{why="tls"}') == 1
 
 
+async def test_logins_that_fail_are_told_of(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pem, passwords = authority.pem(), tmp_path / "passwords"
+    passwords.touch()
+    listen = {
+        "starttls": "optional",
+        "tls_cert": pem.certificate,
+        "tls_key": pem.key,
+        "passwords_file": str(passwords),
+    }
+    async with watched(tmp_path, listen=listen) as page, await Client.connect(page.here.port) as client:
+        assert (await client.ask(b"STARTTLS\r\n")).code == 220
+        context = ssl.create_default_context(cafile=authority.file)
+        await client.writer.start_tls(context, server_hostname="127.0.0.1")
+        assert (await client.ask(b"EHLO client.test\r\n")).code == 250
+        assert (await client.ask(b"AUTH PLAIN AGJvYgBodW50ZXIy\r\n")).code == 535
+        assert await figure(page, 'mailhook_clients_refused_total{why="login"}') == 1
+        assert "Logins that failed in the last hour: 1" in await page.text("/?lang=en")
+
+
 async def test_wrong_passwords_for_the_page_are_told_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
