@@ -122,6 +122,7 @@ class Passwords:
     async def judged(self, credentials: Credentials, address: str) -> Reply:
         """The reply to a login; `address`: the client's, for the log."""
         if self._waiting >= MAX_WAITING:
+            door.turned_away("login")
             log.warning("%s: login put off, %d others are waiting", address, self._waiting)
             return replies.AUTH_UNAVAILABLE
         self._waiting += 1

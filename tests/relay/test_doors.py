@@ -14,7 +14,7 @@ import pytest
 from tests.authority import Authority
 from tests.relay.mails import ANNA, IVAN, ORDINARY
 from tests.relay.processes import Outside, serving, write_settings
-from tests.relay.rig import Client, Clock, until
+from tests.relay.rig import PATIENCE, Client, Clock, until
 from tests.relay.test_watching import PASSWORD, free_port
 from tests.relay.watched import Watched, watched
 
@@ -54,8 +54,9 @@ async def test_a_dead_next_hop_is_told_while_no_mail_comes(
 
 
 async def gauge(page: Watched, value: float) -> None:
-    while await figure(page, "mailhook_nexthop_reachable") != value:
-        pass
+    async with asyncio.timeout(PATIENCE):
+        while await figure(page, "mailhook_nexthop_reachable") != value:
+            pass
 
 
 # --- who cannot get in --------------------------------------------------------------------------------------
