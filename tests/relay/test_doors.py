@@ -172,10 +172,15 @@ async def test_what_the_supervisor_warns_of_is_counted(outside: Outside, tmp_pat
         settings.write_text("[nonsense]\n")
         served.reload()
         await until(lambda: bool(served.told("settings-kept")))
-        kept = len(served.told("settings-kept"))
-        async with httpx.AsyncClient(trust_env=False) as browser:
-            samples = (await browser.get(f"http://127.0.0.1:{port}/metrics")).text.splitlines()
+        async with httpx.AsyncClient(trust_env=False) as browser, asyncio.timeout(PATIENCE):
+            # A line of the log is written before it is counted.
+            while True:
+                expected = {
+                    'mailhook_warnings_total{event="worker-died"} 1.0',
+                    f'mailhook_warnings_total{{event="settings-kept"}} {len(served.told("settings-kept"))}.0',
+                }
+                text = (await browser.get(f"http://127.0.0.1:{port}/metrics")).text
+                if expected <= set(text.splitlines()):
+                    break
         files = await asyncio.to_thread(lambda: list(tmp_path.glob("mailhook-*/counter_*.db")))
-    assert 'mailhook_warnings_total{event="worker-died"} 1.0' in samples
-    assert f'mailhook_warnings_total{{event="settings-kept"}} {kept}.0' in samples
     assert len(files) == 3, files
