@@ -21,7 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailhook import door
 from mailhook.errors import Misconfigured
 from mailhook.smtp import replies
 from mailhook.smtp.auth import Credentials
@@ -122,7 +121,6 @@ class Passwords:
     async def judged(self, credentials: Credentials, address: str) -> Reply:
         """The reply to a login; `address`: the client's, for the log."""
         if self._waiting >= MAX_WAITING:
-            door.turned_away("login")
             log.warning("%s: login put off, %d others are waiting", address, self._waiting)
             return replies.AUTH_UNAVAILABLE
         self._waiting += 1
@@ -130,13 +128,11 @@ class Passwords:
             loop = asyncio.get_running_loop()
             fits = await loop.run_in_executor(self._worker, self._fits, credentials)
         except (Misconfigured, ValueError, MemoryError) as error:
-            door.turned_away("login")
             log.error("%s: login put off, %s: %s", address, self._file, error)
             return replies.AUTH_UNAVAILABLE
         finally:
             self._waiting -= 1
         if not fits:
-            door.turned_away("login")
             log.warning("%s: login failed, user %r", address, credentials.user)
             return replies.WRONG_CREDENTIALS
         return replies.AUTHENTICATED

@@ -14,6 +14,7 @@ import ssl
 from dataclasses import dataclass
 from typing import Literal
 
+from mailhook import door
 from mailhook.certificates import Kept
 from mailhook.front.auth import Passwords
 from mailhook.smtp import commands, replies
@@ -102,6 +103,8 @@ class Standing:
         answer = await self._entry.passwords.judged(credentials, self.address)
         if answer.code == 235:
             self._known = True
+        else:
+            door.turned_away("login")
         self._failures += answer.permanent
         return replies.TOO_MANY_FAILURES if self._failures >= MAX_FAILURES else answer
 
