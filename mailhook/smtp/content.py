@@ -41,7 +41,7 @@ class EndOfData:
     def feed(self, data: bytes) -> bytes:
         """Content that is known to be content; up to four octets are held back until more comes."""
         window = self._held + data
-        if b"." not in window:
+        if not self._strict and b"." not in window:
             # Attached files: neither an end nor a lone dot can be in it, and this look is the cheapest there is.
             return self._hold(window)
         at = window.find(END)
