@@ -2,7 +2,7 @@
 
 What: `bears` says whether the organizer's own copy of the event holds a link, `shows` whether it stands in any place
 at all; `block_links` and `bare_links` find links in blocks of ours and links to our host that stand outside of them;
-`forms` is all that an event says.
+`forms` is all that an event says, and `own_words` what of a text is not quoted.
 
 Not here: whether a text was cut off (`truncation`), what a missing link means (`removal`), writing (`rewrite`).
 
@@ -18,7 +18,9 @@ from mailhook.core import splice_properties, text_blocks
 from mailhook.core.conference import JoinDetails
 from mailhook.core.itip import Event, Invitation
 from mailhook.core.meeting import MASTER
+from mailhook.core.quoting import unquoted
 
+_QUOTED_LINE = re.compile(r"^[ \t]*>.*", re.MULTILINE)
 _URL = re.compile(r"https?://[^\s<>\"\\]+", re.IGNORECASE)
 _LOOKED_AT = 256 * 1024
 """Characters of one text in which links are looked for."""
@@ -124,13 +126,20 @@ def _block_links(event: Event) -> Iterator[str]:
 
 
 def bare_links(invitation: Invitation, hosts: Iterable[str]) -> frozenset[str]:
-    """Links to a conference at one of `hosts` that stand in no block of ours."""
+    """Links to a conference at one of `hosts` that stand in no block of ours, and are not quoted."""
     texts = (
-        text for event in invitation.events for text in (event.location, event.description, *event.links)
+        text
+        for event in invitation.events
+        for text in (event.location, own_words(event.description[:_LOOKED_AT]), *event.links)
     )
     found = {url.rstrip(".,;:!?)'") for text in texts for url in _URL.findall(text[:_LOOKED_AT])}
     wanted = {host.lower() for host in hosts}
     return frozenset(url for url in found if _names_conference(url, wanted)) - block_links(invitation)
+
+
+def own_words(text: str) -> str:
+    """Without what is quoted from another mail, which others have written, perhaps of other meetings."""
+    return _QUOTED_LINE.sub("", unquoted(text))
 
 
 def _names_conference(url: str, hosts: set[str]) -> bool:

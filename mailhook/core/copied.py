@@ -14,10 +14,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 
-from mailhook.core.bearing import forms
+from mailhook.core.bearing import forms, own_words
 from mailhook.core.itip import Invitation
 from mailhook.core.meeting import Meeting, MeetingKey
-from mailhook.core.quoting import unquoted
 
 _MOST = 20
 _LONGEST = 400
@@ -40,7 +39,7 @@ def spellings(invitation: Invitation, hosts: Collection[str]) -> list[tuple[str,
         return []
     link = re.compile(rf"https?://(?:{names})[/?:][!-~]{{0,{_LONGEST}}}", re.IGNORECASE)
     texts = dict.fromkeys(form for event in invitation.events for form in forms(event))
-    bearing = (unquoted(text[:_LOOKED_AT]) for text in texts if link.search(text[:_LOOKED_AT]))
+    bearing = (own_words(text[:_LOOKED_AT]) for text in texts if link.search(text[:_LOOKED_AT]))
     found = dict.fromkeys(match for text in bearing for match in link.findall(text))
     return [tuple(_beginnings(each)) for each in islice(found, _MOST)]
 

@@ -55,7 +55,9 @@ def codec(charset: str | None) -> str | None:
         return None
     try:
         name = codecs.lookup(charset).name
-        b"".decode(name)
+        "a".encode(
+            name
+        )  # LookupError where the codec is none of text: hex, rot13, zlib …; "" would not try it
     except (LookupError, ValueError):
         return None
     return None if name.replace("_", "-") in _NOT_FOR_MAIL else name

@@ -2,20 +2,16 @@
 
 Not here: finding markup (`html_scan`), blocks of ours (`splice_html`).
 
-Errors: Unreadable beyond MAX_MARKUP.
+Errors: none.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from mailhook.core import quoting, relinking, typed
 from mailhook.core.html_scan import Token, tokens
 from mailhook.core.splices import within
 from mailhook.core.typed import Line
-from mailhook.errors import Unreadable
-
-MAX_MARKUP = 20_000
-"""Tags and comments of HTML that somebody wrote."""
 
 _IN_LINE = frozenset(
     {
@@ -31,56 +27,55 @@ _LOOKED_AT = 100
 _PICTURE = "\ufffc"
 
 
-def markup(data: bytes) -> Iterator[Token]:
-    for number, token in enumerate(tokens(data, everything=True)):
-        if number > MAX_MARKUP:
-            raise Unreadable("too much markup")
-        yield token
-
-
 def cut(data: bytes, charset: str, *, breaks: bool = False) -> list[Line]:
     """The lines that a reader sees; `breaks`: line ends are such, as in text that is shown as it is."""
     out: list[Line] = []
-    raw, plain, opened, pictures, at = b"", b"", list[bytes](), 0, 0
+    raw, plain, opened, pictures, at = list[bytes](), list[bytes](), list[bytes](), 0, 0
 
     def end_line() -> None:
-        nonlocal raw, plain, opened, pictures
-        text = typed.words(plain, charset) + _PICTURE * pictures
-        out.append(Line(plain if opened else raw, plain, text))
-        raw, plain, opened, pictures = b"", b"", [], 0
+        nonlocal pictures
+        bare = b"".join(plain)
+        out.append(
+            Line(bare if opened else b"".join(raw), bare, typed.words(bare, charset) + _PICTURE * pictures)
+        )
+        pictures = 0
+        for each in (raw, plain, opened):
+            each.clear()
 
-    for token in (*markup(data), Token(b"/", len(data), len(data))):
-        first, *more = data[at : token.start].split(b"\n") if breaks else [data[at : token.start]]
-        raw, plain = raw + first, plain + first
-        for line in more:
-            end_line()
-            raw, plain = line, line
+    for token in (*tokens(data), Token(b"/", len(data), len(data))):
+        shown = data[at : token.start]
+        for number, line in enumerate(shown.split(b"\n") if breaks else (shown,)):
+            if number:
+                end_line()
+            raw.append(line)
+            plain.append(line)
         at = token.end
         name = token.name.removeprefix(b"/")
         if name in _SHOWN:
             pictures += 1
         if name in _IN_LINE or name in _SHOWN:
-            raw += data[token.start : token.end]
-            opened = _open(opened, token)
+            raw.append(data[token.start : token.end])
+            _open(opened, token)
         elif name not in _SILENT:
             end_line()
     end_line()
     return out
 
 
-def _open(opened: list[bytes], token: Token) -> list[bytes]:
-    """The tags that are open after this one; one that closes what is not open stays as something open."""
+def _open(opened: list[bytes], token: Token) -> None:
+    """Keep the tags that are open after this one; one that closes what is not open stays as something open."""
     if token.name in _SHOWN or token.name == b"wbr":
-        return opened
+        return
     if opened and token.name == b"/" + opened[-1]:
-        return opened[:-1]
-    return [*opened, token.name]
+        opened.pop()
+    else:
+        opened.append(token.name)
 
 
-def history(data: bytes, charset: str) -> list[tuple[int, int]]:
-    """Spans of what the HTML quotes, in order."""
+def history(data: bytes, markup: Iterable[Token], charset: str) -> list[tuple[int, int]]:
+    """Spans of what the HTML quotes, in order; `markup`: its blockquotes, others do not matter."""
     quoted, out, begun = quoting.section(data, charset), list[tuple[int, int]](), list[int]()
-    for token in markup(data):
+    for token in markup:
         if token.name == b"blockquote":
             begun.append(token.start)
         elif token.name == b"/blockquote" and begun:
@@ -91,12 +86,17 @@ def history(data: bytes, charset: str) -> list[tuple[int, int]]:
     return [*(each for each in out if each[0] < quoted), (quoted, len(data))]
 
 
-def is_shown(data: bytes, links: frozenset[str], charset: str) -> bool:
-    """Whether one of the links stands in the text or leads there from it, other than in what is quoted."""
+def places(data: bytes, links: frozenset[str], charset: str) -> list[int]:
+    """Where one of the links stands, in whatever: the first ones."""
     link = relinking.anywhere(links, charset) if relinking.is_mentioned(data, links) else None
-    found = [match.start() for match in islice(link.finditer(data), _LOOKED_AT)] if link else []
-    if not found:
-        return False
-    quoted = history(data, charset)
-    unseen = [(each.start, each.end) for each in markup(data) if each.name not in {b"a", b"area"}]
+    return [match.start() for match in islice(link.finditer(data), _LOOKED_AT)] if link else []
+
+
+def is_shown(data: bytes, found: Iterable[int], markup: Sequence[Token], charset: str) -> bool:
+    """Whether one of the places can be seen, or is where an anchor leads to, other than in what is quoted.
+
+    `markup`: blockquotes, and whatever one of the places stands in.
+    """
+    quoted = history(data, markup, charset)
+    unseen = [(each.start, each.end) for each in markup if each.name not in {b"a", b"area"}]
     return any(not within(at, quoted) and not within(at, unseen) for at in found)

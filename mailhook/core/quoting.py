@@ -11,7 +11,6 @@ Errors: none.
 
 import re
 from functools import lru_cache
-from itertools import islice
 from typing import NamedTuple
 
 _TITLES = (
@@ -31,15 +30,16 @@ _WHEN = ("Sent", "Date", "Отправлено", "Дата", "Gesendet", "Datum"
 _WHAT = ("Subject", "Тема", "Betreff", "Objet", "Asunto", "Oggetto", "To", "Кому", "An", "À")
 _LOOKED_AT = 128 * 1024
 """Octets of a text."""
-_START = r"(?:^|[\n>])(?:[ \t*]|&nbsp;)*"
+_START = r"[\n>](?:[ \t*]|&nbsp;)*"
 _COLON = r"(?:[ \t*]|&nbsp;|</?[a-z]{1,6}>)*:"
 _MOST, _NEAR, _FAR = 50, 300, 2000
 """So many senders are looked at; so many octets further stands the time, and so many from there the subject."""
 
 
 class _Patterns(NamedTuple):
-    line: re.Pattern[bytes]
-    sender: re.Pattern[bytes]
+    """`begin`: a line that begins a quotation, or, as its group, a sender, who does if the others follow."""
+
+    begin: re.Pattern[bytes]
     time: re.Pattern[bytes]
     subject: re.Pattern[bytes]
 
@@ -51,9 +51,9 @@ def _patterns(charset: str) -> _Patterns:
     def one_of(words: tuple[str, ...]) -> str:
         return "(?:" + "|".join(re.escape(each) for each in words if _is_held(each, charset)) + ")"
 
-    line = f"{_START}(?:-{{4,}} ?{one_of(_TITLES)}|{one_of(_ALONE)})"
-    fields = (f"{_START}{one_of(names)}{_COLON}" for names in (_FROM, _WHEN, _WHAT))
-    return _Patterns(*(re.compile(each.encode(charset)) for each in (line, *fields)))
+    sender, time, subject = (f"{one_of(names)}{_COLON}" for names in (_FROM, _WHEN, _WHAT))
+    begin = f"(?:-{{4,}} ?{one_of(_TITLES)}|{one_of(_ALONE)}|({sender}))"
+    return _Patterns(*(re.compile((_START + each).encode(charset)) for each in (begin, time, subject)))
 
 
 def _is_held(word: str, charset: str) -> bool:
@@ -66,16 +66,21 @@ def _is_held(word: str, charset: str) -> bool:
 
 def section(data: bytes, charset: str) -> int:
     """The offset of the line with which quoted text begins; the length of `data` where there is none."""
-    patterns = _patterns(charset)
-    line = patterns.line.search(data, 0, _LOOKED_AT)
-    starts = [line] if line else []
-    for sender in islice(patterns.sender.finditer(data, 0, _LOOKED_AT), _MOST):
-        time = patterns.time.search(data, sender.end(), sender.end() + _NEAR)
+    found = _section(data[:_LOOKED_AT], charset)
+    return len(data) if found is None else found
+
+
+@lru_cache(maxsize=8)
+def _section(data: bytes, charset: str) -> int | None:
+    """Of the text that is looked at; asked several times of one text."""
+    patterns, data = _patterns(charset), b"\n" + data
+    for number, begin in enumerate(patterns.begin.finditer(data)):
+        if not begin[1]:
+            return begin.start()
+        time = patterns.time.search(data, begin.end(), begin.end() + _NEAR) if number < _MOST else None
         if time and patterns.subject.search(data, time.end(), time.end() + _FAR):
-            starts.append(sender)
-            break
-    at = min((each.start() for each in starts), default=len(data))
-    return at + (data[at : at + 1] in (b"\n", b">"))
+            return begin.start()
+    return None
 
 
 def unquoted(text: str) -> str:

@@ -21,6 +21,9 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (str, html.escape, lambda link: q
 _HEAD = re.compile(r"https?(://|%3A%2F%2F)[^/?%]*", re.IGNORECASE)
 _HOST = re.compile(r"https?://([^/?]+)", re.IGNORECASE)
 _AMPERSAND = rb"&(?:amp|#0{0,3}38|#[xX]0{0,2}26);"
+_BEFORE = re.compile(rb"[<\[(]?(?:https?://[^\s<>\"]*)?\Z")
+_AROUND = 200
+"""Octets before a link that may be those of another one, which leads to it."""
 _GOES_ON = rb"(?![\w=-])"
 """What follows here would make it another link."""
 
@@ -40,13 +43,14 @@ def anywhere(links: frozenset[str], charset: str) -> re.Pattern[bytes] | None:
     return re.compile(b"|".join(spelled)) if spelled else None
 
 
-@lru_cache(maxsize=64)
-def bracketed(links: frozenset[str], charset: str) -> re.Pattern[bytes] | None:
-    """The same with the brackets in which programs put a link that follows its name, or with the link around it."""
-    spelled = [
-        rb"[<\[(]?(?:https?://[^\s<>\"]{0,200})?" + each + rb"[>\])]?" for each in _spelled(links, charset)
-    ]
-    return re.compile(b"|".join(spelled)) if spelled else None
+def bracketed(data: bytes, links: frozenset[str], charset: str) -> list[tuple[int, int]]:
+    """Spans of them, with the brackets in which programs put a link that follows its name, and the link around it."""
+    link, out, done = anywhere(links, charset), list[tuple[int, int]](), 0
+    for match in link.finditer(data) if link else ():
+        before = _BEFORE.search(data, max(done, match.start() - _AROUND), match.start())
+        done = match.end() + (data[match.end() : match.end() + 1] in {b">", b"]", b")"})
+        out.append((before.start() if before else match.start(), done))
+    return out
 
 
 def _spelled(links: Iterable[str], charset: str) -> list[bytes]:

@@ -28,7 +28,7 @@ from mailhook.core.event_edit import Additions, Change, EventEdit, Reach
 from mailhook.core.relinking import exchanged
 from mailhook.core.splices import Splice, apply, decoded, effective
 
-MAX_TWIN = 128 * 1024
+MAX_TWIN = 96 * 1024
 """Octets of a description or its HTML twin; a longer one is left alone, because its escapes take long to follow."""
 History = Callable[[], list[tuple[int, int]]]
 _TEXT_ESCAPE = re.compile(rb"\\[\\;,nN]")

@@ -7,17 +7,17 @@ changes what it did not understand.
 Not here: charsets and transfer encodings (`rewrite`).
 
 Errors: none; in markup that breaks off (an open comment, an open quote) the scan ends where it breaks off, and markup
-beyond MAX_NOTED is left alone.
+beyond MAX_NOTED, or with more in its blocks than MAX_LINES or `text_blocks` allow, is left alone.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
 from mailhook.core import html_text, text_blocks, typed
-from mailhook.core.html_scan import Token, tokens
+from mailhook.core.html_scan import Token, noted
 from mailhook.core.splice_text import Text
 from mailhook.core.splices import Splice, settled, within
 from mailhook.core.typed import Kept
@@ -31,7 +31,8 @@ ELEMENT = "videomost-conference"
 The rest of it are digests of the block's lines.
 """
 
-_DIGESTS = re.compile(ELEMENT.encode("ascii") + rb"-([a-z2-7]{4,48})")
+_ELEMENT = ELEMENT.encode("ascii")
+_DIGESTS = re.compile(_ELEMENT + rb"-([a-z2-7]{4,48})")
 _TEXT_OPENING, _TEXT_END = text_blocks.OPENING.encode("ascii"), text_blocks.END.encode("ascii")
 _BEGIN_COMMENT, _END_COMMENT = b"videomost:begin", b"videomost:end"
 _LIKE_BOUNDARY = re.compile(r"^--", re.MULTILINE)
@@ -59,8 +60,10 @@ class _Landmarks:
     html_close: int | None = None
     comments: list[tuple[int, int]] = field(default_factory=list)
     elements: list[tuple[int, int]] = field(default_factory=list)
-    hidden: list[tuple[int, int]] = field(default_factory=list)
-    """Tags, comments and raw text: what stands in them is not shown as text."""
+    texts: list[tuple[int, int]] = field(default_factory=list)
+    """Blocks as in plain text, of which it is not known yet whether they can be seen."""
+    noted: list[Token] = field(default_factory=list)
+    """All that the scan gave: what stands in one of them is not shown as text."""
 
 
 @lru_cache(maxsize=64)
@@ -86,11 +89,12 @@ def place(data: bytes, block: bytes, text: Text) -> list[Splice]:
 
 def _placed(data: bytes, block: bytes, text: Text) -> list[Splice]:
     if not block:
-        return settled(data, lambda html: _without(html, text))
-    marks = _landmarks(data)
-    if _blocks(data, marks, text):
-        return settled(data, lambda html: _replaced(html, block, text))
-    if html_text.is_shown(data, text.links, text.charset):
+        return settled(data, lambda html: _without(html, text)) if _is_marked(data) else []
+    links = html_text.places(data, text.links, text.charset)
+    marks = _landmarks(data, links)
+    if found := _blocks(data, marks, text):
+        return settled(data, lambda html: _replaced(html, block, text), _put(data, found, block, text))
+    if html_text.is_shown(data, links, marks.noted, text.charset):
         return []
     at = _top(data, marks) if text.position == "top" else _bottom(data, marks)
     return [Splice(at, at, block + text.line_end)]
@@ -99,14 +103,20 @@ def _placed(data: bytes, block: bytes, text: Text) -> list[Splice]:
 def history(data: bytes, text: Text) -> list[tuple[int, int]]:
     """What the HTML quotes; all of it where it has too much markup."""
     try:
-        return html_text.history(data, text.charset)
+        return html_text.history(data, _landmarks(data).noted, text.charset)
     except Unreadable:
         return [(0, len(data))]
 
 
 def _replaced(data: bytes, block: bytes, text: Text) -> list[Splice]:
+    found = _blocks(data, _landmarks(data), text) if _is_marked(data) else []
+    return _put(data, found, block, text)
+
+
+def _put(data: bytes, found: list[tuple[int, int]], block: bytes, text: Text) -> list[Splice]:
+    """The block in place of those that were found."""
     new, out = _digests(block), []
-    for number, (start, end) in enumerate(_blocks(data, _landmarks(data), text)):
+    for number, (start, end) in enumerate(found):
         kept = _kept(data[start:end], new, text)
         below = text.line_end + _lines(kept.below, text).rstrip() if kept.below else b""
         out.append(Splice(start, end, _lines(kept.above, text) + (b"" if number else block) + below))
@@ -159,41 +169,48 @@ def _bottom(data: bytes, marks: _Landmarks) -> int:
     return begins.start() if begins else found
 
 
+def _is_marked(data: bytes) -> bool:
+    """Whether anything looks like a mark of ours; quicker than to look for blocks."""
+    return any(mark in data for mark in (_BEGIN_COMMENT, _ELEMENT, _TEXT_OPENING))
+
+
 def _blocks(data: bytes, marks: _Landmarks, text: Text) -> list[tuple[int, int]]:
     """Blocks by comments, by the element where comments are gone, and blocks of plain text shown in HTML."""
+    hidden = [(each.start, each.end) for each in marks.noted] if marks.texts else []
+    shown = [each for each in marks.texts if not any(within(at, hidden) for at in (each[0], each[1] - 1))]
     out: list[tuple[int, int]] = []
-    for start, end in sorted([*marks.comments, *marks.elements, *_text_blocks(data, marks)]):
+    for start, end in sorted([*marks.comments, *marks.elements, *shown]):
         if not out or start >= out[-1][1]:
             out.append((start, end))
     if not out:
         return []
-    if len(out) > text_blocks.MAX_BLOCKS:
-        raise Unreadable("too many blocks")
-    return text_blocks.chosen(data, out, text.links, text.charset, html_text.history(data, text.charset))
+    if text_blocks.is_beyond(out):
+        raise Unreadable("too much in blocks")
+    history = html_text.history(data, marks.noted, text.charset)
+    return text_blocks.chosen(data, out, text.links, text.charset, history)
 
 
-def _text_blocks(data: bytes, marks: _Landmarks) -> Iterator[tuple[int, int]]:
-    """Where a DESCRIPTION with our block is shown in the HTML."""
-    begins = [each.start() for each in text_blocks.BEGIN_MARK.finditer(data)] if _TEXT_OPENING in data else []
-    for at, following in pairwise((*begins, len(data))):
+def _text_blocks(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where a DESCRIPTION with our block may be shown in the HTML."""
+    for at, following in pairwise((*text_blocks.begins(data), len(data))):
         close = data.find(_TEXT_END, at, following)
-        if close >= 0 and not within(at, marks.hidden) and not within(close, marks.hidden):
+        if close >= 0:
             yield at, close + len(_TEXT_END)
 
 
 # --- the scan ------------------------------------------------------------------------------------------
 
 
-def _landmarks(data: bytes) -> _Landmarks:
-    marks = _Landmarks(len(data))
+def _landmarks(data: bytes, places: Iterable[int] = ()) -> _Landmarks:
+    """`places`: others of which it must be known whether they stand in markup."""
+    marks = _Landmarks(len(data), texts=list(_text_blocks(data)))
+    marked = (at for start, end in marks.texts for at in (start, end - 1))
     begun: int | None = None
     divs: list[int] = []
-    shows_text = _TEXT_OPENING in data
-    for number, token in enumerate(tokens(data, everything=shows_text)):
+    for number, token in enumerate(noted(data, (*places, *marked))):
         if number > MAX_NOTED:
             raise Unreadable("too much markup")
-        if shows_text:
-            marks.hidden.append((token.start, token.end))
+        marks.noted.append(token)
         match token.name:
             case b"":
                 marks.limit = token.start
@@ -224,7 +241,7 @@ def _division(data: bytes, token: Token, marks: _Landmarks, divs: list[int]) -> 
             start = divs.pop()
             if not divs:
                 marks.elements.append((start, token.end))
-    elif divs or ELEMENT.encode("ascii") in data[token.start : token.end]:
+    elif divs or _ELEMENT in data[token.start : token.end]:
         divs.append(token.start)
 
 

@@ -41,13 +41,13 @@ def place(data: bytes, block: bytes, text: Text) -> list[Splice]:
     beside it; others exchange former ones. Without a `block` all are taken out, with the empty lines that came with
     them. What somebody has typed into a block stays.
     """
-    if data.count(text_blocks.OPENING.encode("ascii")) > text_blocks.MAX_BLOCKS:
+    if text_blocks.is_too_much(data):
         return []
     try:
         if not block:
             return settled(data, lambda each: _without(each, text))
-        if text_blocks.blocks(data, text.links, text.charset):
-            return settled(data, lambda each: _replaced(each, block, text))
+        if replaced := settled(data, lambda each: _replaced(each, block, text)):
+            return replaced
     except Unreadable:
         return []
     if is_shown(data, text.links, text.charset):

@@ -48,13 +48,17 @@ def effective(data: bytes, splices: Iterable[Splice]) -> list[Splice]:
     return [each for each in splices if data[each.start : each.end] != each.data]
 
 
-def settled(data: bytes, place: Callable[[bytes], list[Splice]]) -> list[Splice]:
-    """`place(data)`, so that placing again would change nothing.
+def settled(
+    data: bytes, place: Callable[[bytes], list[Splice]], first: list[Splice] | None = None
+) -> list[Splice]:
+    """`place(data)`, or `first` where that is known, so that placing again would change nothing.
 
     Taking one block out of damaged text can join the remains of two others to a third.
     """
-    splices = place(data)
+    splices = place(data) if first is None else first
     once = apply(data, splices)
+    if once == data:
+        return splices
     for _ in range(_SETTLING_ROUNDS):
         again = apply(once, place(once))
         if again == once:
@@ -110,7 +114,7 @@ def decoded(source: bytes, token: re.Pattern[bytes], decode: Callable[[bytes], b
     pieces: list[tuple[bytes, int]] = []
     done = 0
     for match in token.finditer(source):
-        pieces += ((source[done : match.start()], done), (decode(match[0]), match.start()))
+        pieces.append((source[done : match.start()] + decode(match[0]), done))
         done = match.end()
     pieces.append((source[done:], done))
     return layer(pieces, len(source))

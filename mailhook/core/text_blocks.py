@@ -26,6 +26,8 @@ BEGIN_MARK = re.compile(rb"_{7} Videomost (?:([a-z2-7]{4,48}) )?_{7}")
 _MARK = re.compile(f"{BEGIN_MARK.pattern.decode('ascii')}|{END}")
 MAX_BLOCKS = 20
 """A text with more of our marks was made to cost much; it is left alone."""
+MAX_OCTETS = 16 * 1024
+"""Of what stands in all blocks of one text; where more does, the text is left alone."""
 MAX_LINES = 100
 """A block has no more; what is longer has lost its end mark."""
 _QUOTED = re.compile(rb"[ \t]*>[> \t]*")
@@ -76,7 +78,36 @@ def blocks(data: bytes, links: Collection[str] = (), charset: str = "utf-8") -> 
     `links`. Where some block bears one, a block with another link is somebody's reference.
     """
     spans = list(_spans(data))
-    return chosen(data, spans, links, charset, [(quoting.section(data, charset), len(data))]) if spans else []
+    if not spans or is_beyond(spans):
+        return []
+    return chosen(data, spans, links, charset, [(quoting.section(data, charset), len(data))])
+
+
+def is_too_much(data: bytes) -> bool:
+    """Whether the text is to be left alone, because it has more in blocks of ours than is looked at."""
+    return data.count(_OPENING) > MAX_BLOCKS or is_beyond(list(_spans(data)))
+
+
+def is_beyond(spans: Collection[tuple[int, int]]) -> bool:
+    return len(spans) > MAX_BLOCKS or sum(end - start for start, end in spans) > MAX_OCTETS
+
+
+def begins(data: bytes) -> Iterator[int]:
+    """Where begin marks stand, whatever they begin."""
+    at = _begin(data, 0)
+    while at:
+        yield at.start()
+        at = _begin(data, at.end())
+
+
+def _begin(data: bytes, at: int) -> re.Match[bytes] | None:
+    """The next begin mark; the pattern alone would try each of a million underscores."""
+    found = data.find(_OPENING, at)
+    while found >= 0:
+        if mark := BEGIN_MARK.match(data, found):
+            return mark
+        found = data.find(_OPENING, found + len(_OPENING))
+    return None
 
 
 def chosen(
@@ -102,14 +133,14 @@ def _spans(data: bytes) -> Iterator[tuple[int, int]]:
     """
     if not 0 < data.count(_OPENING) <= MAX_BLOCKS:
         return
-    at = BEGIN_MARK.search(data)
+    at = _begin(data, 0)
     while at:
         end = _block_end(data, at)
         if not _QUOTED.fullmatch(
             data, max(data.rfind(b"\n", 0, at.start()) + 1, at.start() - 80), at.start()
         ):
             yield at.start(), end
-        at = BEGIN_MARK.search(data, end)
+        at = _begin(data, end)
 
 
 def _block_end(data: bytes, begin: re.Match[bytes]) -> int:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from mailhook.core import relinking
+from mailhook.core.splices import Splice, apply
 
 _MOST = 12
 """Digests of a block; where it has more lines, several have one together."""
@@ -84,7 +85,7 @@ UNTOLD = frozenset(digests([*_UNTOLD, *(f"{test}: {each}" for test in ("TEST", "
 def kept(lines: Sequence[Line], own: Collection[str], links: Collection[str], charset: str) -> Kept:
     """`own`: digests of our lines. `links`: ours, also those that this block bore before."""
     out = Kept([], [])
-    link = relinking.bracketed(frozenset(links), charset)
+    link = relinking.anywhere(frozenset(links), charset)
     intact = link is not None and any(link.search(each.raw) for each in lines)
     into, at = out.above, 0
     while at < len(lines):
@@ -94,7 +95,7 @@ def kept(lines: Sequence[Line], own: Collection[str], links: Collection[str], ch
             into = out.below
         if not size:
             rest = lines[at].raw if lines[at].words.strip() else b""
-            rest = _without_link(lines[at], link, own, charset) if linked and link else rest
+            rest = _without_links(lines[at], links, own, charset) if linked else rest
             whole = intact and not linked
             into.append(rest if whole else _without_remains(rest, links, charset))
         at += max(1, size)
@@ -113,8 +114,9 @@ def _own(lines: Sequence[Line], at: int, own: Collection[str]) -> int:
     return 0
 
 
-def _without_link(line: Line, link: re.Pattern[bytes], own: Collection[str], charset: str) -> bytes:
-    rest = link.sub(b"", line.plain)
+def _without_links(line: Line, links: Collection[str], own: Collection[str], charset: str) -> bytes:
+    spans = relinking.bracketed(line.plain, frozenset(links), charset)
+    rest = apply(line.plain, (Splice(*each, b"") for each in spans))
     squeezed = _squeezed(words(rest, charset))
     return b"" if not squeezed or _digest(squeezed) in own else rest.strip()
 

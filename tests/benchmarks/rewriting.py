@@ -11,12 +11,23 @@ where a bound of the code leaves the message as it came. What hostile calendars 
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from time import process_time
 
 from mailhook.config import Settings
-from mailhook.core import contentlines, expansion, itip, message, rrule, vtimezone
+from mailhook.core import (
+    contentlines,
+    expansion,
+    itip,
+    message,
+    quoting,
+    rrule,
+    splice_html,
+    text_blocks,
+    vtimezone,
+)
 from mailhook.core.bearing import bare_links
 from mailhook.core.conference import JoinDetails
 from mailhook.core.itip import Invitation
@@ -84,6 +95,18 @@ def quoted(line: bytes, lines: int) -> bytes:
     )
 
 
+def texted(text: str) -> bytes:
+    """An invitation with that text, with LF, above its own."""
+    octets = text.replace("\n", "\r\n").encode()
+    return invitation(Event()).replace(b"\r\n\r\n\xd0", b"\r\n\r\n" + octets + b"\r\n\xd0", 1)
+
+
+def within(block: str, typed: str) -> str:
+    """The block with that under its first line."""
+    first, _, rest = block.partition("\n")
+    return f"{first}\n{typed}\n{rest}"
+
+
 def nested(depth: int) -> bytes:
     opened = b"".join(
         b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n" % (n, n) for n in range(depth)
@@ -91,10 +114,30 @@ def nested(depth: int) -> bytes:
     return b"From: <ivan@corp.example>\r\n" + opened + invitation(Event())
 
 
+def series(*lines: str, count: int = 8) -> bytes:
+    """An invitation to so many VEVENTs of one meeting, with these lines each."""
+    events = "".join(
+        "BEGIN:VEVENT\r\nUID:1\r\n"
+        + (f"RECURRENCE-ID:{NOW + timedelta(days=number):%Y%m%dT%H%M%SZ}\r\n" if number else "")
+        + f"DTSTART:{NOW + timedelta(days=number):%Y%m%dT%H%M%SZ}\r\nDTSTAMP:{NOW:%Y%m%dT%H%M%SZ}\r\n"
+        + f"ORGANIZER:mailto:{IVAN}\r\nATTENDEE:mailto:{ANNA}\r\n"
+        + "".join(f"{line}\r\n" for line in lines)
+        + "END:VEVENT\r\n"
+        for number in range(count)
+    )
+    raw = invitation(Event())
+    start, end = raw.index(b"BEGIN:VEVENT"), raw.index(b"END:VCALENDAR")
+    return raw[:start] + events.encode() + raw[end:]
+
+
 def golden(name: str) -> bytes:
     return (GOLDEN / name / "in.eml").read_bytes()
 
 
+HREF = DETAILS.link.replace("&", "&amp;")
+TEXT_BLOCK = text_blocks.marked(f"Конференция в Videomost\n{DETAILS.link}")
+HTML_BLOCK = splice_html.marked(f"<p>Конференция в Videomost<br><a href='{HREF}'>{HREF}</a></p>")
+DESCRIBED = TEXT_BLOCK.replace("\n", "\\n")
 TEXT = "Повестка: один, два; три\\n" * 100
 TYPICAL = {
     "Exchange Online": lambda: golden("exchange-online-request"),
@@ -145,7 +188,51 @@ HOSTILE = {
     "ALTREP of 1 MB": lambda: invitation(Event(description="D")).replace(
         b"DESCRIPTION:D", b'DESCRIPTION;ALTREP="data:text/html,' + b"%3C!--" * 170_000 + b'":D'
     ),
+    "backslashes x 120 000 in DESCRIPTION": lambda: series("DESCRIPTION:" + "\\" * 120_000, count=1),
+    "8 x 120 kB of backslashes": lambda: series("DESCRIPTION:" + "\\" * 120_000),
+    "8 x 120 kB of escaped line ends": lambda: series("DESCRIPTION:" + "\\n" * 60_000),
+    "8 x 120 kB of ALTREP": lambda: series('DESCRIPTION;ALTREP="data:text/html,' + "%41" * 40_000 + '":x'),
+    "8 x 120 kB of X-ALT-DESC": lambda: series(
+        "X-ALT-DESC;FMTTYPE=text/html:" + "<p>a <b>b</b></p>\\n" * 6000
+    ),
+    "8 x 120 kB of escaped line ends in LOCATION": lambda: series("LOCATION:" + "\\n" * 60_000),
+    "8 x 120 kB of links": lambda: series("DESCRIPTION:" + f"{DETAILS.link} " * 1500),
+    "500 VEVENTs": lambda: series("DESCRIPTION:x", count=500),
+    "2000 VEVENTs": lambda: series("DESCRIPTION:x", count=2000),
+    "4000 VEVENTs": lambda: series("DESCRIPTION:x", count=4000),
     "quoted-printable, 40 000 lines": lambda: quoted(b"=D0=B6=20=\r\n", 40_000),
+    "<blockquote> x 10 000 around a link": lambda: described(
+        "x", "<blockquote>" * 10_000 + f"<a href='{HREF}'>x</a>"
+    ),
+    "<blockquote> x 4900, each with its end, and a link": lambda: described(
+        "x", "<blockquote></blockquote>" * 4900 + f"<a href='{HREF}'>x</a>"
+    ),
+    "From: x 112 000 and a block": lambda: texted("From: x\n" * 112_000 + TEXT_BLOCK),
+    "From: x 9000 in HTML and a block": lambda: described("x", "<p>From: x</p>" * 9000 + HTML_BLOCK),
+    "From: x 13 000 in DESCRIPTION and a block": lambda: described("From: a\\n" * 10_000 + DESCRIBED),
+    "<p> x 20 000 in a block": lambda: described("x", within(HTML_BLOCK, "<p>" * 20_000)),
+    "<span> x 1600 in a block": lambda: described("x", within(HTML_BLOCK, "<span>" * 1600)),
+    "<p> x 20 000 beside a block": lambda: described("x", "<p></p>" * 10_000 + HTML_BLOCK),
+    "links x 12 000": lambda: texted(f"{DETAILS.link}\n" * 12_000),
+    "links x 10 000 in HTML": lambda: described("x", f"{HREF}<br>" * 10_000),
+    "other links x 12 000": lambda: texted(f"{DETAILS.link}1\n" * 12_000),
+    "blanks x 900 000 and a block": lambda: texted(" " * 900_000 + "\n" + TEXT_BLOCK),
+    "line ends x 450 000 and a block": lambda: texted("\n" * 450_000 + TEXT_BLOCK),
+    "line ends x 45 000 in DESCRIPTION and a block": lambda: described("\\n" * 45_000 + DESCRIBED),
+    "_ x 900 000 and a block": lambda: texted("_" * 900_000 + TEXT_BLOCK),
+    "> x 900 000 and a block": lambda: texted(">" * 900_000 + TEXT_BLOCK),
+    "> x 900 000 in HTML and a block": lambda: described("x", ">" * 900_000 + HTML_BLOCK),
+    "< x 900 000 in HTML after a mark": lambda: described("x", "_______ Videomost " + "<" * 900_000 + HREF),
+    "&nbsp; x 150 000 and a block": lambda: texted("\n" + "&nbsp;" * 150_000 + TEXT_BLOCK),
+    "blanks x 900 000 in a block": lambda: texted(within(TEXT_BLOCK, " " * 900_000)),
+    "https:// x 110 000 in a block": lambda: texted(within(TEXT_BLOCK, "https://" * 110_000)),
+    "https:// x 1900 in a block": lambda: texted(within(TEXT_BLOCK, "https://" * 1900 + DETAILS.link)),
+    "< x 15 000 in a block": lambda: texted(within(TEXT_BLOCK, "<" * 15_000)),
+    "<a> x 5000 in a block": lambda: texted(within(TEXT_BLOCK, "<a>" * 5000)),
+    "20 blocks of 100 lines": lambda: texted(f"{within(TEXT_BLOCK, chr(10).join('abcdef' * 90))}\n" * 20),
+    "20 blocks with other links": lambda: described(
+        "".join(DESCRIBED.replace("confid=a", f"confid=b{each}") + "\\n" for each in range(20))
+    ),
 }
 
 
@@ -165,7 +252,10 @@ class Cost:
 
 
 def forget() -> None:
-    for each in (contentlines.read, rrule.parse, expansion._year, vtimezone.custom_zone, quoted_printable):
+    for each in (
+        *(contentlines.read, rrule.parse, expansion._year, vtimezone.custom_zone, quoted_printable),
+        quoting._section,
+    ):
         each.cache_clear()
 
 

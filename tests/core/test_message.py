@@ -230,6 +230,9 @@ def test_parameters(value: str, expected: dict[str, str]) -> None:
         (b"no-such-charset", "Встреча".encode(), "Встреча"),
         (b"utf-8", b"\xe9t\xe9", "été"),
         (b"unicode_escape", rb"\u0041", r"\u0041"),
+        (b"hex", b"4142", "4142"),
+        (b"rot13", b"uryyb", "uryyb"),
+        (b"zip", "Встреча".encode(), "Встреча"),
     ],
 )
 def test_text_in_right_and_wrong_charsets(charset: bytes, body: bytes, expected: str) -> None:

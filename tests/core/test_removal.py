@@ -304,6 +304,24 @@ def test_a_link_to_our_host_that_somebody_made_is_left_alone(row: str, marker: s
     assert plan(Meeting(KEY), revision(1, row, marker)) == Leave("bare-link")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"-----Original Message-----\\nFrom: Petr\\nSent: Monday\\nSubject: Plan\\n\\n{BLOCK}",
+        f"От: Пётр\\nОтправлено: вчера\\nТема: План\\n\\n{BLOCK}\\nsee there",
+        f"-----Original Message-----\\nJoin {URL}",
+        f"Petr wrote:\\n> {BLOCK.replace(chr(92) + 'n', chr(92) + 'n> ')}",
+        f" > > join {URL}\\nnone today",
+    ],
+)
+def test_a_link_that_is_quoted_was_made_by_nobody(text: str) -> None:
+    quoting = f"DESCRIPTION:agenda\\n{text}"
+    assert isinstance(plan(Meeting(KEY), revision(1, quoting, "X-VIDEOMOST-REQUIRED:TRUE")), Create)
+    assert plan(Meeting(KEY), revision(1, quoting)) == Leave("no-marker")
+    beside = revision(1, quoting.replace("agenda", f"join {URL}"), "X-VIDEOMOST-REQUIRED:TRUE")
+    assert plan(Meeting(KEY), beside) == Leave("bare-link")
+
+
 @pytest.mark.parametrize("url", ["https://videomost.corp.example/", "https://other.corp.example/1"])
 def test_other_links_to_or_beside_our_host_say_nothing(url: str) -> None:
     assert isinstance(plan(Meeting(KEY), revision(1, f"DESCRIPTION:{url}", "CATEGORIES:Videomost")), Create)

@@ -163,13 +163,28 @@ def test_calendars(charset: str, encoding: str, language: str, eight_bit: bool) 
     labelled_truly(after, raw)
 
 
-@pytest.mark.parametrize("charset", ["x-unknown", "iso-4444-5", "utf8mb4", '"bad charset"', "idna"])
+NO_TEXT = ["hex", "rot13", "zip", "bz2", "uu", "quopri", "base64", "undefined"]
+"""Codecs of Python, and none of text."""
+
+
+@pytest.mark.parametrize("charset", ["x-unknown", "iso-4444-5", "utf8mb4", '"bad charset"', "idna", *NO_TEXT])
 @pytest.mark.parametrize("sample", ["Agenda", "Повестка"])
 def test_an_unknown_charset_becomes_the_one_that_its_octets_are_in(charset: str, sample: str) -> None:
     raw = mail(part("text/plain", charset, "8bit", f"{sample}\r\n".encode()), PLAIN_CALENDAR)
     text = shown(first(rewritten(raw, "ru")))
     assert NAME["ru"] in text
     assert text.rstrip().endswith(sample)
+
+
+@pytest.mark.parametrize("charset", NO_TEXT)
+def test_a_codec_that_is_none_of_text_loses_neither_html_nor_calendar(charset: str) -> None:
+    html = part("text/html", charset, "8bit", "<html><body>Повестка</body></html>".encode())
+    raw = mail(html, part("text/calendar", charset, "8bit", calendar("Повестка").encode()))
+    after = rewritten(raw, "ru")
+    _, page, invited = email.message_from_bytes(after).walk()
+    assert LINK.replace("&", "&amp;").encode() in octets(page)
+    (event,) = icalendar.Calendar.from_ical(octets(invited).decode()).walk("VEVENT")
+    assert f"\n{LINK}\n" in str(event["DESCRIPTION"])
 
 
 def test_octets_that_are_not_in_the_charset_that_is_declared_stay() -> None:

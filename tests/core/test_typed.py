@@ -231,6 +231,35 @@ def test_the_block_of_a_copied_event_is_replaced(copied: frozenset[str]) -> None
     assert OTHER not in "".join(found.values())
 
 
+DIAL_IN = "+7 495"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "left", "lines"),
+    [
+        (LABEL, "Созвон в Videomost", "Созвон в Videomost", 1),
+        (f"\n{END}", "", DIAL_IN, 2),
+        ("<!-- videomost:end -->", "", LABEL, 1),
+    ],
+    ids=["another heading", "no end mark", "no end comment"],
+)
+def test_what_cannot_be_told_from_typed_words_stands_twice_and_not_thrice(
+    old: str, new: str, left: str, lines: int
+) -> None:
+    """However often the event is sent again, and in whatever language: with words below the link in the template."""
+    text, html = RU.replace(old, new), RU_HTML.replace(old, new)
+    seen = []
+    for language in ("ru", "en", "ru", "en", "ru"):
+        found = updated(shape(f"a\n\n{text}", f"<p>a</p>{html}"), language)
+        text, html = found["DESCRIPTION"].removeprefix("a\n\n"), found["X-ALT-DESC"].removeprefix("<p>a</p>")
+        seen.append((found["DESCRIPTION"], found["X-ALT-DESC"]))
+    assert seen[0] == seen[2] == seen[4]
+    assert seen[1] == seen[3]
+    assert text.count(LINK) == text.count(LABEL) == shown(html) == html.count(LABEL) == 1
+    assert text.count(left) == lines
+    assert html.count(left) == 1
+
+
 WORDS = st.text("абв xyz!?.,:", min_size=1, max_size=12).filter(lambda text: text.strip("*_/| "))
 
 

@@ -47,5 +47,5 @@ async def test_an_edited_event_keeps_one_block(ivan: Account, typed: str) -> Non
     edited = request((await ivan.ask("GET", "u1.ics")).content)
     await ivan.delete("u1")
     assert b"s edited" in edited
-    assert rewritten(edited).count(b"_ Videomost _") == edited.count(b"_ Videomost _") == 1
+    assert rewritten(edited).count(b"_______ Videomost ") == edited.count(b"_______ Videomost ") == 1
     assert occurrences(rewritten(edited)) == occurrences(edited)

@@ -12,6 +12,7 @@ import pytest
 
 from mailhook.core.conference import State
 from mailhook.core.splice_html import marked
+from mailhook.core.text_blocks import marked as marked_text
 from tests.relay.mails import ANNA, BORIS, IVAN, NOW, PUBLIC, Event, invitation, link_in
 from tests.relay.rig import World, world
 
@@ -309,3 +310,25 @@ async def test_a_link_that_somebody_made_by_hand_is_left_alone() -> None:
         assert await here.passes(sent) == sent
         assert here.stories[-1]["reason"] == "bare-link"
         assert here.rooms() == []
+
+
+@pytest.mark.parametrize("policy", [{"trigger": "always"}, {"trigger": "marker"}])
+@pytest.mark.parametrize("organizer", [IVAN, PETR])
+@pytest.mark.parametrize("way", ["header", "lines"])
+async def test_who_quotes_an_invitation_gets_a_conference_of_his_own(
+    policy: dict[str, str], organizer: str, way: str
+) -> None:
+    async with world(policy) as here:
+        arrived = await here.passes(invitation(replace(SOLE, location="Videomost")))
+        first = link_in(arrived)
+        block = marked_text(f"Videomost\n{first}").replace(";", "\\;").replace(",", "\\,")
+        header = "-----Original Message-----\nFrom: Ivan\nSent: Monday\nSubject: Plan\n\n"
+        quoted = header + block if way == "header" else "> " + block.replace("\n", "\n> ")
+        text = f"see below\n\n{quoted}".replace("\n", "\\n")
+        event = replace(SOLE, uid="other@corp.example", organizer=organizer, location="", description=text)
+        arrived = await here.passes(
+            invitation(replace(event, extra=("X-VIDEOMOST-REQUIRED:TRUE",))), organizer
+        )
+        assert here.stories[-1]["reason"] == "rewritten"
+        assert link_in(arrived) not in {"", first}
+        assert first in arrived.decode().replace("\r\n ", "")

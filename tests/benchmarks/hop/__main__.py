@@ -125,6 +125,7 @@ class Bench:
         while len(micros) < count and monotonic() < end:
             micros += self.sink.taken().micros
             sleep(0.1)
+        assert len(micros) == count, f"{name}: {len(micros)} of {count} mails have arrived"
         cuts = quantiles(micros, n=100)
         self.note(LATENCY, name, "median", cuts[49] / 1000)
         self.note(LATENCY, name, "p99", cuts[98] / 1000)

@@ -53,17 +53,21 @@ inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 smtpd_peername_lookup = no
 message_size_limit = 100000000
+mailhook_destination_concurrency_limit = 20
+mailhook_initial_destination_concurrency = 20
+mailhook_destination_concurrency_failed_cohort_limit = 0
 """
 
-# Before the queue: the proxy. After the queue, with and without mailhook: for the latency through Postfix.
+# Before the queue: the proxy. After the queue, with and without mailhook, for the latency through Postfix: as in
+# docs/postfix.md.
 MASTER_CF = """
 127.0.0.1:{proxy} inet n - n - - smtpd
   -o smtpd_proxy_filter=127.0.0.1:{sink}
 127.0.0.1:{direct} inet n - n - - smtpd
-  -o content_filter=relay:[127.0.0.1]:{sink}
+  -o content_filter=mailhook:[127.0.0.1]:{sink}
 127.0.0.1:{hooked} inet n - n - - smtpd
-  -o content_filter=relay:[127.0.0.1]:{mailhook}
-relay unix - - n - 20 smtp
+  -o content_filter=mailhook:[127.0.0.1]:{mailhook}
+mailhook unix - - n - 20 smtp
   -o smtp_send_xforward_command=yes
   -o disable_mime_output_conversion=yes
 pickup unix n - n 1 1 pickup
