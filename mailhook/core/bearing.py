@@ -23,7 +23,7 @@ from mailhook.core.quoting import unquoted
 _QUOTED_LINE = re.compile(r"^[ \t]*>.*", re.MULTILINE)
 _URL = re.compile(r"https?://[^\s<>\"\\]+", re.IGNORECASE)
 _LOOKED_AT = 256 * 1024
-"""Characters of one text in which links are looked for."""
+"""Characters of the texts of one invitation in which links that were made by hand are looked for."""
 
 _TELLING = 8
 """An id of the provider's that is shorter says nothing by standing in a text."""
@@ -127,14 +127,21 @@ def _block_links(event: Event) -> Iterator[str]:
 
 def bare_links(invitation: Invitation, hosts: Iterable[str]) -> frozenset[str]:
     """Links to a conference at one of `hosts` that stand in no block of ours, and are not quoted."""
-    texts = (
-        text
-        for event in invitation.events
-        for text in (event.location, own_words(event.description[:_LOOKED_AT]), *event.links)
-    )
-    found = {url.rstrip(".,;:!?)'") for text in texts for url in _URL.findall(text[:_LOOKED_AT])}
+    texts = _first(invitation)
+    found = {url.rstrip(".,;:!?)'") for text in texts for url in _URL.findall(text)}
     wanted = {host.lower() for host in hosts}
     return frozenset(url for url in found if _names_conference(url, wanted)) - block_links(invitation)
+
+
+def _first(invitation: Invitation) -> Iterator[str]:
+    """What the events say where links are looked for: each text once, the longest kind last."""
+    events = invitation.events
+    short = [text for event in events for text in (event.location, *event.links)]
+    left = _LOOKED_AT
+    for text in dict.fromkeys((*short, *(event.description for event in events))):
+        if "://" in text and left > 0:
+            yield own_words(text[:left])
+            left -= len(text)
 
 
 def own_words(text: str) -> str:

@@ -194,7 +194,14 @@ class Cost:
 
 
 def forget() -> None:
-    for each in (contentlines.read, rrule.parse, expansion._year, vtimezone.custom_zone, quoted_printable):
+    for each in (
+        contentlines.read,
+        contentlines.write,
+        rrule.parse,
+        expansion._year,
+        vtimezone.custom_zone,
+        quoted_printable,
+    ):
         each.cache_clear()
 
 
