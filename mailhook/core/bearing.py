@@ -127,10 +127,12 @@ def _block_links(event: Event) -> Iterator[str]:
 
 def bare_links(invitation: Invitation, hosts: Iterable[str]) -> frozenset[str]:
     """Links to a conference at one of `hosts` that stand in no block of ours, and are not quoted."""
-    texts = _first(invitation)
-    found = {url.rstrip(".,;:!?)'") for text in texts for url in _URL.findall(text)}
     wanted = {host.lower() for host in hosts}
-    return frozenset(url for url in found if _names_conference(url, wanted)) - block_links(invitation)
+    texts = list(_first(invitation))
+    bare = _conferences(texts, wanted)
+    if bare:  # to find what is quoted takes longer
+        bare -= block_links(invitation)
+    return bare & _conferences(map(own_words, texts), wanted) if bare else bare
 
 
 def _first(invitation: Invitation) -> Iterator[str]:
@@ -140,8 +142,13 @@ def _first(invitation: Invitation) -> Iterator[str]:
     left = _LOOKED_AT
     for text in dict.fromkeys((*short, *(event.description for event in events))):
         if "://" in text and left > 0:
-            yield own_words(text[:left])
+            yield text[:left]
             left -= len(text)
+
+
+def _conferences(texts: Iterable[str], hosts: set[str]) -> frozenset[str]:
+    found = {url.rstrip(".,;:!?)'") for text in texts for url in _URL.findall(text)}
+    return frozenset(url for url in found if _names_conference(url, hosts))
 
 
 def own_words(text: str) -> str:
