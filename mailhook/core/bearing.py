@@ -113,16 +113,17 @@ def _readings(text: str) -> Iterator[str]:
 
 def has_block(event: Event) -> bool:
     """Whether the description holds a block of ours with a link: that of this meeting, or of one it was copied from."""
-    return next(_block_links(event), None) is not None
+    return next(_block_links(event.description), None) is not None
 
 
 def block_links(invitation: Invitation) -> frozenset[str]:
     """Links in blocks of ours, of whichever meeting."""
-    return frozenset(link for event in invitation.events for link in _block_links(event))
+    texts = dict.fromkeys(event.description for event in invitation.events)
+    return frozenset(link for text in texts for link in _block_links(text))
 
 
-def _block_links(event: Event) -> Iterator[str]:
-    return text_blocks.links(event.description.encode("utf-8", "replace"))
+def _block_links(text: str) -> Iterator[str]:
+    return text_blocks.links(text.encode("utf-8", "replace"))
 
 
 def bare_links(invitation: Invitation, hosts: Iterable[str]) -> frozenset[str]:

@@ -67,7 +67,7 @@ TEXTS = ("DESCRIPTION", "X-ALT-DESC", "STYLED-DESCRIPTION")
 MAX_TEXTS = 128 * 1024
 """Octets of the descriptions of one message, HTML twins included, in which an escape counts as ESCAPE more, and a
 text as LEAST at least."""
-ESCAPE, LEAST = 4, 512
+ESCAPE, LEAST = 4, 1024
 
 
 class Allowance:

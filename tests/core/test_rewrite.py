@@ -668,5 +668,5 @@ def test_long_descriptions_are_written_into_as_far_as_all_together_are_not_too_l
 def test_of_very_many_events_the_first_get_the_block_and_all_the_link() -> None:
     raw = described(*["DESCRIPTION:agenda"] * 300).replace(b"RECURRENCE-ID", b"X-DAY")
     found = events(rewritten(raw).content)
-    assert [LINK in str(event["DESCRIPTION"]) for event in found] == [True] * 256 + [False] * 44
+    assert [LINK in str(event["DESCRIPTION"]) for event in found] == [True] * 128 + [False] * 172
     assert all(event["CONFERENCE"] == event["URL"] == event["LOCATION"] == LINK for event in found)
