@@ -174,6 +174,9 @@ HOSTILE = {
     ),
     "8 x 120 kB of escaped line ends in LOCATION": lambda: series("LOCATION:" + "\\n" * 60_000),
     "8 x 120 kB of links": lambda: series("DESCRIPTION:" + f"{DETAILS.link} " * 1500),
+    "8 x 120 kB of a calendar that becomes quoted-printable": lambda: series(
+        "DESCRIPTION:" + "x y " * 30_000
+    ).replace(b"Transfer-Encoding: 8bit", b"Transfer-Encoding: 7bit"),
     "500 VEVENTs": lambda: series("DESCRIPTION:x", count=500),
     "2000 VEVENTs": lambda: series("DESCRIPTION:x", count=2000),
     "4000 VEVENTs": lambda: series("DESCRIPTION:x", count=4000),
