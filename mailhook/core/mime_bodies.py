@@ -36,6 +36,7 @@ _TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]+(?=\r*(?:\n|\Z))")
 _DAMAGE = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r*(?:\n|\Z))")
 _ESCAPES = re.compile(rb"(?:=[0-9A-Fa-f]{2})+")
 _TOKEN = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.DOTALL)
+_PLAIN = re.compile(rb"[\t -<>-~]*(?<![ \t])")
 _CHARACTER = re.compile(rb"[\xc0-\xff][\x80-\xbf]{1,3}|.", re.DOTALL)
 _UNKNOWN_ENCODINGS = frozenset({"x-uuencode", "uuencode", "x-uue", "binhex", "x-binhex40", "x-yencode"})
 
@@ -223,6 +224,10 @@ def _quoted(data: bytes, eol: bytes, column: int) -> tuple[bytes, int]:
         if number:
             out.append(eol)
             column = 0
+        if _PLAIN.fullmatch(line):
+            written, column = _broken(line, eol, column)
+            out.append(written)
+            continue
         tokens = [_quoted_character(each) for each in _CHARACTER.findall(line)]
         if tokens and tokens[-1] in (b" ", b"\t"):
             tokens[-1] = b"=%02X" % tokens[-1][0]
@@ -233,6 +238,15 @@ def _quoted(data: bytes, eol: bytes, column: int) -> tuple[bytes, int]:
             out.append(token)
             column += len(token)
     return b"".join(out), column
+
+
+def _broken(line: bytes, eol: bytes, column: int) -> tuple[bytes, int]:
+    """A line without anything to encode, with soft breaks as they come out token by token; and the new column."""
+    width = MAX_ENCODED_LINE - 1
+    room = max(0, width - column)
+    pieces = [line[:room], *(line[at : at + width] for at in range(room, len(line), width))]
+    column = column + len(line) if len(pieces) == 1 else len(pieces[-1])
+    return (b"=" + eol).join(pieces), column
 
 
 def _quoted_character(octets: bytes) -> bytes:
