@@ -74,7 +74,12 @@ def _open(opened: list[bytes], token: Token) -> None:
 
 def history(data: bytes, markup: Iterable[Token], charset: str) -> list[tuple[int, int]]:
     """Spans of what the HTML quotes, in order; `markup`: its blockquotes, others do not matter."""
-    quoted, out, begun = quoting.section(data, charset), list[tuple[int, int]](), list[int]()
+    quoted = quoting.section(data, charset)
+    return [*(each for each in _quotations(data, markup) if each[0] < quoted), (quoted, len(data))]
+
+
+def _quotations(data: bytes, markup: Iterable[Token]) -> list[tuple[int, int]]:
+    out, begun = list[tuple[int, int]](), list[int]()
     for token in markup:
         if token.name == b"blockquote":
             begun.append(token.start)
@@ -82,8 +87,7 @@ def history(data: bytes, markup: Iterable[Token], charset: str) -> list[tuple[in
             start = begun.pop()
             if not begun:
                 out.append((start, token.end))
-    out += [(begun[0], len(data))] if begun else []
-    return [*(each for each in out if each[0] < quoted), (quoted, len(data))]
+    return [*out, (begun[0], len(data))] if begun else out
 
 
 def places(data: bytes, links: frozenset[str], charset: str) -> list[int]:
@@ -92,11 +96,17 @@ def places(data: bytes, links: frozenset[str], charset: str) -> list[int]:
     return [match.start() for match in islice(link.finditer(data), _LOOKED_AT)] if link else []
 
 
-def is_shown(data: bytes, found: Iterable[int], markup: Sequence[Token], charset: str) -> bool:
+def is_shown(
+    data: bytes, found: Iterable[int], markup: Sequence[Token], charset: str, anywhere: Iterable[int] = ()
+) -> bool:
     """Whether one of the places can be seen, or is where an anchor leads to, other than in what is quoted.
 
-    `markup`: blockquotes, and whatever one of the places stands in.
+    `markup`: blockquotes, and whatever one of the places stands in. `anywhere`: places that also count below the
+    header of a quoted mail.
     """
-    quoted = history(data, markup, charset)
     unseen = [(each.start, each.end) for each in markup if each.name not in {b"a", b"area"}]
-    return any(not within(at, quoted) and not within(at, unseen) for at in found)
+    seen = {each: not within(each, unseen) for each in (*found, *anywhere)}
+    quoted, quotations = history(data, markup, charset), _quotations(data, markup)
+    return any(seen[at] and not within(at, quoted) for at in found) or any(
+        seen[at] and not within(at, quotations) for at in anywhere
+    )

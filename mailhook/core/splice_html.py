@@ -94,7 +94,9 @@ def _placed(data: bytes, block: bytes, text: Text) -> list[Splice]:
     marks = _landmarks(data, links)
     if found := _blocks(data, marks, text):
         return settled(data, lambda html: _replaced(html, block, text), _put(data, found, block, text))
-    if html_text.is_shown(data, links, marks.noted, text.charset):
+    # At the bottom our own stands below the header of a quoted mail, if there is one.
+    own = html_text.places(data, frozenset({text.link}), text.charset) if text.position == "bottom" else []
+    if html_text.is_shown(data, links, marks.noted, text.charset, [each for each in own if each in links]):
         return []
     at = _top(data, marks) if text.position == "top" else _bottom(data, marks)
     return [Splice(at, at, block + text.line_end)]

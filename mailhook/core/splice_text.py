@@ -26,12 +26,16 @@ _LINE_ENDS_BEFORE = re.compile(rb"(?:\r?\n)?(\r?\n)\Z")
 
 @dataclass(frozen=True)
 class Text:
-    """What is written into. `links`: those of this meeting, also former ones, and those that were copied with it."""
+    """What is written into. `links`: those of this meeting, also former ones, and those that were copied with it.
+
+    `link`: the one that is written.
+    """
 
     position: Position
     line_end: bytes
     links: frozenset[str] = frozenset()
     charset: str = "utf-8"
+    link: str = ""
 
 
 def place(data: bytes, block: bytes, text: Text) -> list[Splice]:
@@ -50,18 +54,28 @@ def place(data: bytes, block: bytes, text: Text) -> list[Splice]:
             return replaced
     except Unreadable:
         return []
-    if is_shown(data, text.links, text.charset):
+    if _is_shown(data, text):
         return []
     place = _at_top if text.position == "top" else _at_bottom
     return [place(data, block, text.line_end)]
 
 
-def is_shown(data: bytes, links: frozenset[str], charset: str) -> bool:
-    """Whether one of the links stands in the text, other than in what it quotes."""
-    link = relinking.anywhere(links, charset) if relinking.is_mentioned(data, links) else None
-    found = [match.start() for match in islice(link.finditer(data), _LOOKED_AT)] if link else []
-    end = quoting.section(data, charset) if found else 0
+def _is_shown(data: bytes, text: Text) -> bool:
+    """Whether one of the links stands in the text, other than in what it quotes.
+
+    At the bottom our own stands below the header of a quoted mail, if there is one: it counts there too.
+    """
+    found = _places(data, text.links, text.charset)
+    end = quoting.section(data, text.charset) if found else 0
+    if text.position == "bottom" and end < len(data):
+        found = [*(at for at in found if at < end), *_places(data, frozenset({text.link}), text.charset)]
+        end = len(data)
     return any(at < end and not _is_quoted(data, at) for at in found)
+
+
+def _places(data: bytes, links: frozenset[str], charset: str) -> list[int]:
+    link = relinking.anywhere(links, charset) if relinking.is_mentioned(data, links) else None
+    return [match.start() for match in islice(link.finditer(data), _LOOKED_AT)] if link else []
 
 
 def _is_quoted(data: bytes, at: int) -> bool:

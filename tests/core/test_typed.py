@@ -19,7 +19,8 @@ LINK = "https://videomost.corp.example/service/join/?confid=c0ffee&confpass=1"
 OTHER = "https://videomost.corp.example/service/join/?confid=another&confpass=2"
 HREF, OTHER_HREF = (each.replace("&", "&amp;") for each in (LINK, OTHER))
 ANCHOR = f'<a href="{HREF}">{HREF}</a>'
-TOP = Options(position="top")
+TOP, BOTTOM = Options(position="top"), Options(position="bottom")
+PLAIN, HTML = ("text/plain", "DESCRIPTION"), ("text/html", "X-ALT-DESC")
 
 
 def block(language: str = "ru", link: str = LINK) -> Block:
@@ -49,10 +50,12 @@ def texts(raw: bytes) -> dict[str, str]:
     return {kind: found[kind] for kind in ("text/plain", "text/html")} | properties
 
 
-def updated(raw: bytes, language: str = "ru", copied: frozenset[str] = frozenset()) -> dict[str, str]:
+def updated(
+    raw: bytes, language: str = "ru", copied: frozenset[str] = frozenset(), options: Options = TOP
+) -> dict[str, str]:
     """After the update, which is the same when it comes again."""
-    once = rewrite(read(raw), block(language), LINK, "c0ffee", TOP, copied=copied).content
-    again = rewrite(read(once), block(language), LINK, "c0ffee", TOP, copied=copied).content
+    once = rewrite(read(raw), block(language), LINK, "c0ffee", options, copied=copied).content
+    again = rewrite(read(once), block(language), LINK, "c0ffee", options, copied=copied).content
     assert again == once
     return texts(once)
 
@@ -204,6 +207,20 @@ def test_another_meetings_block_in_quoted_text_is_left_alone(header: str) -> Non
     found = updated(shape(text, html))
     assert found["text/plain"] == found["DESCRIPTION"] == f"{RU}\n\n{text}"
     assert found["text/html"] == found["X-ALT-DESC"] == f"{RU_HTML}\n{html}"
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_the_own_link_counts_below_a_header_where_the_block_stands_at_the_bottom(header: str) -> None:
+    """An editor has lost the marks; a quotation of the same link is none."""
+    text = f"see below\n\n{header}\n\nwords\n\n{LABEL}\n{LINK}"
+    html = f"<p>a</p><p>{'<br>'.join(header.split(chr(10)))}</p><p>words</p><b>{LABEL}</b><br>{ANCHOR}"
+    assert updated(shape(text, html), options=BOTTOM) == dict.fromkeys(PLAIN, text) | dict.fromkeys(
+        HTML, html
+    )
+    text, html = text.replace(LINK, f"> {LINK}"), html.replace(ANCHOR, f"<blockquote>{ANCHOR}</blockquote>")
+    found = updated(shape(text, html), options=BOTTOM)
+    assert found["DESCRIPTION"] == found["text/plain"] == f"{text}\n\n{RU}"
+    assert found["X-ALT-DESC"] == found["text/html"] == f"{html}{RU_HTML}"
 
 
 def test_another_meetings_block_in_a_quotation_is_left_alone() -> None:
