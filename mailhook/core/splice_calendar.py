@@ -26,6 +26,7 @@ from mailhook.core import (
 from mailhook.core.contentlines import Component, escape_text, unescape_text
 from mailhook.core.event_edit import Additions, Change, EventEdit, Reach
 from mailhook.core.relinking import exchanged
+from mailhook.core.splice_text import Text
 from mailhook.core.splices import Splice, apply, decoded, effective
 
 MAX_TWIN = 96 * 1024
@@ -59,8 +60,11 @@ def insertion(event: Component, found: list[Change]) -> Splice:
 def _older_links(event: Component, additions: Additions) -> Iterator[str]:
     for line in event.lines:
         if line.name == "DESCRIPTION":
-            text = unescape_text(line.value).encode("utf-8", "replace")
-            yield from text_blocks.older_links(text, {additions.link, *additions.former}, "utf-8")
+            data = unescape_text(line.value).encode("utf-8", "replace")
+            links = frozenset({additions.link, *additions.former})
+            text = Text(additions.position, b"\n", links, "utf-8", additions.link)
+            if not splice_text.is_beside(data, text_blocks.blocks(data, links), text):
+                yield from text_blocks.older_links(data, links, "utf-8")
 
 
 # --- description ---------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ Errors: none.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -45,7 +46,7 @@ def place(data: bytes, block: bytes, text: Text) -> list[Splice]:
     beside it; others exchange former ones. Without a `block` all are taken out, with the empty lines that came with
     them. What somebody has typed into a block stays.
     """
-    if text_blocks.is_too_much(data):
+    if text_blocks.is_too_much(data, text.links, text.charset):
         return []
     try:
         if not block:
@@ -73,6 +74,12 @@ def _is_shown(data: bytes, text: Text) -> bool:
     return any(at < end and not _is_quoted(data, at) for at in found)
 
 
+def is_beside(data: bytes, found: Iterable[tuple[int, int]], text: Text) -> bool:
+    """Whether one of the links is shown, and none stands in one of the blocks: somebody has put it elsewhere."""
+    link = relinking.anywhere(text.links, text.charset)
+    return link is not None and not any(link.search(data, *each) for each in found) and _is_shown(data, text)
+
+
 def _places(data: bytes, links: frozenset[str], charset: str) -> list[int]:
     link = relinking.anywhere(links, charset) if relinking.is_mentioned(data, links) else None
     return [match.start() for match in islice(link.finditer(data), _LOOKED_AT)] if link else []
@@ -89,7 +96,10 @@ def history(data: bytes, charset: str) -> list[tuple[int, int]]:
 
 def _replaced(data: bytes, block: bytes, text: Text) -> list[Splice]:
     new, out = text_blocks.digests(block), []
-    for number, (start, end) in enumerate(text_blocks.blocks(data, text.links, text.charset)):
+    found = text_blocks.blocks(data, text.links, text.charset)
+    if is_beside(data, found, text):
+        return _without(data, text)
+    for number, (start, end) in enumerate(found):
         kept = text_blocks.kept(data[start:end], new, text.links, text.charset)
         lines = [*kept.above, *([] if number else [block]), *kept.below]
         out.append(Splice(start, end, text.line_end.join(lines)))
@@ -98,7 +108,13 @@ def _replaced(data: bytes, block: bytes, text: Text) -> list[Splice]:
 
 def _without(data: bytes, text: Text) -> list[Splice]:
     out = []
-    for start, end in text_blocks.blocks(data, text.links, text.charset):
+    found = text_blocks.blocks(data, text.links, text.charset)
+    if is_beside(data, found, text):
+        # Those that bear another link lead to other meetings.
+        found = [
+            each for each in found if not text_blocks.is_another(data[slice(*each)], text.links, text.charset)
+        ]
+    for start, end in found:
         kept = text_blocks.kept(data[start:end], frozenset(), text.links, text.charset)
         lines = [*kept.above, *kept.below]
         whole = Splice(start, end, text.line_end.join(lines))

@@ -69,6 +69,11 @@ def digests(lines: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(_digest, groups)))[:_MOST]
 
 
+def is_own(line: str, own: Collection[str]) -> bool:
+    """Whether the line is, alone, one of those with these digests."""
+    return _digest(_squeezed(line)) in own
+
+
 def _squeezed(text: str) -> str:
     return "".join(text.split()).strip(_EMPHASIS)
 
@@ -150,12 +155,14 @@ def _trimmed(lines: list[bytes]) -> list[bytes]:
 
 
 def foreign(
-    lines: Iterable[Line], own: Collection[str], links: Collection[str], *, any_url: bool
+    lines: Sequence[Line], own: Collection[str], links: Collection[str], *, any_url: bool
 ) -> list[str]:
     """The first URL that stands alone on its line, is none of `links`, and is ours by its digest.
 
-    By whatever if `any_url`, but for one of `links` into which somebody has typed.
+    By whatever if `any_url` and none of `links` stands there, but for one of them into which somebody has typed.
     """
+    link = relinking.anywhere(frozenset(links), "utf-8")
+    any_url = any_url and not (link is not None and any(link.search(line.raw) for line in lines))
     for line in lines:
         url = line.plain.strip().strip(b"<>")
         if not _URL.fullmatch(url) or not url.isascii():

@@ -249,6 +249,62 @@ def test_the_block_of_a_copied_event_is_replaced(copied: frozenset[str]) -> None
 
 
 DIAL_IN = "+7 495"
+WIKI = "https://wiki.example/agenda"
+UNLINKED, UNLINKED_HTML = (
+    RU.replace(f"{LINK}\n", ""),
+    RU_HTML.replace(f"{HREF}</a>", "</a>").replace(HREF, ""),
+)
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_a_link_that_somebody_has_put_outside_of_the_block_gets_no_second_one(language: str) -> None:
+    raw = shape(f"Ссылка: {LINK}\n\n{UNLINKED}\nb", f"<p>Ссылка: {ANCHOR}</p>{UNLINKED_HTML}\n<p>b</p>")
+    found = updated(raw, language)
+    assert found["text/plain"] == found["DESCRIPTION"] == f"Ссылка: {LINK}\nb"
+    assert found["text/html"] == found["X-ALT-DESC"] == f"<p>Ссылка: {ANCHOR}</p><p>b</p>"
+
+
+def test_what_was_typed_into_a_block_whose_link_stands_outside_stays() -> None:
+    text, html = (each.replace(LABEL, "typed") for each in (UNLINKED, UNLINKED_HTML))
+    found = updated(shape(f"{LINK}\n\n{text}\nb", f"{ANCHOR}{html}\n<p>b</p>"))
+    assert found["text/plain"] == found["DESCRIPTION"] == f"{LINK}\n\ntyped\nb"
+    assert found["text/html"] == found["X-ALT-DESC"] == f"{ANCHOR}<div><b>typed</b></div>\n<p>b</p>"
+
+
+def test_a_reference_beside_a_link_without_marks_is_left_alone() -> None:
+    text, html = f"{LINK}\n\nlast time:\n{FOREIGN}", f"{ANCHOR}<p>last time:</p>{FOREIGN_HTML}"
+    assert updated(shape(text, html)) == dict.fromkeys(PLAIN, text) | dict.fromkeys(HTML, html)
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize(
+    ("old", "new", "above", "below"),
+    [
+        (LINK, f"{WIKI}\n{LINK}", f"{WIKI}\n", ""),
+        (LINK, f"\n{LINK}", "", ""),
+        (LINK, f"{LINK}\n{WIKI}", "", f"\n{WIKI}"),
+        (f"{LABEL}\n{LINK}", f"{LABEL}\n\n{LINK}\n\nagenda", "", "\n\nagenda"),
+    ],
+)
+def test_a_block_without_its_end_mark_ends_with_its_link(
+    language: str, old: str, new: str, above: str, below: str
+) -> None:
+    block = RU if language == "ru" else EN
+    cut = RU.partition(f"\n{DIAL_IN}")[0].replace(old, new)
+    found = updated(shape(f"a\n\n{cut}", "<p>x</p>"), language)
+    assert found["text/plain"] == found["DESCRIPTION"] == f"a\n\n{above}{block}{below}"
+
+
+def test_a_url_that_was_typed_into_a_block_without_digests_stays() -> None:
+    """That of another meeting goes only where this one's does not stand there."""
+    opening = RU.partition("\n")[0]
+    text = RU.replace(opening, BEGIN).replace(DIAL_IN, WIKI)
+    html = "\n".join(RU_HTML.split("\n")[1:-1]).replace(DIAL_IN, WIKI)
+    known = html.partition('"')[2].partition('"')[0]
+    html = html.replace(known, "videomost-conference")
+    found = updated(shape(text, html), "en")
+    assert found["text/plain"] == found["DESCRIPTION"] == f"{EN}\n{WIKI}"
+    assert found["text/html"] == found["X-ALT-DESC"] == f"{EN_HTML}\n<div>{WIKI}</div>"
 
 
 @pytest.mark.parametrize(
