@@ -68,6 +68,7 @@ def shown(html: str) -> int:
 RU, EN = text_block(block().description), text_block(block("en").description)
 RU_HTML, EN_HTML = html_block(block().description_html), html_block(block("en").description_html)
 LABEL = "Конференция в Videomost"
+WIKI = "https://wiki.example/agenda"
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])
@@ -86,6 +87,8 @@ LABEL = "Конференция в Videomost"
         (LABEL, f"{LABEL}!!", f"{LABEL}!!\n", ""),
         (LABEL, f"*{LABEL}*", "", ""),
         (LABEL, "Конференция \nв Videomost", "", ""),
+        (LINK, f"{WIKI}{LINK}", "", f"\n{WIKI}"),
+        (LINK, f"https://safe.example/?url={LINK}", "", ""),
         (f"\n{END}", "\nafter", "", "\nafter"),
     ],
 )  # fmt: skip
@@ -108,6 +111,13 @@ def test_typed_lines_of_a_text(language: str, old: str, new: str, above: str, be
         ("+7 495", "+7 495<br>кофе &amp; чай", "", "\n<div>кофе &amp; чай</div>"),
         ("+7 495", "+7 495<p>one</p><p>two</p>", "", "\n<div>one</div>\n<div>two</div>"),
         ("+7 495", '+7 495<br><img src="cid:1">', "", '\n<div><img src="cid:1"></div>'),
+        ("+7 495", f'+7 495<br><span>see<br>the <a href="{WIKI}">wiki</a></span>', "",
+         f'\n<div><span>see</span></div>\n<div><span>the <a href="{WIKI}">wiki</a></span></div>'),
+        ("+7 495", f'+7 495<br><a href="{WIKI}">the<br>wiki</a>', "",
+         f'\n<div><a href="{WIKI}">the</a></div>\n<div><a href="{WIKI}">wiki</a></div>'),
+        ("+7 495", '+7 495<br><span><img src="cid:1"><br>foo</span>', "",
+         '\n<div><span><img src="cid:1"></span></div>\n<div><span>foo</span></div>'),
+        ("+7 495", "+7 495<br><b>one<i>two</b>three</i>", "", "\n<div><b>one<i>two</i></b>three</div>"),
         (f"{HREF}</a>", f"{HREF}</a> ask Anna", "", "\n<div>ask Anna</div>"),
         (f"{LABEL}</b>", "</b>", "", ""),
         ("&amp;", "&#38;", "", ""),
@@ -249,7 +259,6 @@ def test_the_block_of_a_copied_event_is_replaced(copied: frozenset[str]) -> None
 
 
 DIAL_IN = "+7 495"
-WIKI = "https://wiki.example/agenda"
 UNLINKED, UNLINKED_HTML = (
     RU.replace(f"{LINK}\n", ""),
     RU_HTML.replace(f"{HREF}</a>", "</a>").replace(HREF, ""),
