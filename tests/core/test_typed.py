@@ -259,6 +259,28 @@ def test_the_block_of_a_copied_event_is_replaced(copied: frozenset[str]) -> None
 
 
 DIAL_IN = "+7 495"
+
+
+@pytest.mark.parametrize("typed", ["", "typed words"])
+@pytest.mark.parametrize("number", ["all", "label and link", "link and below"])
+def test_where_a_client_joins_lines_our_words_do_not_stay(number: str, typed: str) -> None:
+    """However often it does."""
+    joined = {"all": RU, "label and link": f"{LABEL}\n{LINK}", "link and below": f"{LINK}\n{DIAL_IN}"}[number]
+    text, html = RU, RU_HTML
+    for language in ("ru", "en", "ru"):
+        text = " ".join(f"{text} {typed}".split()) if number == "all" else text.replace(
+            joined, f"{' '.join(joined.split())} {typed}".strip()
+        )  # fmt: skip
+        html = html.replace("<br>", " ")
+        found = updated(shape(text, f"{html}"), language)
+        assert found["DESCRIPTION"].count(LINK) == shown(found["X-ALT-DESC"]) == 1
+        assert sum(map(found["DESCRIPTION"].count, (LABEL, "Videomost conference"))) == 1
+        assert sum(map(found["X-ALT-DESC"].count, (LABEL, "Videomost conference"))) == 1
+        assert found["DESCRIPTION"].count(DIAL_IN) == found["X-ALT-DESC"].count(DIAL_IN) == 1
+        assert typed in found["DESCRIPTION"]
+        text, html = found["DESCRIPTION"], found["X-ALT-DESC"]
+
+
 UNLINKED, UNLINKED_HTML = (
     RU.replace(f"{LINK}\n", ""),
     RU_HTML.replace(f"{HREF}</a>", "</a>").replace(HREF, ""),
