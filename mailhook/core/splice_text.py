@@ -21,6 +21,7 @@ from mailhook.errors import Unreadable
 _BOM = b"\xef\xbb\xbf"
 _LOOKED_AT = 100
 """So many places where a link stands are looked at."""
+_QUOTED = re.compile(rb"^[ \t]*>.*", re.MULTILINE)
 _LINE_ENDS = re.compile(rb"(\r?\n)(?:\r?\n)?")
 _LINE_ENDS_BEFORE = re.compile(rb"(?:\r?\n)?(\r?\n)\Z")
 
@@ -90,8 +91,9 @@ def _is_quoted(data: bytes, at: int) -> bool:
 
 
 def history(data: bytes, charset: str) -> list[tuple[int, int]]:
-    """The span of what the text quotes."""
-    return [(quoting.section(data, charset), len(data))]
+    """The spans of what the text quotes, in order."""
+    quoted = quoting.section(data, charset)
+    return [*(each.span() for each in _QUOTED.finditer(data, 0, quoted)), (quoted, len(data))]
 
 
 def _replaced(data: bytes, block: bytes, text: Text) -> list[Splice]:

@@ -1,5 +1,8 @@
 """What somebody typed into a block stays, the link stands once, and what is quoted from other mails is left alone."""
 
+from collections.abc import Callable
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -231,6 +234,21 @@ def test_the_own_link_counts_below_a_header_where_the_block_stands_at_the_bottom
     found = updated(shape(text, html), options=BOTTOM)
     assert found["DESCRIPTION"] == found["text/plain"] == f"{text}\n\n{RU}"
     assert found["X-ALT-DESC"] == found["text/html"] == f"{html}{RU_HTML}"
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [lambda each: each, lambda each: f"&#{ord(each)};", lambda each: f"&#x{ord(each):X};"],
+    ids=["as it stands", "entities", "hexadecimal"],
+)
+def test_a_header_in_the_html_of_a_parameter_or_in_entities(spell: Callable[[str], str]) -> None:
+    header = "".join(each if each.isascii() else spell(each) for each in "От: Анна<br>Дата: пн<br>Тема: План")
+    html = f"<p>see</p><p>{header}</p>{FOREIGN_HTML}"
+    encoded = quote(html, safe="")
+    raw = mail(f'DESCRIPTION;ALTREP="data:text/html,{encoded}":x', html=html.replace("\n", "\r\n"))
+    written = rewrite(read(raw), block(), LINK, "c0ffee", TOP).content
+    assert html.replace("\n", "\r\n").encode() in written
+    assert encoded.encode() in written.replace(b"\r\n ", b"")
 
 
 def test_another_meetings_block_in_a_quotation_is_left_alone() -> None:
