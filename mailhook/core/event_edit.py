@@ -107,7 +107,7 @@ class EventEdit:
     @property
     def text(self) -> Text:
         links = frozenset({self.additions.link, *self.stale})
-        return Text(self.additions.position, b"\n", links, self.charset)
+        return Text(self.additions.position, b"\n", links, self.charset, self.additions.link)
 
     def line(self, name: str, params: tuple[tuple[str, str], ...], value: str) -> bytes:
         return contentlines.write(name, params, value, self.line_end, self.charset)

@@ -245,7 +245,7 @@ def _plain(
         return None
     eol = mime_bodies.line_end(prepared.data, mime_bodies.line_end(whole.raw[: part.body_start]))
     written = text_blocks.held(text, prepared.charset).encode(prepared.charset).replace(b"\n", eol)
-    place = Text(options.position, eol, copied | {link}, prepared.charset)
+    place = Text(options.position, eol, copied | {link}, prepared.charset, link)
     edits = splice_text.place(prepared.data, written, place)
     if copied:
         history = splice_text.history(prepared.data, prepared.charset)
@@ -262,7 +262,7 @@ def _html(
     eol = mime_bodies.line_end(prepared.data, mime_bodies.line_end(whole.raw[: part.body_start]))
     html = _marked_html(block.html).encode(prepared.charset, "xmlcharrefreplace")
     written = html.replace(b"\r\n", b"\n").replace(b"\n", eol)
-    place = Text(options.position, eol, copied | {link}, prepared.charset)
+    place = Text(options.position, eol, copied | {link}, prepared.charset, link)
     edits = splice_html.place(prepared.data, written, place)
     if copied:
         history = splice_html.history(prepared.data, place)

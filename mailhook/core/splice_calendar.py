@@ -26,6 +26,7 @@ from mailhook.core import (
 from mailhook.core.contentlines import Component, ContentLine, escape_text, unescape_text
 from mailhook.core.event_edit import Additions, Allowance, Change, EventEdit, Reach
 from mailhook.core.relinking import exchanged
+from mailhook.core.splice_text import Text
 from mailhook.core.splices import Splice, apply, decoded, effective
 
 History = Callable[[], list[tuple[int, int]]]
@@ -58,10 +59,13 @@ def insertion(event: Component, found: list[Change]) -> Splice:
 
 
 def _older_links(texts: tuple[ContentLine, ...], additions: Additions) -> Iterator[str]:
+    links = frozenset({additions.link, *additions.former})
+    text = Text(additions.position, b"\n", links, "utf-8", additions.link)
     for line in texts:
         if line.name == "DESCRIPTION" and text_blocks.OPENING in line.value:
-            text = unescape_text(line.value).encode("utf-8", "replace")
-            yield from text_blocks.older_links(text, {additions.link, *additions.former}, "utf-8")
+            data = unescape_text(line.value).encode("utf-8", "replace")
+            if not splice_text.is_beside(data, text_blocks.blocks(data, links), text):
+                yield from text_blocks.older_links(data, links, "utf-8")
 
 
 # --- description ---------------------------------------------------------------------------------------

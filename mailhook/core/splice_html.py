@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
-from mailhook.core import html_text, text_blocks, typed
+from mailhook.core import html_text, relinking, text_blocks, typed
 from mailhook.core.html_scan import Token, noted
 from mailhook.core.splice_text import Text
 from mailhook.core.splices import Splice, settled, within
-from mailhook.core.typed import Kept
+from mailhook.core.typed import Kept, Line
 from mailhook.errors import Unreadable
 
 BEGIN = "<!-- videomost:begin -->"
@@ -94,7 +94,7 @@ def _placed(data: bytes, block: bytes, text: Text) -> list[Splice]:
     marks = _landmarks(data, links)
     if found := _blocks(data, marks, text):
         return settled(data, lambda html: _replaced(html, block, text), _put(data, found, block, text))
-    if html_text.is_shown(data, links, marks.noted, text.charset):
+    if _is_shown(data, links, marks, text):
         return []
     at = _top(data, marks) if text.position == "top" else _bottom(data, marks)
     return [Splice(at, at, block + text.line_end)]
@@ -114,7 +114,9 @@ def _replaced(data: bytes, block: bytes, text: Text) -> list[Splice]:
 
 
 def _put(data: bytes, found: list[tuple[int, int]], block: bytes, text: Text) -> list[Splice]:
-    """The block in place of those that were found."""
+    """The block in place of those that were found; where the link is shown beside them, nothing in their place."""
+    if _is_beside(data, found, text):
+        return _cut(data, [each for each in found if not _is_another(data[slice(*each)], text)], text)
     new, out = _digests(block), []
     for number, (start, end) in enumerate(found):
         kept = _kept(data[start:end], new, text)
@@ -124,9 +126,28 @@ def _put(data: bytes, found: list[tuple[int, int]], block: bytes, text: Text) ->
 
 
 def _without(data: bytes, text: Text) -> list[Splice]:
+    return _cut(data, _blocks(data, _landmarks(data), text), text)
+
+
+def _is_beside(data: bytes, found: list[tuple[int, int]], text: Text) -> bool:
+    """Whether one of the links is shown, and none stands in one of the blocks: somebody has put it elsewhere."""
+    link = relinking.anywhere(text.links, text.charset)
+    if not found or link is None or any(link.search(data, *each) for each in found):
+        return False
+    links = html_text.places(data, text.links, text.charset)
+    return bool(links) and _is_shown(data, links, _landmarks(data, links), text)
+
+
+def _is_shown(data: bytes, links: list[int], marks: _Landmarks, text: Text) -> bool:
+    # At the bottom our own stands below the header of a quoted mail, if there is one.
+    own = html_text.places(data, frozenset({text.link}), text.charset) if text.position == "bottom" else []
+    return html_text.is_shown(data, links, marks.noted, text.charset, [each for each in own if each in links])
+
+
+def _cut(data: bytes, found: list[tuple[int, int]], text: Text) -> list[Splice]:
     """The blocks, each with the line end after it."""
     out = []
-    for start, end in _blocks(data, _landmarks(data), text):
+    for start, end in found:
         kept = _kept(data[start:end], frozenset(), text)
         line_end = _LINE_END.match(data, end)
         out.append(
@@ -139,14 +160,24 @@ def _lines(lines: list[bytes], text: Text) -> bytes:
     return b"".join(b"<div>" + line.strip() + b"</div>" + text.line_end for line in lines if line.strip())
 
 
+def _is_another(block: bytes, text: Text) -> bool:
+    """Whether the block has a link of its own that is none of the text's."""
+    known = _digests(block)
+    return bool(typed.foreign(_cut_up(block, text), known, text.links, any_url=not known))
+
+
 def _kept(block: bytes, new: frozenset[str], text: Text) -> Kept:
     """What somebody has typed into a block."""
-    known, shown = _digests(block), text_blocks.BEGIN_MARK.match(block)
-    lines = html_text.cut(text_blocks.inside(block) if shown else block, text.charset, breaks=bool(shown))
+    known, lines = _digests(block), _cut_up(block, text)
     if len(lines) > MAX_LINES:
         raise Unreadable("too much in a block")
     foreign = typed.foreign(lines, known, text.links, any_url=not known)
     return typed.kept(lines, new | (known or typed.UNTOLD), [*text.links, *foreign], text.charset)
+
+
+def _cut_up(block: bytes, text: Text) -> list[Line]:
+    shown = text_blocks.BEGIN_MARK.match(block)
+    return html_text.cut(text_blocks.inside(block) if shown else block, text.charset, breaks=bool(shown))
 
 
 def _digests(block: bytes) -> frozenset[str]:
