@@ -50,7 +50,7 @@ def _passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def kept(pem: Pem) -> Kept:
-    return Kept(partial(server, pem), pem.files)
+    return Kept(partial(server, pem), pem)
 
 
 async def listener(
@@ -339,6 +339,26 @@ def test_a_broken_pair_keeps_the_old_one_and_says_so(
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert "do not belong together" in caplog.text
     renewed(pem.certificate, certificate)
+    assert held.context() is not first
+
+
+def test_an_expired_pair_keeps_the_one_that_is_valid(
+    authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    held = kept(authority.pem())
+    first = held.context()
+    authority.pem(days=-1)
+    assert held.context() is first
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "has expired, and the one before has not" in caplog.text
+    authority.pem(days=10)
+    assert held.context() is not first
+
+
+def test_an_expired_pair_is_used_in_place_of_an_expired_one(authority: Authority) -> None:
+    held = kept(authority.pem(days=-2))
+    first = held.context()
+    authority.pem(days=-1)
     assert held.context() is not first
 
 
