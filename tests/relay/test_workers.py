@@ -337,3 +337,20 @@ def folders(place: Path) -> list[Path]:
 def counters_of(pid: int) -> str:
     variables = Path(f"/proc/{pid}/environ").read_text().split("\0")
     return next(each for each in variables if each.startswith("PROMETHEUS_"))
+
+
+@pytest.mark.parametrize(
+    ("name", "listen", "said"),
+    [("smtp", 'allow = ["11.0.0.0/8"]', "open relay"), ("http", "", "http.password_file")],
+)
+async def test_a_socket_that_lets_everybody_in_is_refused(
+    outside: Outside, name: str, listen: str, said: str
+) -> None:
+    """The settings name 127.0.0.1; whoever wrote the socket unit has bound it elsewhere."""
+    text = outside.settings.read_text().replace("port = 0", f"port = 0\n{listen}", 1)
+    outside.settings.write_text(text.replace("[http]\nport = 0", "[http]\nport = 10227"))
+    with socket.create_server(("127.0.0.1", 0)) as harmless, socket.socket() as sock:
+        sock.bind(("0.0.0.0", 0))
+        with pytest.raises(AssertionError, match=rf"(?s)a socket is bound to 0\.0\.0\.0: .*{said}"):
+            async with serving(outside.settings, {"smtp": harmless} | {name: sock}):
+                pass
