@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from mailhook import door
 from mailhook.core import hashed
 from mailhook.core.hashed import Hashed
 from mailhook.errors import Misconfigured
@@ -72,6 +73,7 @@ class Passwords:
         try:
             return await self._judged(credentials, address)
         except (Misconfigured, ValueError, MemoryError) as error:
+            door.turned_away("login")
             self._tell(address, f"{self._file}: {error}", logging.ERROR)
             return replies.AUTH_UNAVAILABLE
 
@@ -93,6 +95,7 @@ class Passwords:
             if not queue.waiting:
                 del self._queues[place]
         if not fits:
+            door.turned_away("login")
             log.warning("%s: login failed, user %r", address, credentials.user)
             return replies.WRONG_CREDENTIALS
         return replies.AUTHENTICATED

@@ -13,6 +13,8 @@ Errors: none but faults of ours: 500, and a traceback in the log.
 import base64
 import hashlib
 import hmac
+import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from typing import Protocol
@@ -23,8 +25,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from mailhook import door
+from mailhook.front.limits import Seldom
 from mailhook.front.status_page import HEADERS, Status, View, status_page
 from mailhook.front.status_words import WORDS, Language
+
+log = logging.getLogger("mailhook.front.http")
 
 PLAIN_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -45,9 +51,20 @@ class Sight(Protocol):
 def site(sight: Sight, host: str, password: str) -> Starlette:
     """`host`: where it is served; `password`: "" for none."""
 
+    wrong = Seldom(60)
+
+    def refused(request: Request) -> Response | None:
+        refusal = _refusal(request, host, password)
+        if refusal is not None and password and "authorization" in request.headers:
+            door.turned_away("http-password")
+            if (times := wrong.due(time.monotonic())) is not None:
+                address = request.client.host if request.client else ""
+                log.warning("%s: wrong password for the status page or metrics (%d times)", address, times)
+        return refusal
+
     def guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def admitted(request: Request) -> Response:
-            refusal = _refusal(request, host, password)
+            refusal = refused(request)
             return refusal or await answer(request)
 
         return admitted
@@ -57,7 +74,7 @@ def site(sight: Sight, host: str, password: str) -> Starlette:
 
     async def ready(request: Request) -> Response:
         faults = await sight.faults()
-        known = _refusal(request, host, password) is None
+        known = refused(request) is None
         told = [f"{what}: {why}" if known else what for what, why in faults.items()]
         status = 503 if faults else 200
         return JSONResponse({"ready": not faults, "reasons": told}, status, PLAIN_HEADERS)

@@ -21,6 +21,7 @@ from typing import cast
 
 from aiosmtpd.smtp import SMTP
 
+from mailhook import door
 from mailhook.alarm import Alarm
 from mailhook.front.dialogue import Dialogue, Terms
 from mailhook.front.limits import Load, Patience, Seldom, neighbourhood
@@ -127,6 +128,7 @@ class Listener:
             return replies.SHUTTING_DOWN
         connection.allowed = self._allowed(connection.address)
         if not connection.allowed and not self.terms.entry.admits_others:
+            door.turned_away("not-allowed")
             self.tell(self._unknown, "client refused, not in listen.allow", connection.address)
             return replies.NOT_ALLOWED
         refusal = None if connection.allowed else self._too_many_strangers(connection)
@@ -134,6 +136,7 @@ class Listener:
             self._make_room(connection.address)
             refusal = self._load.connect(connection.address)
         if refusal is not None:
+            door.turned_away("limits")
             self.tell(self._refusals, f"client refused, {refusal.text}", connection.address)
             return refusal
         self._connections.add(connection)
@@ -333,6 +336,7 @@ class Connection(SMTP):
         try:
             self._reader, self._writer = await secured(self._writer.transport, context, within)
         except TlsFailedError as error:
+            door.turned_away("tls")
             self._listener.no_tls(self.address, str(error))
             raise ClientGoneError(f"no TLS: {error}") from None
         return bool(self._writer.get_extra_info("peercert"))

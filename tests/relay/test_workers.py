@@ -323,10 +323,12 @@ async def test_counters_live_in_a_folder_that_goes_with_the_process(outside: Out
         (folder,) = folders(tmp_path)
         assert {counters_of(pid) for pid in served.workers} == {f"PROMETHEUS_MULTIPROC_DIR={folder}"}
         victim = served.workers[0]
+        for file in folder.glob(f"*_{victim}.db"):
+            file.unlink()
         for kind in ("gauge_livesum", "counter"):
             (folder / f"{kind}_{victim}.db").touch()
         os.kill(victim, signal.SIGKILL)
-        await until(lambda: [file.name for file in folder.iterdir()] == [f"counter_{victim}.db"])
+        await until(lambda: [file.name for file in folder.glob(f"*_{victim}.db")] == [f"counter_{victim}.db"])
     assert folders(tmp_path) == []
 
 
