@@ -117,13 +117,15 @@ def places(data: bytes, links: frozenset[str], charset: str) -> list[int]:
 
 
 def is_shown(
-    data: bytes, found: Iterable[int], markup: Sequence[Token], charset: str, anywhere: Iterable[int] = ()
+    data: bytes, found: Sequence[int], markup: Sequence[Token], charset: str, anywhere: Sequence[int] = ()
 ) -> bool:
     """Whether one of the places can be seen, or is where an anchor leads to, other than in what is quoted.
 
     `markup`: blockquotes, and whatever one of the places stands in. `anywhere`: places that also count below the
     header of a quoted mail.
     """
+    if not found:
+        return False
     unseen = [(each.start, each.end) for each in markup if each.name not in {b"a", b"area"}]
     seen = {each: not within(each, unseen) for each in (*found, *anywhere)}
     quoted, quotations = history(data, markup, charset), _quotations(data, markup)

@@ -217,8 +217,9 @@ def _blocks(data: bytes, marks: _Landmarks, text: Text) -> list[tuple[int, int]]
         return []
     if text_blocks.is_beyond(out):
         raise Unreadable("too much in blocks")
-    history = html_text.history(data, marks.noted, text.charset)
-    return text_blocks.chosen(data, out, text.links, text.charset, history)
+    return text_blocks.chosen(
+        data, out, text.links, text.charset, lambda: html_text.history(data, marks.noted, text.charset)
+    )
 
 
 def _text_blocks(data: bytes) -> Iterator[tuple[int, int]]:
