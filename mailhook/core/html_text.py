@@ -26,7 +26,7 @@ _LOOKED_AT = 100
 """So many places where a link stands are looked at."""
 _DEEPEST = 20
 """So many tags in each other are kept; those further in are left out."""
-_PICTURE = "\ufffc"
+PICTURE = "\ufffc"
 
 
 def cut(data: bytes, charset: str, *, breaks: bool = False) -> list[Line]:
@@ -46,6 +46,31 @@ def cut(data: bytes, charset: str, *, breaks: bool = False) -> list[Line]:
             lines.end()
     lines.end()
     return lines.out
+
+
+def line_around(data: bytes, at: int) -> tuple[int, int]:
+    """The span of the line that a reader sees there, without the tags that begin and end it."""
+    start = 0
+    for token in tokens(data):
+        name = token.name.removeprefix(b"/")
+        if name in _IN_LINE or name in _SHOWN or name in _SILENT:
+            continue
+        if token.start > at:
+            return start, token.start
+        start = token.end
+    return start, len(data)
+
+
+def is_even(data: bytes) -> bool:
+    """Whether each tag that opens in the line closes in it."""
+    opened: list[bytes] = []
+    for token in tokens(data):
+        if token.name.startswith(b"/"):
+            if not opened or opened.pop() != token.name[1:]:
+                return False
+        elif token.name in _IN_LINE and token.name not in {b"img", b"wbr"}:
+            opened.append(token.name)
+    return not opened
 
 
 class _Lines:
@@ -86,7 +111,7 @@ class _Lines:
         while self._opened:
             self._close()
         plain = b"".join(self._plain)
-        words = typed.words(plain, self._charset) + _PICTURE * self._pictures
+        words = typed.words(plain, self._charset) + PICTURE * self._pictures
         self.out.append(Line(b"".join(self._raw) if words.strip() else b"", plain, words))
         self._opened, self._raw, self._plain = [*opened], [tag for _, tag in opened], []
         self._pictures = 0
@@ -116,17 +141,20 @@ def places(data: bytes, links: frozenset[str], charset: str) -> list[int]:
     return [match.start() for match in islice(link.finditer(data), _LOOKED_AT)] if link else []
 
 
-def is_shown(
-    data: bytes, found: Iterable[int], markup: Sequence[Token], charset: str, anywhere: Iterable[int] = ()
-) -> bool:
-    """Whether one of the places can be seen, or is where an anchor leads to, other than in what is quoted.
+def seen(
+    data: bytes, found: Sequence[int], markup: Sequence[Token], charset: str, anywhere: Sequence[int] = ()
+) -> list[int]:
+    """Which of the places can be seen, or are where an anchor leads to, other than in what is quoted.
 
-    `markup`: blockquotes, and whatever one of the places stands in. `anywhere`: places that also count below the
+    `markup`: blockquotes, and whatever one of the places stands in. `anywhere`: those of them that also count below the
     header of a quoted mail.
     """
+    if not found:
+        return []
     unseen = [(each.start, each.end) for each in markup if each.name not in {b"a", b"area"}]
-    seen = {each: not within(each, unseen) for each in (*found, *anywhere)}
     quoted, quotations = history(data, markup, charset), _quotations(data, markup)
-    return any(seen[at] and not within(at, quoted) for at in found) or any(
-        seen[at] and not within(at, quotations) for at in anywhere
-    )
+    return [
+        at
+        for at in found
+        if not within(at, unseen) and not within(at, quotations if at in anywhere else quoted)
+    ]

@@ -36,6 +36,7 @@ _DIGESTS = re.compile(_ELEMENT + rb"-([a-z2-7]{4,48})")
 _TEXT_OPENING, _TEXT_END = text_blocks.OPENING.encode("ascii"), text_blocks.END.encode("ascii")
 _BEGIN_COMMENT, _END_COMMENT = b"videomost:begin", b"videomost:end"
 _LIKE_BOUNDARY = re.compile(r"^--", re.MULTILINE)
+_BREAKS = {b"<br>", b"<br/>", b"<br />"}
 _LINE_END = re.compile(rb"(?:\r?\n)?")
 # A conditional comment that shows what it encloses (`[if !mso]`): the block must stand outside, or Outlook hides it.
 _SHOWING_BEGINS = re.compile(rb"<!(?:--)?\[if[^\]>]{0,80}\]>(?:<!-->|-->)?\s*\Z", re.IGNORECASE)
@@ -89,7 +90,7 @@ def place(data: bytes, block: bytes, text: Text) -> list[Splice]:
 
 def _placed(data: bytes, block: bytes, text: Text) -> list[Splice]:
     if not block:
-        return settled(data, lambda html: _without(html, text)) if _is_marked(data) else []
+        return settled(data, lambda html: _without(html, text) or _alone(html, text))
     links = html_text.places(data, text.links, text.charset)
     marks = _landmarks(data, links)
     if found := _blocks(data, marks, text):
@@ -126,7 +127,34 @@ def _put(data: bytes, found: list[tuple[int, int]], block: bytes, text: Text) ->
 
 
 def _without(data: bytes, text: Text) -> list[Splice]:
-    return _cut(data, _blocks(data, _landmarks(data), text), text)
+    return _cut(data, _blocks(data, _landmarks(data), text), text) if _is_marked(data) else []
+
+
+def _alone(data: bytes, text: Text) -> list[Splice]:
+    """The first line that holds nothing but one of the links, with our heading above it; a line that a tag goes on
+    from or into is left.
+    """
+    links = html_text.places(data, text.links, text.charset)
+    for at in _seen(data, links, _landmarks(data, links), text) if links else []:
+        start, end = html_text.line_around(data, at)
+        (line, *more) = html_text.cut(data[start:end], text.charset)
+        if any(each.words.strip() for each in more) or not html_text.is_even(data[start:end]):
+            continue
+        linked = typed.is_only_link(line.plain, text.links, text.charset)
+        if linked and html_text.PICTURE not in line.words:
+            return [Splice(start, end, b""), *_heading(data, start, text)]
+    return []
+
+
+def _heading(data: bytes, at: int, text: Text) -> list[Splice]:
+    """Our heading in the line before the one that begins here, with a `<br>` between them."""
+    begin = data.rfind(b"<", 0, at)
+    start, end = html_text.line_around(data, max(0, begin - 1))
+    words = html_text.cut(data[start:end], text.charset)[0].words
+    if end > at or not typed.is_own(words, typed.UNTOLD) or not html_text.is_even(data[start:end]):
+        return []
+    between = data[end:at].strip().lower()
+    return [Splice(start, at if between in _BREAKS else end, b"")]
 
 
 def _is_beside(data: bytes, found: list[tuple[int, int]], text: Text) -> bool:
@@ -139,9 +167,13 @@ def _is_beside(data: bytes, found: list[tuple[int, int]], text: Text) -> bool:
 
 
 def _is_shown(data: bytes, links: list[int], marks: _Landmarks, text: Text) -> bool:
+    return bool(_seen(data, links, marks, text))
+
+
+def _seen(data: bytes, links: list[int], marks: _Landmarks, text: Text) -> list[int]:
     # At the bottom our own stands below the header of a quoted mail, if there is one.
     own = html_text.places(data, frozenset({text.link}), text.charset) if text.position == "bottom" else []
-    return html_text.is_shown(data, links, marks.noted, text.charset, [each for each in own if each in links])
+    return html_text.seen(data, links, marks.noted, text.charset, [each for each in own if each in links])
 
 
 def _cut(data: bytes, found: list[tuple[int, int]], text: Text) -> list[Splice]:
@@ -217,8 +249,9 @@ def _blocks(data: bytes, marks: _Landmarks, text: Text) -> list[tuple[int, int]]
         return []
     if text_blocks.is_beyond(out):
         raise Unreadable("too much in blocks")
-    history = html_text.history(data, marks.noted, text.charset)
-    return text_blocks.chosen(data, out, text.links, text.charset, history)
+    return text_blocks.chosen(
+        data, out, text.links, text.charset, lambda: html_text.history(data, marks.noted, text.charset)
+    )
 
 
 def _text_blocks(data: bytes) -> Iterator[tuple[int, int]]:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from mailhook.core import quoting, relinking, text_blocks
+from mailhook.core import quoting, relinking, text_blocks, typed
 from mailhook.core.splices import Position, Splice, settled
 from mailhook.errors import Unreadable
 
@@ -45,13 +45,14 @@ def place(data: bytes, block: bytes, text: Text) -> list[Splice]:
 
     Where one of the links stands without marks, because an editor has lost them, it is left, and no second one put
     beside it; others exchange former ones. Without a `block` all are taken out, with the empty lines that came with
-    them. What somebody has typed into a block stays.
+    them, and where one of the links stands alone on its line, that and our heading above it. What somebody has typed
+    into a block stays.
     """
     if text_blocks.is_too_much(data, text.links, text.charset):
         return []
     try:
         if not block:
-            return settled(data, lambda each: _without(each, text))
+            return settled(data, lambda each: _without(each, text) or _alone(each, text))
         if replaced := settled(data, lambda each: _replaced(each, block, text)):
             return replaced
     except Unreadable:
@@ -63,7 +64,12 @@ def place(data: bytes, block: bytes, text: Text) -> list[Splice]:
 
 
 def _is_shown(data: bytes, text: Text) -> bool:
-    """Whether one of the links stands in the text, other than in what it quotes.
+    """Whether one of the links stands in the text, other than in what it quotes."""
+    return bool(_seen(data, text))
+
+
+def _seen(data: bytes, text: Text) -> list[int]:
+    """Where one of the links stands in the text, other than in what it quotes.
 
     At the bottom our own stands below the header of a quoted mail, if there is one: it counts there too.
     """
@@ -72,7 +78,7 @@ def _is_shown(data: bytes, text: Text) -> bool:
     if text.position == "bottom" and end < len(data):
         found = [*(at for at in found if at < end), *_places(data, frozenset({text.link}), text.charset)]
         end = len(data)
-    return any(at < end and not _is_quoted(data, at) for at in found)
+    return [at for at in found if at < end and not _is_quoted(data, at)]
 
 
 def is_beside(data: bytes, found: Iterable[tuple[int, int]], text: Text) -> bool:
@@ -122,6 +128,19 @@ def _without(data: bytes, text: Text) -> list[Splice]:
         whole = Splice(start, end, text.line_end.join(lines))
         out.append(whole if lines else _with_line_ends(data, start, end))
     return out
+
+
+def _alone(data: bytes, text: Text) -> list[Splice]:
+    """The first line that holds nothing but one of the links, with our heading above it."""
+    for at in _seen(data, text):
+        start, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at)
+        end = len(data) if end < 0 else end
+        end -= data[end - 1 : end] == b"\r"
+        if typed.is_only_link(data[start:end], text.links, text.charset):
+            above = data.rfind(b"\n", 0, max(0, start - 1)) + 1
+            own = typed.is_own(typed.words(data[above:start], text.charset), typed.UNTOLD)
+            return [_with_line_ends(data, above if own else start, end)]
+    return []
 
 
 def _with_line_ends(data: bytes, start: int, end: int) -> Splice:

@@ -9,7 +9,7 @@ Errors: Unreadable for a block of too many lines.
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache
 
 from mailhook.core import quoting, relinking, typed
@@ -80,7 +80,7 @@ def blocks(data: bytes, links: Collection[str] = (), charset: str = "utf-8") -> 
     spans = list(_spans(data, links, charset))
     if not spans or is_beyond(spans):
         return []
-    return chosen(data, spans, links, charset, [(quoting.section(data, charset), len(data))])
+    return chosen(data, spans, links, charset, lambda: [(quoting.section(data, charset), len(data))])
 
 
 def is_too_much(data: bytes, links: Collection[str], charset: str) -> bool:
@@ -115,15 +115,21 @@ def chosen(
     spans: list[tuple[int, int]],
     links: Collection[str],
     charset: str,
-    history: Sequence[tuple[int, int]],
+    history: Callable[[], Sequence[tuple[int, int]]],
 ) -> list[tuple[int, int]]:
-    """Those of the spans of blocks that are this meeting's, or were copied with the event; `history` is in order."""
+    """Those of the spans of blocks that are this meeting's, or were copied with the event.
+
+    `history`: what is quoted, in order; it takes as long as all else, and mostly there is no need to know.
+    """
     link = relinking.anywhere(frozenset(links), charset)
     own = {each for each in spans if link is not None and link.search(data, *each)}
+    if len(own) == len(spans):
+        return spans
+    quoted = history()
     return [
         each
         for each in spans
-        if each in own or not (within(each[0], history) or (own and _LINK.search(data, *each)))
+        if each in own or not (within(each[0], quoted) or (own and _LINK.search(data, *each)))
     ]
 
 

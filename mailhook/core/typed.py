@@ -110,6 +110,14 @@ def kept(lines: Sequence[Line], own: Collection[str], links: Collection[str], ch
     return Kept(*(_trimmed(each) for each in out))
 
 
+def is_only_link(plain: bytes, links: Collection[str], charset: str) -> bool:
+    """Whether nothing but one of the links stands there."""
+    rest, at = b"", 0
+    for start, end in relinking.bracketed(plain, frozenset(links), charset):
+        rest, at = rest + plain[at:start], end
+    return at > 0 and not _squeezed(words(rest + plain[at:], charset))
+
+
 def _own(lines: Sequence[Line], at: int, own: Collection[str]) -> int:
     """How many of the lines from `at` on are ours: one, or several that were one; 0 if none is."""
     joined = ""

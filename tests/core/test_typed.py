@@ -162,6 +162,28 @@ def test_what_was_typed_stays_when_the_link_is_taken_out(removing: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "html", "left", "html_left"),
+    [
+        (f"a\n\n{LABEL}\n{LINK}\n\nb", f"<p>a</p><b>{LABEL}</b><br>{ANCHOR}<p>b</p>", "a\n\nb", "<p>a</p><p>b</p>"),
+        (f"a\n{LINK}\nb", f"<p>a</p><div>{ANCHOR}</div>b", "a\nb", "<p>a</p><div></div>b"),
+        (f"<{LINK}>", f"{HREF}", "", ""),
+        (f"a\n{LABEL}\n{LINK}\n{LINK}", f"a<br>{LABEL}<br>{ANCHOR}", "a", "a<br>"),
+        (f"Call: {LINK}", f"Call: {ANCHOR}", f"Call: {LINK}", f"Call: {ANCHOR}"),
+        (f"> {LINK}", f"<blockquote>{ANCHOR}</blockquote>", f"> {LINK}", f"<blockquote>{ANCHOR}</blockquote>"),
+        (f"{LINK}2", f"<span>{ANCHOR}<br>x</span>", f"{LINK}2", f"<span>{ANCHOR}<br>x</span>"),
+    ],
+)  # fmt: skip
+def test_a_link_without_marks_that_stands_alone_is_taken_out(
+    text: str, html: str, left: str, html_left: str
+) -> None:
+    once = remove(read(shape(text, html)), LINK, "c0ffee", TOP).content
+    found = texts(once)
+    assert found["text/plain"] == found["DESCRIPTION"] == left
+    assert found["text/html"] == found["X-ALT-DESC"] == html_left
+    assert remove(read(once), LINK, "c0ffee", TOP).content == once
+
+
+@pytest.mark.parametrize(
     "text",
     [
         LINK,
