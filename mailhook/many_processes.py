@@ -14,7 +14,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prometheus_client import Metric
@@ -22,7 +22,7 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from mailhook.metrics_folder import events
+from mailhook.metrics_folder import events, reserve
 
 KINDS = ("counter", "histogram")
 """Of files of which the values of two processes are added."""
@@ -40,7 +40,9 @@ class AllProcesses(Collector):
     def collect(self) -> Iterable[Metric]:
         with _locked(self._folder, fcntl.LOCK_EX, tries=1) as alone:
             if alone:
-                _fold(self._folder)
+                # On a full disk they stay as they are.
+                with suppress(OSError):
+                    _fold(self._folder)
         # Read while another folds, what has ended would count twice or not at all.
         with _locked(self._folder, fcntl.LOCK_SH, tries=TRIES):
             found = list(MultiProcessCollector(None, str(self._folder)).collect())  # type: ignore[no-untyped-call]
@@ -99,6 +101,7 @@ def _add(files: Iterable[Path], to: Path) -> None:
     for file in (*files, *([to] if to.exists() else ())):
         for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file)):  # type: ignore[no-untyped-call]
             sums[key] = sums.get(key, 0.0) + value
+    reserve(fresh)
     total = MmapedDict(str(fresh))  # type: ignore[no-untyped-call]
     for key, value in sums.items():
         total.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]

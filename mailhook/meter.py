@@ -37,9 +37,8 @@ from mailhook.core.pending import Pending
 from mailhook.door import WHYS, LastHour, Verb, Why
 from mailhook.journal import Story
 from mailhook.many_processes import AllProcesses
+from mailhook.metrics_folder import VARIABLE
 from mailhook.ports import AMISS, BreakerState, Holdings, Load
-
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 STEP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60, 300)
 CALL_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60)
@@ -266,7 +265,7 @@ class Meter:
 
     def _shared(self) -> CollectorRegistry:
         """The figures of all processes."""
-        if not (folder := os.environ.get(FOLDER)):
+        if not (folder := os.environ.get(VARIABLE)):
             return self._registry
         registry = CollectorRegistry()
         registry.register(AllProcesses(Path(folder)))

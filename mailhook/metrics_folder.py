@@ -1,21 +1,31 @@
 """The folder that the processes of `mailhook serve` share for their figures (prometheus_client's multiprocess mode).
 
-What: `forget_process` takes away what a process that has ended no longer has in hand; `Events` writes down what the
-supervisor, which counts nothing else, has had to warn of, and `events` reads it.
+What: `prepare` makes room for the figures of one process, `forget_process` takes away what one that has ended no longer
+has in hand; `Events` writes down what the supervisor, which counts nothing else, has had to warn of, and `events` reads
+it.
 
 Not here: the files of prometheus_client (`meter`); nothing of it is imported, since the supervisor imports little.
 
-Errors: none. Warnings that cannot be written are not counted; the log has them.
+Errors: OSError from `prepare` and `reserve`. Warnings that cannot be written are not counted; the log has them.
 """
 
 import json
 import logging
+import os
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Of the environment, by which prometheus_client finds the folder."""
+
 EVENTS = "supervisor.json"
+
+FILES = ("counter", "histogram", "gauge_livesum", "gauge_livemin")
+
+ROOM = 256 * 1024
+"""Octets that the figures of one kind may take; their labels are bounded, and they take less than half of it."""
 
 
 class Events:
@@ -43,6 +53,19 @@ def events(folder: Path) -> Mapping[str, int]:
         return {}
     assert isinstance(told, dict)
     return told
+
+
+def prepare(folder: Path, pid: int) -> None:
+    """Room for all that the process may count. The folder is made where somebody has tidied it away."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for kind in FILES:
+        reserve(folder / f"{kind}_{pid}.db")
+
+
+def reserve(file: Path) -> None:
+    """These files are mapped into memory: where the disk had no room for what is written there, SIGBUS would follow."""
+    with file.open("ab") as opened:
+        os.posix_fallocate(opened.fileno(), 0, ROOM)
 
 
 def forget_process(folder: Path, pid: int) -> None:

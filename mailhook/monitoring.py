@@ -9,15 +9,17 @@ Errors: none. What goes wrong is told in the log.
 """
 
 import asyncio
+import os
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailhook import journal
+from mailhook import journal, metrics_folder
 from mailhook.config import Settings
 from mailhook.errors import MailhookError
 from mailhook.front.http import site
@@ -181,6 +183,14 @@ class Monitor:
 
 
 def _meter() -> "Meter":
+    folder = os.environ.get(metrics_folder.VARIABLE)
+    if folder:
+        try:
+            metrics_folder.prepare(Path(folder), os.getpid())
+        except OSError as error:
+            # Mail goes on; what this process counts is in the answers that it gives itself.
+            del os.environ[metrics_folder.VARIABLE]
+            journal.event("figures-alone", error=f"{folder}: {error.strerror}")
     from mailhook.meter import Meter  # noqa: PLC0415 - it decides at its import whether processes share figures
 
     return Meter(version("mailhook"))

@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "validity": {"certificates", "config", "errors"},
     "metrics_folder": set(),
     "many_processes": {"metrics_folder"},
-    "meter": {"core", "door", "journal", "many_processes", "ports"},
+    "meter": {"core", "door", "journal", "many_processes", "metrics_folder", "ports"},
     "files": set(),
     "certificates": {"errors"},
     "loop": set(),
@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "monitoring": {
         *("config", "errors", "front", "guard", "journal", "meter", "nexthop", "ports", "sight", "validity"),
-        *("web",),
+        *("metrics_folder", "web"),
     },
     "systemd": set(),
     "channel": set(),

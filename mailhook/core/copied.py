@@ -75,7 +75,8 @@ def copied(
 ) -> frozenset[str]:
     """Which links were copied into the invitation; `makers`: whose those are that the store knows.
 
-    Those of earlier conferences of the meeting itself, and those that were taken for copied before. Another one of the
+    Those of earlier conferences of the meeting itself, and those that were taken for copied before, but for what a
+    text says of them beside the meeting's own link: that is a reference. Another one of the
     same organizer, or of the same UID, only where it is the only one, and the meeting has no conference yet: else
     somebody refers to his other meetings. Another organizer's room is left alone.
     """
@@ -85,8 +86,19 @@ def copied(
         for link, keys in makers.items()
         if link != own and any(each.organizer == key.organizer or each.uid == key.uid for each in keys)
     }
-    known = frozenset(link for link in near if key in makers[link] or link in meeting.copied)
+    known = frozenset(
+        link
+        for link in near
+        if (key in makers[link] or link in meeting.copied)
+        and not ({*makers[link]} - {key} and _is_referred_to(invitation, link, own))
+    )
     others = near - known
     if known or own or len(others) != 1:
         return known
     return frozenset(others)
+
+
+def _is_referred_to(invitation: Invitation, link: str, own: str) -> bool:
+    """Whether each description that names `link` names `own` too."""
+    named = [event.description for event in invitation.events if link in event.description]
+    return bool(own and named) and all(own in text for text in named)

@@ -24,57 +24,107 @@ _SHOWN = frozenset({b"img", b"video", b"audio", b"object", b"embed", b"svg", b"m
 _SILENT = frozenset({b"", b"!", b"!--", b"style", b"script", b"title", b"meta", b"link"})
 _LOOKED_AT = 100
 """So many places where a link stands are looked at."""
-_PICTURE = "\ufffc"
+_DEEPEST = 20
+"""So many tags in each other are kept; those further in are left out."""
+PICTURE = "\ufffc"
 
 
 def cut(data: bytes, charset: str, *, breaks: bool = False) -> list[Line]:
     """The lines that a reader sees; `breaks`: line ends are such, as in text that is shown as it is."""
-    out: list[Line] = []
-    raw, plain, opened, pictures, at = list[bytes](), list[bytes](), list[bytes](), 0, 0
-
-    def end_line() -> None:
-        nonlocal pictures
-        bare = b"".join(plain)
-        out.append(
-            Line(bare if opened else b"".join(raw), bare, typed.words(bare, charset) + _PICTURE * pictures)
-        )
-        pictures = 0
-        for each in (raw, plain, opened):
-            each.clear()
-
+    lines, at = _Lines(charset), 0
     for token in (*tokens(data), Token(b"/", len(data), len(data))):
         shown = data[at : token.start]
-        for number, line in enumerate(shown.split(b"\n") if breaks else (shown,)):
+        for number, text in enumerate(shown.split(b"\n") if breaks else (shown,)):
             if number:
-                end_line()
-            raw.append(line)
-            plain.append(line)
+                lines.end()
+            lines.add(text)
         at = token.end
         name = token.name.removeprefix(b"/")
-        if name in _SHOWN:
-            pictures += 1
         if name in _IN_LINE or name in _SHOWN:
-            raw.append(data[token.start : token.end])
-            _open(opened, token)
+            lines.mark(token.name, data[token.start : token.end])
         elif name not in _SILENT:
-            end_line()
-    end_line()
-    return out
+            lines.end()
+    lines.end()
+    return lines.out
 
 
-def _open(opened: list[bytes], token: Token) -> None:
-    """Keep the tags that are open after this one; one that closes what is not open stays as something open."""
-    if token.name in _SHOWN or token.name == b"wbr":
-        return
-    if opened and token.name == b"/" + opened[-1]:
-        opened.pop()
-    else:
-        opened.append(token.name)
+def line_around(data: bytes, at: int) -> tuple[int, int]:
+    """The span of the line that a reader sees there, without the tags that begin and end it."""
+    start = 0
+    for token in tokens(data):
+        name = token.name.removeprefix(b"/")
+        if name in _IN_LINE or name in _SHOWN or name in _SILENT:
+            continue
+        if token.start > at:
+            return start, token.start
+        start = token.end
+    return start, len(data)
+
+
+def is_even(data: bytes) -> bool:
+    """Whether each tag that opens in the line closes in it."""
+    opened: list[bytes] = []
+    for token in tokens(data):
+        if token.name.startswith(b"/"):
+            if not opened or opened.pop() != token.name[1:]:
+                return False
+        elif token.name in _IN_LINE and token.name not in {b"img", b"wbr"}:
+            opened.append(token.name)
+    return not opened
+
+
+class _Lines:
+    """Lines in the making. A tag that is open where one ends is closed there, and opened anew in the next one."""
+
+    def __init__(self, charset: str) -> None:
+        self.out: list[Line] = []
+        self._charset = charset
+        self._raw: list[bytes] = []
+        self._plain: list[bytes] = []
+        self._opened: list[tuple[bytes, bytes]] = []
+        self._pictures = 0
+
+    def add(self, text: bytes) -> None:
+        self._raw.append(text)
+        self._plain.append(text)
+
+    def mark(self, name: bytes, tag: bytes) -> None:
+        """A tag that ends no line; one that closes what is not open is left out."""
+        bare = name.removeprefix(b"/")
+        if bare in _SHOWN or bare == b"wbr":
+            self._pictures += name in _SHOWN
+            self._raw.append(tag)
+        elif name == bare and len(self._opened) < _DEEPEST:
+            self._opened.append((name, tag))
+            self._raw.append(tag)
+        elif name != bare and any(each == bare for each, _ in self._opened):
+            while self._close() != bare:
+                pass
+
+    def _close(self) -> bytes:
+        name, _ = self._opened.pop()
+        self._raw.append(b"</" + name + b">")
+        return name
+
+    def end(self) -> None:
+        opened = tuple(self._opened)
+        while self._opened:
+            self._close()
+        plain = b"".join(self._plain)
+        words = typed.words(plain, self._charset) + PICTURE * self._pictures
+        self.out.append(Line(b"".join(self._raw) if words.strip() else b"", plain, words))
+        self._opened, self._raw, self._plain = [*opened], [tag for _, tag in opened], []
+        self._pictures = 0
 
 
 def history(data: bytes, markup: Iterable[Token], charset: str) -> list[tuple[int, int]]:
     """Spans of what the HTML quotes, in order; `markup`: its blockquotes, others do not matter."""
-    quoted, out, begun = quoting.section(data, charset), list[tuple[int, int]](), list[int]()
+    quoted = quoting.section(data, charset)
+    return [*(each for each in _quotations(data, markup) if each[0] < quoted), (quoted, len(data))]
+
+
+def _quotations(data: bytes, markup: Iterable[Token]) -> list[tuple[int, int]]:
+    out, begun = list[tuple[int, int]](), list[int]()
     for token in markup:
         if token.name == b"blockquote":
             begun.append(token.start)
@@ -82,8 +132,7 @@ def history(data: bytes, markup: Iterable[Token], charset: str) -> list[tuple[in
             start = begun.pop()
             if not begun:
                 out.append((start, token.end))
-    out += [(begun[0], len(data))] if begun else []
-    return [*(each for each in out if each[0] < quoted), (quoted, len(data))]
+    return [*out, (begun[0], len(data))] if begun else out
 
 
 def places(data: bytes, links: frozenset[str], charset: str) -> list[int]:
@@ -92,11 +141,20 @@ def places(data: bytes, links: frozenset[str], charset: str) -> list[int]:
     return [match.start() for match in islice(link.finditer(data), _LOOKED_AT)] if link else []
 
 
-def is_shown(data: bytes, found: Iterable[int], markup: Sequence[Token], charset: str) -> bool:
-    """Whether one of the places can be seen, or is where an anchor leads to, other than in what is quoted.
+def seen(
+    data: bytes, found: Sequence[int], markup: Sequence[Token], charset: str, anywhere: Sequence[int] = ()
+) -> list[int]:
+    """Which of the places can be seen, or are where an anchor leads to, other than in what is quoted.
 
-    `markup`: blockquotes, and whatever one of the places stands in.
+    `markup`: blockquotes, and whatever one of the places stands in. `anywhere`: those of them that also count below the
+    header of a quoted mail.
     """
-    quoted = history(data, markup, charset)
+    if not found:
+        return []
     unseen = [(each.start, each.end) for each in markup if each.name not in {b"a", b"area"}]
-    return any(not within(at, quoted) and not within(at, unseen) for at in found)
+    quoted, quotations = history(data, markup, charset), _quotations(data, markup)
+    return [
+        at
+        for at in found
+        if not within(at, unseen) and not within(at, quotations if at in anywhere else quoted)
+    ]

@@ -10,7 +10,9 @@ Errors: none.
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
+from html.entities import codepoint2name
 from typing import NamedTuple
 
 _TITLES = (
@@ -49,11 +51,26 @@ def _patterns(charset: str) -> _Patterns:
     """For markup too, in which a line begins after a tag."""
 
     def one_of(words: tuple[str, ...]) -> str:
-        return "(?:" + "|".join(re.escape(each) for each in words if _is_held(each, charset)) + ")"
+        return "(?:" + "|".join(form for word in words for form in _spellings(word, charset)) + ")"
 
     sender, time, subject = (f"{one_of(names)}{_COLON}" for names in (_FROM, _WHEN, _WHAT))
     begin = f"(?:-{{4,}} ?{one_of(_TITLES)}|{one_of(_ALONE)}|({sender}))"
     return _Patterns(*(re.compile((_START + each).encode(charset)) for each in (begin, time, subject)))
+
+
+def _spellings(word: str, charset: str) -> Iterator[str]:
+    """As it stands, where the charset has it, and as markup may write it."""
+    if _is_held(word, charset):
+        yield re.escape(word)
+    if not word.isascii():
+        yield "".join(re.escape(each) if each.isascii() else _reference(each) for each in word)
+
+
+def _reference(letter: str) -> str:
+    """The letter by its number or its name (HTML, character references)."""
+    number, name = f"{ord(letter):x}", codepoint2name.get(ord(letter), "")
+    octets = "".join(f"[{each}{each.upper()}]" if each.isalpha() else each for each in number)
+    return f"&(?:#0*{ord(letter)}|#[xX]0*{octets}{f'|{name}' if name else ''});"
 
 
 def _is_held(word: str, charset: str) -> bool:
@@ -66,7 +83,8 @@ def _is_held(word: str, charset: str) -> bool:
 
 def section(data: bytes, charset: str) -> int:
     """The offset of the line with which quoted text begins; the length of `data` where there is none."""
-    found = _section(data[:_LOOKED_AT], charset)
+    # What is ASCII by its name may be more: of the HTML in a calendar's parameter no charset is told.
+    found = _section(data[:_LOOKED_AT], "utf-8" if charset == "ascii" else charset)
     return len(data) if found is None else found
 
 

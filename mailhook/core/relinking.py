@@ -21,7 +21,8 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (str, html.escape, lambda link: q
 _HEAD = re.compile(r"https?(://|%3A%2F%2F)[^/?%]*", re.IGNORECASE)
 _HOST = re.compile(r"https?://([^/?]+)", re.IGNORECASE)
 _AMPERSAND = rb"&(?:amp|#0{0,3}38|#[xX]0{0,2}26);"
-_BEFORE = re.compile(rb"[<\[(]?(?:https?://[^\s<>\"]*)?\Z")
+# A URL goes before it that leads to it: its value, or what `urldefense` makes of it.
+_BEFORE = re.compile(rb"[<\[(]?(?:https?://[^\s<>\"]*(?:[=?#&]|__))?\Z")
 _AROUND = 200
 """Octets before a link that may be those of another one, which leads to it."""
 _GOES_ON = rb"(?![\w=-])"

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
-from mailhook.core import html_text, text_blocks, typed
+from mailhook.core import html_text, relinking, text_blocks, typed
 from mailhook.core.html_scan import Token, noted
 from mailhook.core.splice_text import Text
 from mailhook.core.splices import Splice, settled, within
-from mailhook.core.typed import Kept
+from mailhook.core.typed import Kept, Line
 from mailhook.errors import Unreadable
 
 BEGIN = "<!-- videomost:begin -->"
@@ -36,6 +36,7 @@ _DIGESTS = re.compile(_ELEMENT + rb"-([a-z2-7]{4,48})")
 _TEXT_OPENING, _TEXT_END = text_blocks.OPENING.encode("ascii"), text_blocks.END.encode("ascii")
 _BEGIN_COMMENT, _END_COMMENT = b"videomost:begin", b"videomost:end"
 _LIKE_BOUNDARY = re.compile(r"^--", re.MULTILINE)
+_BREAKS = {b"<br>", b"<br/>", b"<br />"}
 _LINE_END = re.compile(rb"(?:\r?\n)?")
 # A conditional comment that shows what it encloses (`[if !mso]`): the block must stand outside, or Outlook hides it.
 _SHOWING_BEGINS = re.compile(rb"<!(?:--)?\[if[^\]>]{0,80}\]>(?:<!-->|-->)?\s*\Z", re.IGNORECASE)
@@ -89,12 +90,12 @@ def place(data: bytes, block: bytes, text: Text) -> list[Splice]:
 
 def _placed(data: bytes, block: bytes, text: Text) -> list[Splice]:
     if not block:
-        return settled(data, lambda html: _without(html, text)) if _is_marked(data) else []
+        return settled(data, lambda html: _without(html, text) or _alone(html, text))
     links = html_text.places(data, text.links, text.charset)
     marks = _landmarks(data, links)
     if found := _blocks(data, marks, text):
         return settled(data, lambda html: _replaced(html, block, text), _put(data, found, block, text))
-    if html_text.is_shown(data, links, marks.noted, text.charset):
+    if _is_shown(data, links, marks, text):
         return []
     at = _top(data, marks) if text.position == "top" else _bottom(data, marks)
     return [Splice(at, at, block + text.line_end)]
@@ -114,7 +115,9 @@ def _replaced(data: bytes, block: bytes, text: Text) -> list[Splice]:
 
 
 def _put(data: bytes, found: list[tuple[int, int]], block: bytes, text: Text) -> list[Splice]:
-    """The block in place of those that were found."""
+    """The block in place of those that were found; where the link is shown beside them, nothing in their place."""
+    if _is_beside(data, found, text):
+        return _cut(data, [each for each in found if not _is_another(data[slice(*each)], text)], text)
     new, out = _digests(block), []
     for number, (start, end) in enumerate(found):
         kept = _kept(data[start:end], new, text)
@@ -124,9 +127,59 @@ def _put(data: bytes, found: list[tuple[int, int]], block: bytes, text: Text) ->
 
 
 def _without(data: bytes, text: Text) -> list[Splice]:
+    return _cut(data, _blocks(data, _landmarks(data), text), text) if _is_marked(data) else []
+
+
+def _alone(data: bytes, text: Text) -> list[Splice]:
+    """The first line that holds nothing but one of the links, with our heading above it; a line that a tag goes on
+    from or into is left.
+    """
+    links = html_text.places(data, text.links, text.charset)
+    for at in _seen(data, links, _landmarks(data, links), text) if links else []:
+        start, end = html_text.line_around(data, at)
+        (line, *more) = html_text.cut(data[start:end], text.charset)
+        if any(each.words.strip() for each in more) or not html_text.is_even(data[start:end]):
+            continue
+        linked = typed.is_only_link(line.plain, text.links, text.charset)
+        if linked and html_text.PICTURE not in line.words:
+            return [Splice(start, end, b""), *_heading(data, start, text)]
+    return []
+
+
+def _heading(data: bytes, at: int, text: Text) -> list[Splice]:
+    """Our heading in the line before the one that begins here, with a `<br>` between them."""
+    begin = data.rfind(b"<", 0, at)
+    start, end = html_text.line_around(data, max(0, begin - 1))
+    words = html_text.cut(data[start:end], text.charset)[0].words
+    if end > at or not typed.is_own(words, typed.UNTOLD) or not html_text.is_even(data[start:end]):
+        return []
+    between = data[end:at].strip().lower()
+    return [Splice(start, at if between in _BREAKS else end, b"")]
+
+
+def _is_beside(data: bytes, found: list[tuple[int, int]], text: Text) -> bool:
+    """Whether one of the links is shown, and none stands in one of the blocks: somebody has put it elsewhere."""
+    link = relinking.anywhere(text.links, text.charset)
+    if not found or link is None or any(link.search(data, *each) for each in found):
+        return False
+    links = html_text.places(data, text.links, text.charset)
+    return bool(links) and _is_shown(data, links, _landmarks(data, links), text)
+
+
+def _is_shown(data: bytes, links: list[int], marks: _Landmarks, text: Text) -> bool:
+    return bool(_seen(data, links, marks, text))
+
+
+def _seen(data: bytes, links: list[int], marks: _Landmarks, text: Text) -> list[int]:
+    # At the bottom our own stands below the header of a quoted mail, if there is one.
+    own = html_text.places(data, frozenset({text.link}), text.charset) if text.position == "bottom" else []
+    return html_text.seen(data, links, marks.noted, text.charset, [each for each in own if each in links])
+
+
+def _cut(data: bytes, found: list[tuple[int, int]], text: Text) -> list[Splice]:
     """The blocks, each with the line end after it."""
     out = []
-    for start, end in _blocks(data, _landmarks(data), text):
+    for start, end in found:
         kept = _kept(data[start:end], frozenset(), text)
         line_end = _LINE_END.match(data, end)
         out.append(
@@ -139,14 +192,24 @@ def _lines(lines: list[bytes], text: Text) -> bytes:
     return b"".join(b"<div>" + line.strip() + b"</div>" + text.line_end for line in lines if line.strip())
 
 
+def _is_another(block: bytes, text: Text) -> bool:
+    """Whether the block has a link of its own that is none of the text's."""
+    known = _digests(block)
+    return bool(typed.foreign(_cut_up(block, text), known, text.links, any_url=not known))
+
+
 def _kept(block: bytes, new: frozenset[str], text: Text) -> Kept:
     """What somebody has typed into a block."""
-    known, shown = _digests(block), text_blocks.BEGIN_MARK.match(block)
-    lines = html_text.cut(text_blocks.inside(block) if shown else block, text.charset, breaks=bool(shown))
+    known, lines = _digests(block), _cut_up(block, text)
     if len(lines) > MAX_LINES:
         raise Unreadable("too much in a block")
     foreign = typed.foreign(lines, known, text.links, any_url=not known)
     return typed.kept(lines, new | (known or typed.UNTOLD), [*text.links, *foreign], text.charset)
+
+
+def _cut_up(block: bytes, text: Text) -> list[Line]:
+    shown = text_blocks.BEGIN_MARK.match(block)
+    return html_text.cut(text_blocks.inside(block) if shown else block, text.charset, breaks=bool(shown))
 
 
 def _digests(block: bytes) -> frozenset[str]:
@@ -186,8 +249,9 @@ def _blocks(data: bytes, marks: _Landmarks, text: Text) -> list[tuple[int, int]]
         return []
     if text_blocks.is_beyond(out):
         raise Unreadable("too much in blocks")
-    history = html_text.history(data, marks.noted, text.charset)
-    return text_blocks.chosen(data, out, text.links, text.charset, history)
+    return text_blocks.chosen(
+        data, out, text.links, text.charset, lambda: html_text.history(data, marks.noted, text.charset)
+    )
 
 
 def _text_blocks(data: bytes) -> Iterator[tuple[int, int]]:

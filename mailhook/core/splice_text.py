@@ -10,28 +10,34 @@ Errors: none.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from mailhook.core import quoting, relinking, text_blocks
+from mailhook.core import quoting, relinking, text_blocks, typed
 from mailhook.core.splices import Position, Splice, settled
 from mailhook.errors import Unreadable
 
 _BOM = b"\xef\xbb\xbf"
 _LOOKED_AT = 100
 """So many places where a link stands are looked at."""
+_QUOTED = re.compile(rb"^[ \t]*>.*", re.MULTILINE)
 _LINE_ENDS = re.compile(rb"(\r?\n)(?:\r?\n)?")
 _LINE_ENDS_BEFORE = re.compile(rb"(?:\r?\n)?(\r?\n)\Z")
 
 
 @dataclass(frozen=True)
 class Text:
-    """What is written into. `links`: those of this meeting, also former ones, and those that were copied with it."""
+    """What is written into. `links`: those of this meeting, also former ones, and those that were copied with it.
+
+    `link`: the one that is written.
+    """
 
     position: Position
     line_end: bytes
     links: frozenset[str] = frozenset()
     charset: str = "utf-8"
+    link: str = ""
 
 
 def place(data: bytes, block: bytes, text: Text) -> list[Splice]:
@@ -39,29 +45,51 @@ def place(data: bytes, block: bytes, text: Text) -> list[Splice]:
 
     Where one of the links stands without marks, because an editor has lost them, it is left, and no second one put
     beside it; others exchange former ones. Without a `block` all are taken out, with the empty lines that came with
-    them. What somebody has typed into a block stays.
+    them, and where one of the links stands alone on its line, that and our heading above it. What somebody has typed
+    into a block stays.
     """
-    if text_blocks.is_too_much(data):
+    if text_blocks.is_too_much(data, text.links, text.charset):
         return []
     try:
         if not block:
-            return settled(data, lambda each: _without(each, text))
+            return settled(data, lambda each: _without(each, text) or _alone(each, text))
         if replaced := settled(data, lambda each: _replaced(each, block, text)):
             return replaced
     except Unreadable:
         return []
-    if is_shown(data, text.links, text.charset):
+    if _is_shown(data, text):
         return []
     place = _at_top if text.position == "top" else _at_bottom
     return [place(data, block, text.line_end)]
 
 
-def is_shown(data: bytes, links: frozenset[str], charset: str) -> bool:
+def _is_shown(data: bytes, text: Text) -> bool:
     """Whether one of the links stands in the text, other than in what it quotes."""
+    return bool(_seen(data, text))
+
+
+def _seen(data: bytes, text: Text) -> list[int]:
+    """Where one of the links stands in the text, other than in what it quotes.
+
+    At the bottom our own stands below the header of a quoted mail, if there is one: it counts there too.
+    """
+    found = _places(data, text.links, text.charset)
+    end = quoting.section(data, text.charset) if found else 0
+    if text.position == "bottom" and end < len(data):
+        found = [*(at for at in found if at < end), *_places(data, frozenset({text.link}), text.charset)]
+        end = len(data)
+    return [at for at in found if at < end and not _is_quoted(data, at)]
+
+
+def is_beside(data: bytes, found: Iterable[tuple[int, int]], text: Text) -> bool:
+    """Whether one of the links is shown, and none stands in one of the blocks: somebody has put it elsewhere."""
+    link = relinking.anywhere(text.links, text.charset)
+    return link is not None and not any(link.search(data, *each) for each in found) and _is_shown(data, text)
+
+
+def _places(data: bytes, links: frozenset[str], charset: str) -> list[int]:
     link = relinking.anywhere(links, charset) if relinking.is_mentioned(data, links) else None
-    found = [match.start() for match in islice(link.finditer(data), _LOOKED_AT)] if link else []
-    end = quoting.section(data, charset) if found else 0
-    return any(at < end and not _is_quoted(data, at) for at in found)
+    return [match.start() for match in islice(link.finditer(data), _LOOKED_AT)] if link else []
 
 
 def _is_quoted(data: bytes, at: int) -> bool:
@@ -69,13 +97,17 @@ def _is_quoted(data: bytes, at: int) -> bool:
 
 
 def history(data: bytes, charset: str) -> list[tuple[int, int]]:
-    """The span of what the text quotes."""
-    return [(quoting.section(data, charset), len(data))]
+    """The spans of what the text quotes, in order."""
+    quoted = quoting.section(data, charset)
+    return [*(each.span() for each in _QUOTED.finditer(data, 0, quoted)), (quoted, len(data))]
 
 
 def _replaced(data: bytes, block: bytes, text: Text) -> list[Splice]:
     new, out = text_blocks.digests(block), []
-    for number, (start, end) in enumerate(text_blocks.blocks(data, text.links, text.charset)):
+    found = text_blocks.blocks(data, text.links, text.charset)
+    if is_beside(data, found, text):
+        return _without(data, text)
+    for number, (start, end) in enumerate(found):
         kept = text_blocks.kept(data[start:end], new, text.links, text.charset)
         lines = [*kept.above, *([] if number else [block]), *kept.below]
         out.append(Splice(start, end, text.line_end.join(lines)))
@@ -84,12 +116,31 @@ def _replaced(data: bytes, block: bytes, text: Text) -> list[Splice]:
 
 def _without(data: bytes, text: Text) -> list[Splice]:
     out = []
-    for start, end in text_blocks.blocks(data, text.links, text.charset):
+    found = text_blocks.blocks(data, text.links, text.charset)
+    if is_beside(data, found, text):
+        # Those that bear another link lead to other meetings.
+        found = [
+            each for each in found if not text_blocks.is_another(data[slice(*each)], text.links, text.charset)
+        ]
+    for start, end in found:
         kept = text_blocks.kept(data[start:end], frozenset(), text.links, text.charset)
         lines = [*kept.above, *kept.below]
         whole = Splice(start, end, text.line_end.join(lines))
         out.append(whole if lines else _with_line_ends(data, start, end))
     return out
+
+
+def _alone(data: bytes, text: Text) -> list[Splice]:
+    """The first line that holds nothing but one of the links, with our heading above it."""
+    for at in _seen(data, text):
+        start, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at)
+        end = len(data) if end < 0 else end
+        end -= data[end - 1 : end] == b"\r"
+        if typed.is_only_link(data[start:end], text.links, text.charset):
+            above = data.rfind(b"\n", 0, max(0, start - 1)) + 1
+            own = typed.is_own(typed.words(data[above:start], text.charset), typed.UNTOLD)
+            return [_with_line_ends(data, above if own else start, end)]
+    return []
 
 
 def _with_line_ends(data: bytes, start: int, end: int) -> Splice:

@@ -9,7 +9,7 @@ Errors: Unreadable for a block of too many lines.
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache
 
 from mailhook.core import quoting, relinking, typed
@@ -77,15 +77,15 @@ def blocks(data: bytes, links: Collection[str] = (), charset: str = "utf-8") -> 
     A block in lines that begin with ">" is history, and so is one below the header of another mail that bears none of
     `links`. Where some block bears one, a block with another link is somebody's reference.
     """
-    spans = list(_spans(data))
+    spans = list(_spans(data, links, charset))
     if not spans or is_beyond(spans):
         return []
-    return chosen(data, spans, links, charset, [(quoting.section(data, charset), len(data))])
+    return chosen(data, spans, links, charset, lambda: [(quoting.section(data, charset), len(data))])
 
 
-def is_too_much(data: bytes) -> bool:
+def is_too_much(data: bytes, links: Collection[str], charset: str) -> bool:
     """Whether the text is to be left alone, because it has more in blocks of ours than is looked at."""
-    return data.count(_OPENING) > MAX_BLOCKS or is_beyond(list(_spans(data)))
+    return data.count(_OPENING) > MAX_BLOCKS or is_beyond(list(_spans(data, links, charset)))
 
 
 def is_beyond(spans: Collection[tuple[int, int]]) -> bool:
@@ -115,27 +115,34 @@ def chosen(
     spans: list[tuple[int, int]],
     links: Collection[str],
     charset: str,
-    history: Sequence[tuple[int, int]],
+    history: Callable[[], Sequence[tuple[int, int]]],
 ) -> list[tuple[int, int]]:
-    """Those of the spans of blocks that are this meeting's, or were copied with the event; `history` is in order."""
+    """Those of the spans of blocks that are this meeting's, or were copied with the event.
+
+    `history`: what is quoted, in order; it takes as long as all else, and mostly there is no need to know.
+    """
     link = relinking.anywhere(frozenset(links), charset)
     own = {each for each in spans if link is not None and link.search(data, *each)}
+    if len(own) == len(spans):
+        return spans
+    quoted = history()
     return [
         each
         for each in spans
-        if each in own or not (within(each[0], history) or (own and _LINK.search(data, *each)))
+        if each in own or not (within(each[0], quoted) or (own and _LINK.search(data, *each)))
     ]
 
 
-def _spans(data: bytes) -> Iterator[tuple[int, int]]:
+def _spans(data: bytes, links: Collection[str], charset: str) -> Iterator[tuple[int, int]]:
     """A block whose end mark was lost (some phones truncate) ends with the line of its link, or before the first empty
-    one: what follows may be the organizer's. In lines that begin with ">" there are none.
+    one below which stands none of its own: what follows may be the organizer's. In lines that begin with ">" there
+    are none.
     """
     if not 0 < data.count(_OPENING) <= MAX_BLOCKS:
         return
     at = _begin(data, 0)
     while at:
-        end = _block_end(data, at)
+        end = _block_end(data, at, relinking.anywhere(frozenset(links), charset), charset)
         if not _QUOTED.fullmatch(
             data, max(data.rfind(b"\n", 0, at.start()) + 1, at.start() - 80), at.start()
         ):
@@ -143,24 +150,33 @@ def _spans(data: bytes) -> Iterator[tuple[int, int]]:
         at = _begin(data, end)
 
 
-def _block_end(data: bytes, begin: re.Match[bytes]) -> int:
+def _block_end(data: bytes, begin: re.Match[bytes], link: re.Pattern[bytes] | None, charset: str) -> int:
     inside = begin.end()
     following = data.find(_OPENING, inside)
     bound = len(data) if following < 0 else following
     end = data.find(_END, inside, bound)
     if end >= 0 and data.count(b"\n", inside, end) <= MAX_LINES:
         return end + len(_END)
+    known, url = digests(begin[0]), -1
     for _ in range(MAX_LINES):
         newline = data.find(b"\n", inside, bound)
-        if newline < 0:
-            return _without_line_end(data, bound)
-        line = data[inside:newline].strip()
-        if line.startswith((b"https://", b"http://")):
-            return _after_end(data, newline, bound)
-        if not line and inside > begin.end():
-            return _without_line_end(data, inside)
+        end = bound if newline < 0 else newline
+        line = data[inside:end].strip()
+        if link is not None and link.search(line):
+            return _after_end(data, end, bound)
+        if url < 0 and line.startswith((b"https://", b"http://")):
+            url = end
+        ahead = data[end : min(end + MAX_OCTETS, bound)].lstrip().partition(b"\n")[0]
+        goes_on = bool(line) or inside == begin.end() or _is_own(ahead, known, link, charset)
+        if not goes_on or newline < 0:
+            inside = inside if newline >= 0 else bound
+            break
         inside = newline + 1
-    return _without_line_end(data, inside)
+    return _without_line_end(data, inside) if url < 0 else _after_end(data, url, bound)
+
+
+def _is_own(line: bytes, known: frozenset[str], link: re.Pattern[bytes] | None, charset: str) -> bool:
+    return typed.is_own(typed.words(line, charset), known) or (link is not None and bool(link.search(line)))
 
 
 def _after_end(data: bytes, newline: int, bound: int) -> int:
@@ -168,7 +184,7 @@ def _after_end(data: bytes, newline: int, bound: int) -> int:
     rest = data[newline + 1 : bound]
     if rest.strip() and _END.startswith(rest.rstrip()):
         return _without_line_end(data, bound)
-    return _without_line_end(data, newline + 1)
+    return _without_line_end(data, min(newline + 1, bound))
 
 
 def _without_line_end(data: bytes, at: int) -> int:
@@ -223,6 +239,11 @@ def kept(block: bytes, new: frozenset[str], links: Collection[str], charset: str
     return typed.kept(
         lines, new | (digests(block) or typed.UNTOLD), [*links, *_foreign(block, lines, links)], charset
     )
+
+
+def is_another(block: bytes, links: Collection[str], charset: str) -> bool:
+    """Whether the block has a link of its own that is none of `links`."""
+    return bool(_foreign(block, cut(inside(block), charset), links))
 
 
 def _foreign(block: bytes, lines: list[Line], links: Collection[str]) -> list[str]:

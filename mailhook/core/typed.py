@@ -13,12 +13,11 @@ import html
 import re
 from base64 import b32encode
 from collections.abc import Collection, Iterable, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import NamedTuple
 from zlib import crc32
 
 from mailhook.core import relinking
-from mailhook.core.splices import Splice, apply
 
 _MOST = 12
 """Digests of a block; where it has more lines, several have one together."""
@@ -32,7 +31,11 @@ _FEWEST = len(b"https://v")
 _UNTOLD = ("Конференция в Videomost", "Videomost conference")
 """Headings of blocks that were written before there were digests, also of a sandbox's."""
 
+_MOST_WORDS = 40
+"""So many words of a piece are looked at for lines of ours that were joined."""
+
 _EMPHASIS = "*_/|"
+_BLANKS = re.compile(rb"\s+")
 _URL = re.compile(rb"https?://[^\s<>\"]+")
 
 
@@ -69,6 +72,11 @@ def digests(lines: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(_digest, groups)))[:_MOST]
 
 
+def is_own(line: str, own: Collection[str]) -> bool:
+    """Whether the line is, alone, one of those with these digests."""
+    return _digest(_squeezed(line)) in own
+
+
 def _squeezed(text: str) -> str:
     return "".join(text.split()).strip(_EMPHASIS)
 
@@ -102,6 +110,14 @@ def kept(lines: Sequence[Line], own: Collection[str], links: Collection[str], ch
     return Kept(*(_trimmed(each) for each in out))
 
 
+def is_only_link(plain: bytes, links: Collection[str], charset: str) -> bool:
+    """Whether nothing but one of the links stands there."""
+    rest, at = b"", 0
+    for start, end in relinking.bracketed(plain, frozenset(links), charset):
+        rest, at = rest + plain[at:start], end
+    return at > 0 and not _squeezed(words(rest + plain[at:], charset))
+
+
 def _own(lines: Sequence[Line], at: int, own: Collection[str]) -> int:
     """How many of the lines from `at` on are ours: one, or several that were one; 0 if none is."""
     joined = ""
@@ -115,10 +131,24 @@ def _own(lines: Sequence[Line], at: int, own: Collection[str]) -> int:
 
 
 def _without_links(line: Line, links: Collection[str], own: Collection[str], charset: str) -> bytes:
-    spans = relinking.bracketed(line.plain, frozenset(links), charset)
-    rest = apply(line.plain, (Splice(*each, b"") for each in spans))
-    squeezed = _squeezed(words(rest, charset))
-    return b"" if not squeezed or _digest(squeezed) in own else rest.strip()
+    """What stands before, between and behind them, but for what is ours: programs join lines."""
+    edges = [0]
+    for span in relinking.bracketed(line.plain, frozenset(links), charset):
+        edges += span
+    edges.append(len(line.plain))
+    pieces = (line.plain[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
+    rest = (_without_joined(each.strip(), own, charset) for each in pieces)
+    left = b" ".join(each for each in rest if each)
+    return left if _squeezed(words(left, charset)) else b""
+
+
+def _without_joined(piece: bytes, own: Collection[str], charset: str) -> bytes:
+    """Without lines of ours that were joined at its begin."""
+    at, blanks = 0, [*(each.start() for each in islice(_BLANKS.finditer(piece), _MOST_WORDS)), len(piece)]
+    for end in blanks:
+        if is_own(words(piece[at:end], charset), own):
+            at = end
+    return piece[at:].strip()
 
 
 def _without_remains(line: bytes, links: Iterable[str], charset: str) -> bytes:
@@ -150,12 +180,14 @@ def _trimmed(lines: list[bytes]) -> list[bytes]:
 
 
 def foreign(
-    lines: Iterable[Line], own: Collection[str], links: Collection[str], *, any_url: bool
+    lines: Sequence[Line], own: Collection[str], links: Collection[str], *, any_url: bool
 ) -> list[str]:
     """The first URL that stands alone on its line, is none of `links`, and is ours by its digest.
 
-    By whatever if `any_url`, but for one of `links` into which somebody has typed.
+    By whatever if `any_url` and none of `links` stands there, but for one of them into which somebody has typed.
     """
+    link = relinking.anywhere(frozenset(links), "utf-8")
+    any_url = any_url and not (link is not None and any(link.search(line.raw) for line in lines))
     for line in lines:
         url = line.plain.strip().strip(b"<>")
         if not _URL.fullmatch(url) or not url.isascii():

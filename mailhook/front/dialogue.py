@@ -104,6 +104,11 @@ class Dialogue:
         return self._lines.awaiting_command
 
     @property
+    def stranger(self) -> bool:
+        """Not in `allow`, and not logged in."""
+        return self._standing.stranger
+
+    @property
     def between_mails(self) -> bool:
         """Whether there has been one, and none is under way."""
         return self._served and self._submission is None
@@ -296,7 +301,7 @@ class Dialogue:
             self._out.append(step.prompt)
             await self._flush()
             step = step.then(await self._lines.line())
-        answer = step if isinstance(step, Reply) else await self._standing.log_in(step)
+        answer = await self._standing.log_in(step)
         self._closing = answer.code == 421
         return answer
 

@@ -1,8 +1,9 @@
 """What is answered over HTTP: health, readiness, metrics, and the administrator's page.
 
 What: `site` makes a web application of a `Sight`. The page and the metrics need the password, if there is one (HTTP
-Basic, RFC 7617, with any user name); without one the name in Host must be this machine's own, so that no page of
-another site can have a browser look (DNS rebinding). Links and topics are shown only where a password guards them.
+Basic, RFC 7617, with any user name); without one who asks must be on this machine, and the name in Host must be its
+own, so that no page of another site can have a browser look (DNS rebinding). Links and topics are shown only where a
+password guards them.
 
 Not here: what is gathered (`monitoring`), HTML (`status_page`), serving (`web`).
 
@@ -105,9 +106,10 @@ def _refusal(request: Request, host: str, password: str) -> Response | None:
             return None
         headers = {**PLAIN_HEADERS, "WWW-Authenticate": 'Basic realm="mailhook", charset="UTF-8"'}
         return PlainTextResponse("the password of [http], please\n", 401, headers)
-    if _is_ours(request.headers.get("host", ""), host):
+    here = request.client is not None and _is_loopback(request.client.host)
+    if here and _is_ours(request.headers.get("host", ""), host):
         return None
-    advice = "this page is for this machine; to reach it by another name set http.password_file\n"
+    advice = "this page is for this machine; to reach it from another, or by another name, set http.password_file\n"
     return PlainTextResponse(advice, 421, PLAIN_HEADERS)
 
 
@@ -133,10 +135,15 @@ def _is_ours(name: str, host: str) -> bool:
     bare = bare.removeprefix("[").removesuffix("]").lower()
     if bare in {"localhost", host.lower()}:
         return True
+    return _is_loopback(bare)
+
+
+def _is_loopback(name: str) -> bool:
     try:
-        return ip_address(bare).is_loopback
+        address = ip_address(name)
     except ValueError:
         return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 # --- how it is shown ---------------------------------------------------------------------------------------------

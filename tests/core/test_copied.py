@@ -4,10 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from mailhook.core.copied import means, spellings
+from mailhook.core.conference import JoinDetails
+from mailhook.core.copied import copied, means, spellings
+from mailhook.core.meeting import Meeting
 from mailhook.core.relinking import exchanged
+from mailhook.core.splice_text import history
 from mailhook.core.splices import Splice, apply
 from tests.core.invitations import invitation
+from tests.core.meetings import ready
 
 HOST = "videomost.corp.example"
 LINK = f"https://{HOST}/service/join/?confid=a&confpass=12"
@@ -45,6 +49,28 @@ def test_a_link_that_does_not_end() -> None:
     places = spellings(read, (HOST,))
     assert all(len(place) < 1000 and all(each.isascii() for each in place) for place in places)
     assert all(LINK in place for place in places)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (LINK, {LINK}),
+        (f"{NEW} last time: {LINK}", set[str]()),
+    ],
+    ids=["copied", "referred to"],
+)
+def test_a_link_beside_the_own_one_is_a_reference(text: str, found: set[str]) -> None:
+    read = invitation(f"DTSTART:20270301T070000Z\nDESCRIPTION:{text}")
+    other = replace(read.key, uid="another")
+    conference = replace(ready(), details=JoinDetails("b", NEW))
+    own = Meeting(read.key, conference=conference, copied=frozenset({LINK}))
+    assert copied(own, read, {LINK: {other}}) == found
+
+
+def test_nothing_is_exchanged_in_quoted_lines() -> None:
+    data = f"{LINK}\n> {LINK}\n".encode()
+    edits = exchanged(data, [LINK], NEW, "utf-8", [], history(data, "utf-8"))
+    assert apply(data, edits) == f"{NEW}\n> {LINK}\n".encode()
 
 
 @pytest.mark.parametrize("count", [1, 3, 20_000])

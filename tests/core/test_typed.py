@@ -1,5 +1,8 @@
 """What somebody typed into a block stays, the link stands once, and what is quoted from other mails is left alone."""
 
+from collections.abc import Callable
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +22,8 @@ LINK = "https://videomost.corp.example/service/join/?confid=c0ffee&confpass=1"
 OTHER = "https://videomost.corp.example/service/join/?confid=another&confpass=2"
 HREF, OTHER_HREF = (each.replace("&", "&amp;") for each in (LINK, OTHER))
 ANCHOR = f'<a href="{HREF}">{HREF}</a>'
-TOP = Options(position="top")
+TOP, BOTTOM = Options(position="top"), Options(position="bottom")
+PLAIN, HTML = ("text/plain", "DESCRIPTION"), ("text/html", "X-ALT-DESC")
 
 
 def block(language: str = "ru", link: str = LINK) -> Block:
@@ -49,10 +53,12 @@ def texts(raw: bytes) -> dict[str, str]:
     return {kind: found[kind] for kind in ("text/plain", "text/html")} | properties
 
 
-def updated(raw: bytes, language: str = "ru", copied: frozenset[str] = frozenset()) -> dict[str, str]:
+def updated(
+    raw: bytes, language: str = "ru", copied: frozenset[str] = frozenset(), options: Options = TOP
+) -> dict[str, str]:
     """After the update, which is the same when it comes again."""
-    once = rewrite(read(raw), block(language), LINK, "c0ffee", TOP, copied=copied).content
-    again = rewrite(read(once), block(language), LINK, "c0ffee", TOP, copied=copied).content
+    once = rewrite(read(raw), block(language), LINK, "c0ffee", options, copied=copied).content
+    again = rewrite(read(once), block(language), LINK, "c0ffee", options, copied=copied).content
     assert again == once
     return texts(once)
 
@@ -65,6 +71,7 @@ def shown(html: str) -> int:
 RU, EN = text_block(block().description), text_block(block("en").description)
 RU_HTML, EN_HTML = html_block(block().description_html), html_block(block("en").description_html)
 LABEL = "Конференция в Videomost"
+WIKI = "https://wiki.example/agenda"
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])
@@ -83,6 +90,8 @@ LABEL = "Конференция в Videomost"
         (LABEL, f"{LABEL}!!", f"{LABEL}!!\n", ""),
         (LABEL, f"*{LABEL}*", "", ""),
         (LABEL, "Конференция \nв Videomost", "", ""),
+        (LINK, f"{WIKI}{LINK}", "", f"\n{WIKI}"),
+        (LINK, f"https://safe.example/?url={LINK}", "", ""),
         (f"\n{END}", "\nafter", "", "\nafter"),
     ],
 )  # fmt: skip
@@ -105,6 +114,13 @@ def test_typed_lines_of_a_text(language: str, old: str, new: str, above: str, be
         ("+7 495", "+7 495<br>кофе &amp; чай", "", "\n<div>кофе &amp; чай</div>"),
         ("+7 495", "+7 495<p>one</p><p>two</p>", "", "\n<div>one</div>\n<div>two</div>"),
         ("+7 495", '+7 495<br><img src="cid:1">', "", '\n<div><img src="cid:1"></div>'),
+        ("+7 495", f'+7 495<br><span>see<br>the <a href="{WIKI}">wiki</a></span>', "",
+         f'\n<div><span>see</span></div>\n<div><span>the <a href="{WIKI}">wiki</a></span></div>'),
+        ("+7 495", f'+7 495<br><a href="{WIKI}">the<br>wiki</a>', "",
+         f'\n<div><a href="{WIKI}">the</a></div>\n<div><a href="{WIKI}">wiki</a></div>'),
+        ("+7 495", '+7 495<br><span><img src="cid:1"><br>foo</span>', "",
+         '\n<div><span><img src="cid:1"></span></div>\n<div><span>foo</span></div>'),
+        ("+7 495", "+7 495<br><b>one<i>two</b>three</i>", "", "\n<div><b>one<i>two</i></b>three</div>"),
         (f"{HREF}</a>", f"{HREF}</a> ask Anna", "", "\n<div>ask Anna</div>"),
         (f"{LABEL}</b>", "</b>", "", ""),
         ("&amp;", "&#38;", "", ""),
@@ -143,6 +159,28 @@ def test_what_was_typed_stays_when_the_link_is_taken_out(removing: str) -> None:
     found = texts(remove(read(raw), LINK, "c0ffee", TOP).content)
     assert found[removing] == "a\n\ntyped\n\nb"
     assert found["text/html"] == found["X-ALT-DESC"] == "<div>typed</div>"
+
+
+@pytest.mark.parametrize(
+    ("text", "html", "left", "html_left"),
+    [
+        (f"a\n\n{LABEL}\n{LINK}\n\nb", f"<p>a</p><b>{LABEL}</b><br>{ANCHOR}<p>b</p>", "a\n\nb", "<p>a</p><p>b</p>"),
+        (f"a\n{LINK}\nb", f"<p>a</p><div>{ANCHOR}</div>b", "a\nb", "<p>a</p><div></div>b"),
+        (f"<{LINK}>", f"{HREF}", "", ""),
+        (f"a\n{LABEL}\n{LINK}\n{LINK}", f"a<br>{LABEL}<br>{ANCHOR}", "a", "a<br>"),
+        (f"Call: {LINK}", f"Call: {ANCHOR}", f"Call: {LINK}", f"Call: {ANCHOR}"),
+        (f"> {LINK}", f"<blockquote>{ANCHOR}</blockquote>", f"> {LINK}", f"<blockquote>{ANCHOR}</blockquote>"),
+        (f"{LINK}2", f"<span>{ANCHOR}<br>x</span>", f"{LINK}2", f"<span>{ANCHOR}<br>x</span>"),
+    ],
+)  # fmt: skip
+def test_a_link_without_marks_that_stands_alone_is_taken_out(
+    text: str, html: str, left: str, html_left: str
+) -> None:
+    once = remove(read(shape(text, html)), LINK, "c0ffee", TOP).content
+    found = texts(once)
+    assert found["text/plain"] == found["DESCRIPTION"] == left
+    assert found["text/html"] == found["X-ALT-DESC"] == html_left
+    assert remove(read(once), LINK, "c0ffee", TOP).content == once
 
 
 @pytest.mark.parametrize(
@@ -206,6 +244,35 @@ def test_another_meetings_block_in_quoted_text_is_left_alone(header: str) -> Non
     assert found["text/html"] == found["X-ALT-DESC"] == f"{RU_HTML}\n{html}"
 
 
+@pytest.mark.parametrize("header", HEADERS)
+def test_the_own_link_counts_below_a_header_where_the_block_stands_at_the_bottom(header: str) -> None:
+    """An editor has lost the marks; a quotation of the same link is none."""
+    text = f"see below\n\n{header}\n\nwords\n\n{LABEL}\n{LINK}"
+    html = f"<p>a</p><p>{'<br>'.join(header.split(chr(10)))}</p><p>words</p><b>{LABEL}</b><br>{ANCHOR}"
+    assert updated(shape(text, html), options=BOTTOM) == dict.fromkeys(PLAIN, text) | dict.fromkeys(
+        HTML, html
+    )
+    text, html = text.replace(LINK, f"> {LINK}"), html.replace(ANCHOR, f"<blockquote>{ANCHOR}</blockquote>")
+    found = updated(shape(text, html), options=BOTTOM)
+    assert found["DESCRIPTION"] == found["text/plain"] == f"{text}\n\n{RU}"
+    assert found["X-ALT-DESC"] == found["text/html"] == f"{html}{RU_HTML}"
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [lambda each: each, lambda each: f"&#{ord(each)};", lambda each: f"&#x{ord(each):X};"],
+    ids=["as it stands", "entities", "hexadecimal"],
+)
+def test_a_header_in_the_html_of_a_parameter_or_in_entities(spell: Callable[[str], str]) -> None:
+    header = "".join(each if each.isascii() else spell(each) for each in "От: Анна<br>Дата: пн<br>Тема: План")
+    html = f"<p>see</p><p>{header}</p>{FOREIGN_HTML}"
+    encoded = quote(html, safe="")
+    raw = mail(f'DESCRIPTION;ALTREP="data:text/html,{encoded}":x', html=html.replace("\n", "\r\n"))
+    written = rewrite(read(raw), block(), LINK, "c0ffee", TOP).content
+    assert html.replace("\n", "\r\n").encode() in written
+    assert encoded.encode() in written.replace(b"\r\n ", b"")
+
+
 def test_another_meetings_block_in_a_quotation_is_left_alone() -> None:
     html = f"<p>a</p><blockquote><p>b</p>{FOREIGN_HTML}</blockquote><p>c</p>"
     assert updated(shape("x", html))["text/html"] == f"{RU_HTML}\n{html}"
@@ -232,6 +299,83 @@ def test_the_block_of_a_copied_event_is_replaced(copied: frozenset[str]) -> None
 
 
 DIAL_IN = "+7 495"
+
+
+@pytest.mark.parametrize("typed", ["", "typed words"])
+@pytest.mark.parametrize("number", ["all", "label and link", "link and below"])
+def test_where_a_client_joins_lines_our_words_do_not_stay(number: str, typed: str) -> None:
+    """However often it does."""
+    joined = {"all": RU, "label and link": f"{LABEL}\n{LINK}", "link and below": f"{LINK}\n{DIAL_IN}"}[number]
+    text, html = RU, RU_HTML
+    for language in ("ru", "en", "ru"):
+        text = " ".join(f"{text} {typed}".split()) if number == "all" else text.replace(
+            joined, f"{' '.join(joined.split())} {typed}".strip()
+        )  # fmt: skip
+        html = html.replace("<br>", " ")
+        found = updated(shape(text, f"{html}"), language)
+        assert found["DESCRIPTION"].count(LINK) == shown(found["X-ALT-DESC"]) == 1
+        assert sum(map(found["DESCRIPTION"].count, (LABEL, "Videomost conference"))) == 1
+        assert sum(map(found["X-ALT-DESC"].count, (LABEL, "Videomost conference"))) == 1
+        assert found["DESCRIPTION"].count(DIAL_IN) == found["X-ALT-DESC"].count(DIAL_IN) == 1
+        assert typed in found["DESCRIPTION"]
+        text, html = found["DESCRIPTION"], found["X-ALT-DESC"]
+
+
+UNLINKED, UNLINKED_HTML = (
+    RU.replace(f"{LINK}\n", ""),
+    RU_HTML.replace(f"{HREF}</a>", "</a>").replace(HREF, ""),
+)
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_a_link_that_somebody_has_put_outside_of_the_block_gets_no_second_one(language: str) -> None:
+    raw = shape(f"Ссылка: {LINK}\n\n{UNLINKED}\nb", f"<p>Ссылка: {ANCHOR}</p>{UNLINKED_HTML}\n<p>b</p>")
+    found = updated(raw, language)
+    assert found["text/plain"] == found["DESCRIPTION"] == f"Ссылка: {LINK}\nb"
+    assert found["text/html"] == found["X-ALT-DESC"] == f"<p>Ссылка: {ANCHOR}</p><p>b</p>"
+
+
+def test_what_was_typed_into_a_block_whose_link_stands_outside_stays() -> None:
+    text, html = (each.replace(LABEL, "typed") for each in (UNLINKED, UNLINKED_HTML))
+    found = updated(shape(f"{LINK}\n\n{text}\nb", f"{ANCHOR}{html}\n<p>b</p>"))
+    assert found["text/plain"] == found["DESCRIPTION"] == f"{LINK}\n\ntyped\nb"
+    assert found["text/html"] == found["X-ALT-DESC"] == f"{ANCHOR}<div><b>typed</b></div>\n<p>b</p>"
+
+
+def test_a_reference_beside_a_link_without_marks_is_left_alone() -> None:
+    text, html = f"{LINK}\n\nlast time:\n{FOREIGN}", f"{ANCHOR}<p>last time:</p>{FOREIGN_HTML}"
+    assert updated(shape(text, html)) == dict.fromkeys(PLAIN, text) | dict.fromkeys(HTML, html)
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize(
+    ("old", "new", "above", "below"),
+    [
+        (LINK, f"{WIKI}\n{LINK}", f"{WIKI}\n", ""),
+        (LINK, f"\n{LINK}", "", ""),
+        (LINK, f"{LINK}\n{WIKI}", "", f"\n{WIKI}"),
+        (f"{LABEL}\n{LINK}", f"{LABEL}\n\n{LINK}\n\nagenda", "", "\n\nagenda"),
+    ],
+)
+def test_a_block_without_its_end_mark_ends_with_its_link(
+    language: str, old: str, new: str, above: str, below: str
+) -> None:
+    block = RU if language == "ru" else EN
+    cut = RU.partition(f"\n{DIAL_IN}")[0].replace(old, new)
+    found = updated(shape(f"a\n\n{cut}", "<p>x</p>"), language)
+    assert found["text/plain"] == found["DESCRIPTION"] == f"a\n\n{above}{block}{below}"
+
+
+def test_a_url_that_was_typed_into_a_block_without_digests_stays() -> None:
+    """That of another meeting goes only where this one's does not stand there."""
+    opening = RU.partition("\n")[0]
+    text = RU.replace(opening, BEGIN).replace(DIAL_IN, WIKI)
+    html = "\n".join(RU_HTML.split("\n")[1:-1]).replace(DIAL_IN, WIKI)
+    known = html.partition('"')[2].partition('"')[0]
+    html = html.replace(known, "videomost-conference")
+    found = updated(shape(text, html), "en")
+    assert found["text/plain"] == found["DESCRIPTION"] == f"{EN}\n{WIKI}"
+    assert found["text/html"] == found["X-ALT-DESC"] == f"{EN_HTML}\n<div>{WIKI}</div>"
 
 
 @pytest.mark.parametrize(

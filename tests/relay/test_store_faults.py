@@ -1,6 +1,7 @@
 """The store fails under a running `serve`: ordinary mail goes on, invitations follow the failure policy."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -115,6 +116,27 @@ async def test_ordinary_mail_goes_on(
                 assert await hand_in(served, queued(f"meanwhile-{number}")) == 250
                 assert link_in(outside.sink.messages[-1].content)
     assert len(outside.sandbox.conferences) == 3
+
+
+async def test_figures_that_find_no_room_hold_up_no_mail(outside: Outside, tmp_path: Path) -> None:
+    """They are in files that are mapped into memory; and a folder that was tidied away is made anew."""
+    place = tmp_path / "run"
+    place.mkdir()
+    with mounted(place):
+        async with serving(outside.settings, RUNTIME_DIRECTORY=str(place)) as served:
+            with full(place / "store.db"):
+                for uid in ("one", "two"):
+                    assert [await hand_in(served, each) for each in (ORDINARY, queued(uid))] == [250, 250]
+                os.kill(served.workers[0], signal.SIGKILL)
+                await until(lambda: len(served.told("worker-started")) == 1)
+                assert [await hand_in(served, each) for each in (ORDINARY, queued("three"))] == [250, 250]
+                assert len(served.told("figures-alone")) == 1
+            (folder,) = place.glob("mailhook-*")
+            shutil.rmtree(folder)
+            os.kill(served.workers[0], signal.SIGKILL)
+            await until(lambda: len(served.told("worker-started")) == 2)
+            assert await hand_in(served, ORDINARY) == 250
+    assert len(served.told("worker-died")) == 2
 
 
 async def only_ordinary_mail_passes(outside: Outside, served: Served, uid: str) -> None:
