@@ -70,11 +70,21 @@ def _load(context: ssl.SSLContext, pem: Pem) -> None:
     try:
         if pem.certificate:
             # A key with a passphrase must not make OpenSSL ask for it at the terminal.
-            context.load_cert_chain(pem.certificate, pem.key or None, password=lambda: "")
+            context.load_cert_chain(pem.certificate, pem.key or None, password=_no_passphrase)
         if pem.authority:
             context.load_verify_locations(pem.authority)
     except (OSError, ValueError) as error:
         raise Misconfigured(f"{' or '.join(pem.files)} cannot be used for TLS: {_why(error)}") from None
+
+
+class _PassphraseAskedError(ValueError):
+    pass
+
+
+def _no_passphrase() -> str:
+    raise _PassphraseAskedError(
+        "the key has a passphrase, which nobody is there to enter; store it without one"
+    )
 
 
 def _why(error: Exception) -> str:

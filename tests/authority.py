@@ -29,6 +29,7 @@ class Authority:
         certificate = _signed(self._subject, self._subject, self._key.public_key(), self._key, 365)
         self.file = str(self.folder / f"{self.name}.pem")
         Path(self.file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        Path(self.file).chmod(0o644)
 
     def pem(self, name: str = "127.0.0.1", days: float = 90, file: str = "server") -> Pem:
         """A certificate for `name`, valid for so many days; an address stands in it as one."""

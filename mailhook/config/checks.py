@@ -26,6 +26,9 @@ SMALLEST_LIMIT = 1024 * 1024
 SMALLEST_MEMORY = 16 * 1024 * 1024
 SHORTEST_GRACE = timedelta(minutes=10)
 
+PLACEHOLDER = "videomost.example.org"
+"""Stands in config.example.toml."""
+
 SHIPPED_LANGUAGES = ("ru", "en")
 
 
@@ -88,6 +91,12 @@ def _videomost(videomost: VideomostSettings) -> Iterator[Problem]:
     parts = urlsplit(base_url)
     if not base_url:
         yield Problem(key, '""', "should be the URL of your Videomost, such as https://videomost.example.org")
+    elif parts.hostname == PLACEHOLDER:
+        why = (
+            "is the example's: put the URL of your own Videomost there; token_file and policy.organizer_domains are "
+            "yours to fill in too"
+        )
+        yield Problem(key, shown(key, base_url), why, warning=True)
     elif parts.scheme != "https" and not loopback(parts.hostname or ""):
         why = "should begin with https: the token and the join links can be read on the way"
         yield Problem(key, shown(key, base_url), why, warning=True)

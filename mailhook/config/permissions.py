@@ -1,9 +1,9 @@
 """What this machine lets mailhook, and everybody else, do with the files that settings name.
 
 What: `on_this_machine` looks at the store and at the files that are read when they are needed; `of_secret` and
-`of_trusted` say of one file that everybody may read or change it.
+`of_trusted` say of one file that everybody may read or change it, `of_group` that its group may change it.
 
-Not here: the group. A file of root's that mailhook's group may read is as it should be.
+Not here: whether the group may read. A file of root's that mailhook's group may read is as it should be.
 
 Errors: none from `on_this_machine`; OSError where another file cannot be looked at.
 """
@@ -36,6 +36,12 @@ def of_trusted(key: str, value: str, path: str | Path, what: str = "the file") -
     """mailhook does what `path` says: who may change it, commands mailhook."""
     if os.stat(path).st_mode & stat.S_IWOTH:
         yield Problem(key, value, f"{what} {CHANGED}", warning=True)
+
+
+def of_group(key: str, value: str, path: str | Path) -> Iterator[Problem]:
+    """The group may change what decides who gets in."""
+    if os.stat(path).st_mode & (stat.S_IWGRP | stat.S_IWOTH) == stat.S_IWGRP:
+        yield Problem(key, value, "the file can be changed by its group: chmod g-w", warning=True)
 
 
 def read_by_all(path: str | Path) -> bool:

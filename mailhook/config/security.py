@@ -4,24 +4,26 @@ What: `security` looks at what lets others in and at the files of TLS and passwo
 a socket is really bound; `warnings_of_files` at who can read the files, and how long certificates are still valid.
 
 A network is wide if it holds public addresses and is larger than a /24 (IPv6: /64): a company's own mail servers stand
-in one such network, the least that is routed in the Internet; whoever owns more names them one by one, or says
-`listen.open_relay = true`.
+in one such network, the least that is routed in the Internet; whoever owns more names them one by one, up to sixteen
+side by side, or says `listen.open_relay = true`.
 
 Errors: none; what is wrong is a `Problem`.
 """
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
+from pathlib import Path
 from typing import Literal
 
 from mailhook.certificates import Pem, client, expiry, server
+from mailhook.config import permissions
 from mailhook.config.checks import loopback
 from mailhook.config.http import http
 from mailhook.config.problem import Problem, shown
 from mailhook.config.settings import Settings
+from mailhook.core.hashed import parsed
 from mailhook.errors import Misconfigured
 
 PRIVATE = tuple(
@@ -33,6 +35,8 @@ PRIVATE = tuple(
 )
 MAPPED = IPv6Network("::ffff:0:0/96")
 WIDEST_PUBLIC = {4: 24, 6: 64}
+WIDEST_TOGETHER = {4: 20, 6: 60}
+"""Of networks that were named one by one, and lie side by side: sixteen."""
 EXPIRES_SOON = timedelta(days=14)
 
 _WAYS_OUT = (
@@ -66,7 +70,9 @@ def warnings_of_files(settings: Settings) -> list[Problem]:
         ("nexthop.client_key_file", hop.client_key_file or hop.client_cert_file),
         ("listen.passwords_file", listen.passwords_file),
     ):
-        found += _loose(key, file)
+        found += _loose(key, file, secret=True)
+    for key, file in (("listen.client_ca", listen.client_ca), ("nexthop.ca_file", hop.ca_file)):
+        found += _loose(key, file, secret=False)
     for key, file in (
         ("listen.tls_cert", listen.tls_cert),
         ("nexthop.client_cert_file", hop.client_cert_file),
@@ -75,14 +81,13 @@ def warnings_of_files(settings: Settings) -> list[Problem]:
     return found
 
 
-def _loose(key: str, file: str) -> Iterator[Problem]:
-    try:
-        mode = os.stat(file).st_mode if file else 0
-    except OSError:
+def _loose(key: str, file: str, *, secret: bool) -> Iterator[Problem]:
+    """Who may write into one of these files lets in, or trusts, whom he likes; so neither may the group."""
+    if not os.path.isfile(file):
         return
-    if mode & stat.S_IROTH:
-        why = "the file can be read by everybody on this machine: chmod o-r"
-        yield Problem(key, shown("", file), why, warning=True)
+    value = shown("", file)
+    yield from permissions.of_secret(key, value, file) if secret else permissions.of_trusted(key, value, file)
+    yield from permissions.of_group(key, value, file)
 
 
 def _expiring(key: str, file: str) -> Iterator[Problem]:
@@ -100,7 +105,7 @@ def _expiring(key: str, file: str) -> Iterator[Problem]:
 def _listener_tls(settings: Settings) -> Iterator[Problem]:
     listen = settings.listen
     if listen.starttls == "off":
-        for name in ("tls_cert", "client_ca"):
+        for name in ("tls_cert", "tls_key", "client_ca"):
             if getattr(listen, name):
                 why = 'has no effect while listen.starttls is "off"; set that to "optional" or "required"'
                 yield Problem(f"listen.{name}", shown("", getattr(listen, name)), why)
@@ -121,9 +126,13 @@ def _logins(settings: Settings) -> Iterator[Problem]:
     if listen.starttls == "off":
         why = "has no effect without TLS: no password is taken in the clear; set listen.starttls"
         yield Problem("listen.passwords_file", shown("", listen.passwords_file), why)
-    if not os.access(listen.passwords_file, os.R_OK):
+    try:
+        parsed(Path(listen.passwords_file).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
         why = "cannot be read; `mailhook password USER` makes a line of it"
         yield Problem("listen.passwords_file", shown("", listen.passwords_file), why)
+    except Misconfigured as error:
+        yield Problem("listen.passwords_file", shown("", listen.passwords_file), str(error))
 
 
 def _next_hop(settings: Settings) -> Iterator[Problem]:
@@ -139,12 +148,27 @@ def _next_hop(settings: Settings) -> Iterator[Problem]:
             if getattr(hop, name):
                 why = 'has no effect while nexthop.tls is "off"'
                 yield Problem(f"nexthop.{name}", shown("", getattr(hop, name)), why)
+        if not _near(hop.host):
+            why = (
+                f"sends mail and its join links to {hop.host} in the clear; "
+                '"starttls" or "implicit" keeps others from reading them'
+            )
+            yield Problem("nexthop.tls", '"off"', why, warning=True)
         return
     try:
         pem = Pem(hop.client_cert_file, hop.client_key_file, hop.ca_file)
         client(pem, verified=hop.tls != "opportunistic")
     except Misconfigured as error:
         yield Problem("nexthop.tls", shown("", hop.tls), str(error))
+
+
+def _near(host: str) -> bool:
+    """On this machine or in a network of the company's own, as far as a name tells: one without dots is not public."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return loopback(host) or "." not in host
+    return any(address in network for network in PRIVATE)
 
 
 # --- who may hand in mail -----------------------------------------------------------------------------------------
@@ -162,6 +186,7 @@ def _open_relay(settings: Settings) -> Iterator[Problem]:
     elif not loopback(settings.listen.host):
         for network in networks:
             yield from _wide(network, settings.listen.host, meant=meant)
+        yield from _together(networks, settings.listen.host, meant=meant)
 
 
 def _everything(networks: Iterable[IPv4Network | IPv6Network]) -> bool:
@@ -169,6 +194,28 @@ def _everything(networks: Iterable[IPv4Network | IPv6Network]) -> bool:
     four = collapse_addresses(network for network in plain if isinstance(network, IPv4Network))
     six = collapse_addresses(network for network in plain if isinstance(network, IPv6Network))
     return IPv4Network("0.0.0.0/0") in four or IPv6Network("::/0") in six
+
+
+def _together(networks: Iterable[IPv4Network | IPv6Network], host: str, *, meant: bool) -> Iterator[Problem]:
+    """Networks that are narrow each, and side by side make a wide one."""
+    public = [each for each in map(_unmapped, networks) if not _private(each) and not _is_wide(each)]
+    four = collapse_addresses(each for each in public if isinstance(each, IPv4Network))
+    six = collapse_addresses(each for each in public if isinstance(each, IPv6Network))
+    collapsed: list[IPv4Network | IPv6Network] = [*four, *six]
+    for network in collapsed:
+        if network.prefixlen < WIDEST_TOGETHER[network.version]:
+            why = (
+                f"in parts, with listen.host {host} is an open relay for a part of the Internet; {_WAYS_OUT}"
+            )
+            yield Problem("listen.allow", shown("", str(network)), _MEANT if meant else why, warning=meant)
+
+
+def _private(network: IPv4Network | IPv6Network) -> bool:
+    return any(network.version == known.version and network.subnet_of(known) for known in PRIVATE)  # type: ignore[arg-type]
+
+
+def _is_wide(network: IPv4Network | IPv6Network) -> bool:
+    return network.prefixlen < WIDEST_PUBLIC[network.version]
 
 
 def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
@@ -180,9 +227,9 @@ def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
 
 def _wide(written: IPv4Network | IPv6Network, host: str, *, meant: bool) -> Iterator[Problem]:
     network, value = _unmapped(written), shown("", str(written))
-    if any(network.version == known.version and network.subnet_of(known) for known in PRIVATE):  # type: ignore[arg-type]
+    if _private(network):
         return
-    if network.prefixlen < WIDEST_PUBLIC[network.version]:
+    if _is_wide(network):
         why = f"with listen.host {host} is an open relay for a part of the Internet; {_WAYS_OUT}"
         yield Problem("listen.allow", value, _MEANT if meant else why, warning=meant)
     elif network.num_addresses > 1:

@@ -18,7 +18,7 @@ GOOD = """
 [provider]
 kind = "videomost"
 [provider.videomost]
-base_url = "https://videomost.example.org/"
+base_url = "https://videomost.corp.test/"
 {videomost}
 [store]
 path = "{folder}/mailhook.db"
@@ -68,7 +68,7 @@ def test_a_good_file(tmp_path: Path) -> None:
     path = written(tmp_path)
     assert problems(path) == []
     settings = load(path)
-    assert settings.provider.videomost.base_url == "https://videomost.example.org"
+    assert settings.provider.videomost.base_url == "https://videomost.corp.test"
     assert settings.policy.organizer_domains == ("example.org",)
 
 
@@ -217,7 +217,7 @@ def test_a_file_of_code_that_everybody_may_change_is_warned_of(tmp_path: Path) -
     code.chmod(0o646)
     path = written(tmp_path)
     text = path.read_text(encoding="utf-8").replace('kind = "videomost"', 'kind = "external"')
-    external = f'[provider.external]\nfile = "{code}"\nlink_hosts = ["videomost.example.org"]\n'
+    external = f'[provider.external]\nfile = "{code}"\nlink_hosts = ["videomost.corp.test"]\n'
     path.write_text(text + external, encoding="utf-8")
     assert [(p.key, p.warning) for p in problems(path)] == [("provider.external.file", True)]
 
