@@ -13,7 +13,7 @@ import os
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -87,23 +87,35 @@ def _why(error: Exception) -> str:
 class Kept:
     """The context of files that may be renewed at any time; it is asked for before each handshake."""
 
-    def __init__(self, make: Callable[[], ssl.SSLContext], files: tuple[str, ...]) -> None:
+    def __init__(self, make: Callable[[], ssl.SSLContext], pem: Pem) -> None:
         self._make = make
-        self._files = files
-        self._mark = _mark(files)
+        self._pem = pem
+        self._mark = _mark(pem.files)
         self._context = make()
+        self._until = _until(pem)
 
     def context(self) -> ssl.SSLContext:
         """Of the files as they are now; where these cannot be used, as they were, which is logged once."""
-        mark = _mark(self._files)
+        mark = _mark(self._pem.files)
         if mark != self._mark:
             self._mark = mark
             try:
-                self._context = self._make()
-                log.info("certificates read again: %s", ", ".join(self._files))
+                self._renew()
+                log.info("certificates read again: %s", ", ".join(self._pem.files))
             except Misconfigured as error:
                 log.error("the certificates read before stay in use: %s", error)
         return self._context
+
+    def _renew(self) -> None:
+        context, until = self._make(), _until(self._pem)
+        if until <= datetime.now(UTC) < self._until:
+            raise Misconfigured(f"{self._pem.certificate} has expired, and the one before has not")
+        self._context, self._until = context, until
+
+
+def _until(pem: Pem) -> datetime:
+    """When our own certificate ends to be valid."""
+    return expiry(pem.certificate) if pem.certificate else datetime.max.replace(tzinfo=UTC)
 
 
 def _mark(files: tuple[str, ...]) -> Mark:

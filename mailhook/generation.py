@@ -71,6 +71,9 @@ class Process:
                 pass_fds=(number,),
                 env=way.environment,
             )
+        except OSError as error:
+            ours.close()
+            raise FailedError(f"{name} cannot be started: {error.strerror}") from None
         except BaseException:
             ours.close()
             raise
@@ -108,10 +111,15 @@ class Process:
         with suppress(ProcessLookupError):
             self._process.send_signal(number)
 
-    async def end(self, number: signal.Signals) -> None:
-        """Send the signal, and wait."""
+    async def end(self, number: signal.Signals, within: float | None = None) -> None:
+        """Send the signal, and wait; if it goes on after `within` seconds, kill it."""
         self.send_signal(number)
-        await self.ended()
+        try:
+            async with asyncio.timeout(within):
+                await self.ended()
+        except TimeoutError:
+            self.send_signal(signal.SIGKILL)
+            await self.ended()
         self._channel.close()
 
 
@@ -157,24 +165,28 @@ class Generation:
                 for number in range(2, self.plan.workers + 1):
                     starts.create_task(self._started(number))
         except BaseExceptionGroup as group:
-            await self.end(signal.SIGKILL)
+            await self._give_up()
             raise FailedError("\n".join(str(fault) for fault in group.exceptions)) from None
         except BaseException:
-            await self.end(signal.SIGKILL)
+            await self._give_up()
             raise
         self._keepers = [asyncio.create_task(self._keep(number)) for number in self._workers]
 
-    async def end(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Let all workers drain and end."""
+    async def end(self, number: signal.Signals = signal.SIGTERM, within: float | None = None) -> None:
+        """Let all workers drain and end; `within`: as for a process."""
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
-        await asyncio.gather(*(worker.end(number) for worker in self._workers.values()))
+        await asyncio.gather(*(worker.end(number, within) for worker in self._workers.values()))
         for worker in self._workers.values():
             self._buried(worker.pid)
         if self._settings is not None:
             os.close(self._settings)
             self._settings = None
+
+    async def _give_up(self) -> None:
+        """Some may have begun to work: what they have in hand must not be cut."""
+        await self.end(within=START_PATIENCE)
 
     async def _started(self, number: int) -> None:
         worker = await Process.start(f"worker {number}", self._way)

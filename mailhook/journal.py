@@ -99,7 +99,7 @@ class Story:
     recipients how many were named, `accepted`: by the next hop
     size       octets on the wire
     decision   what was done: "pass", "rewrite", "defer"; `reason`: why, a constant of the code
-    beyond     components and properties of the invitation of which there are more than is looked at
+    beyond     components and properties of the invitation of which there are more than is looked at or written into
     places     where the link was written
     sealed     why an invitation, or parts of it, were left as they came beside what was decided ("signed", "pgp" …)
     code       of the reply that the client got; `hop_ident`: the next hop's queue id in it
@@ -141,9 +141,10 @@ class Story:
         """The invitation that the message turned out to be."""
         self.uid, self.organizer, self.method, self.beyond = uid, organizer, method, beyond
 
-    def rewritten(self, places: Iterable[str], conference: str) -> None:
-        """The link of `conference` stands in `places`."""
+    def rewritten(self, places: Iterable[str], conference: str, beyond: Iterable[str] = ()) -> None:
+        """The link of `conference` stands in `places`, and not in `beyond`."""
         self.places, self.conference = tuple(places), conference
+        self.beyond = (*self.beyond, *beyond)
 
     def answered(self, code: int, text: str) -> None:
         """The reply that the client gets: the next hop's or ours."""

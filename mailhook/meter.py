@@ -3,7 +3,8 @@
 What: a `Meter` listens to the journal, so that whatever has its line in the log is counted, and is set to the present
 `Load` now and then; `exposition` writes it all down, with what the store holds. If PROMETHEUS_MULTIPROC_DIR names a
 folder when this module is first imported, the figures of all processes that share it are in the answer of each; who
-starts them empties that folder before, and calls `supervisor.forget_process` for each that has ended.
+starts them empties that folder before, and calls `metrics_folder.forget_process` for each that has ended. What such a
+process has counted is folded into one file by the next that answers, so that files do not add up.
 
 Not here: serving it (`front.http`), when the gauges are set (`monitoring`), what the metrics mean (docs/monitoring.md).
 
@@ -12,8 +13,11 @@ Errors: none.
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Literal
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -25,13 +29,14 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from mailhook import journal
+from mailhook import door, journal
 from mailhook.core.conference import State
 from mailhook.core.pending import Pending
+from mailhook.door import WHYS, LastHour, Verb, Why
 from mailhook.journal import Story
+from mailhook.many_processes import AllProcesses
 from mailhook.ports import AMISS, BreakerState, Holdings, Load
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -39,6 +44,8 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 STEP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60, 300)
 CALL_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60)
 PENDING = (*(kind.value for kind in Pending), "due")
+Across = Literal["livesum", "livemin"]
+"""What becomes of the gauges of several processes."""
 STATES = tuple(state.value for state in State)
 OUTCOMES = {2: "delivered", 4: "deferred", 5: "refused"}
 BREAKER_STATES: tuple[BreakerState, ...] = ("closed", "open", "probing")
@@ -50,7 +57,11 @@ AWAITED_MESSAGES = (
 AWAITED_CALLS = tuple(
     (operation, "misconfigured") for operation in ("create", "update", "delete", "find", "ping")
 )
-AWAITED_EVENTS = ("deletion-limit", "worker-died", "provider-down", "decisions-lost", "http-unavailable")
+AWAITED_EVENTS = (
+    *("deletion-limit", "worker-died", "provider-down", "decisions-lost", "http-unavailable"),
+    *("settings-kept", "sandbox-died"),
+)
+AWAITED_ANSWERS = tuple((verb, kind) for verb in ("EHLO", "MAIL", "RCPT") for kind in ("4xx", "5xx"))
 
 METHODS = ("publish", "reply", "add", "counter", "refresh", "declinecounter")
 """Of RFC 5546 §1.4, that say nothing to us."""
@@ -108,11 +119,15 @@ class Meter:
             ("event",),
             registry=registry,
         )
+        self._doors(registry)
+        self._hour = LastHour()
         self._gauges(registry)
         for counter, awaited in (
             (self._messages, AWAITED_MESSAGES),
             (self._calls, AWAITED_CALLS),
             (self._warnings, ((event,) for event in AWAITED_EVENTS)),
+            (self._answers, AWAITED_ANSWERS),
+            (self._turned, ((why,) for why in WHYS)),
         ):
             for labels in awaited:
                 counter.labels(*labels)
@@ -120,9 +135,20 @@ class Meter:
         self._told: dict[tuple[str, str, str], int] = {}
         self._received = 0
 
+    def _doors(self, registry: CollectorRegistry) -> None:
+        self._answers = Counter(
+            "mailhook_envelope_refusals",
+            "Commands before the content that were answered in the negative.",
+            ("command", "class"),
+            registry=registry,
+        )
+        self._turned = Counter(
+            "mailhook_clients_refused", "Clients that could not get in, by why.", ("why",), registry=registry
+        )
+
     def _gauges(self, registry: CollectorRegistry) -> None:
-        def gauge(name: str, what: str, *labels: str) -> Gauge:
-            return Gauge(name, what, labels, registry=registry, multiprocess_mode="livesum")
+        def gauge(name: str, what: str, *labels: str, mode: Across = "livesum") -> Gauge:
+            return Gauge(name, what, labels, registry=registry, multiprocess_mode=mode)
 
         self._processes = gauge("mailhook_processes", "Processes that accept mail.")
         self._clients = gauge("mailhook_clients", "Clients that are connected.")
@@ -136,6 +162,20 @@ class Meter:
         self._breakers = gauge(
             "mailhook_provider_breakers", "Processes whose circuit breaker is in this state.", "state"
         )
+        self._reachable = gauge(
+            "mailhook_nexthop_reachable",
+            "0 if the next hop could not be spoken to when that was last tried.",
+            mode="livemin",
+        )
+        self._lately = gauge(
+            "mailhook_clients_refused_last_hour", "Clients that could not get in during the last hour.", "why"
+        )
+        self._expiry = gauge(
+            "mailhook_certificate_expiry_seconds",
+            "Seconds until a certificate of ours ceases to be valid; below 0 it has.",
+            "side",
+            mode="livemin",
+        )
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -144,10 +184,13 @@ class Meter:
             (journal.on_message, self.message),
             (journal.on_call, self.call),
             (journal.on_event, self.event),
+            (door.on_turned_away, self.turned_away),
+            (door.on_answered, self.answered),
         )
         for told, hook in hooks:
             told.append(hook)  # type: ignore[arg-type]
         self._processes.set(1)
+        self._reachable.set(1)
         try:
             yield
         finally:
@@ -176,6 +219,13 @@ class Meter:
         if level >= logging.WARNING:
             self._warnings.labels(name).inc()
 
+    def turned_away(self, why: Why) -> None:
+        self._turned.labels(why).inc()
+        self._hour.note(why, monotonic())
+
+    def answered(self, verb: Verb, code: int) -> None:
+        self._answers.labels(verb, f"{code // 100}xx").inc()
+
     def publish(self, load: Load) -> None:
         """What was counted since the last time, and the gauges."""
         told, self._told = self._told, {}
@@ -190,16 +240,37 @@ class Meter:
         self._held.set(load.held_bytes)
         for state in BREAKER_STATES:
             self._breakers.labels(state).set(load.breaker == state)
+        if load.reachable is not None:
+            self._reachable.set(load.reachable)
+        lately = self._hour.counts(monotonic())
+        for why in WHYS:
+            self._lately.labels(why).set(lately.get(why, 0))
+        for side, seconds in load.certificates.items():
+            self._expiry.labels(side).set(seconds)
 
     def exposition(self, holdings: Holdings | None) -> bytes:
         """Prometheus' text format, version 0.0.4; `holdings`: None, if the store could not be read."""
         stored = CollectorRegistry()
         stored.register(_Stored(holdings, self._version))
-        own = self._registry
-        if os.environ.get(FOLDER):
-            own = CollectorRegistry()
-            MultiProcessCollector(own)  # type: ignore[no-untyped-call]
-        return bytes(generate_latest(own)) + bytes(generate_latest(stored))
+        return bytes(generate_latest(self._shared())) + bytes(generate_latest(stored))
+
+    def refused_lately(self) -> Mapping[str, int]:
+        """Clients that could not get in during the last hour, by why; of all processes."""
+        return {
+            sample.labels["why"]: int(sample.value)
+            for metric in self._shared().collect()
+            if metric.name == "mailhook_clients_refused_last_hour"
+            for sample in metric.samples
+            if sample.value
+        }
+
+    def _shared(self) -> CollectorRegistry:
+        """The figures of all processes."""
+        if not (folder := os.environ.get(FOLDER)):
+            return self._registry
+        registry = CollectorRegistry()
+        registry.register(AllProcesses(Path(folder)))
+        return registry
 
 
 class _Stored(Collector):

@@ -11,8 +11,8 @@ Errors: none. What goes wrong is told in the log.
 import asyncio
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -27,7 +27,8 @@ from mailhook.guard import Guard
 from mailhook.journal import Story
 from mailhook.nexthop.pool import Pool
 from mailhook.ports import Decision, Holdings, Load, Store
-from mailhook.sight import Sight
+from mailhook.sight import Known, Sight
+from mailhook.validity import Validity
 from mailhook.web import Bounds, WebServer
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 PULSE = 1.0
 """Seconds between two settings of the gauges, and two batches of decisions."""
+
+PROBE = 20.0
+"""Seconds without a word from the next hop after which it is tried."""
 
 WAITING = 200
 """Decisions that wait for the store at most; the oldest are given up, since the log has them."""
@@ -61,7 +65,10 @@ class Monitor:
         self._listener = listener
         self._clock = clock
         self._meter = _meter()
-        self._sight = Sight(settings, store, hop, provider, clock, self._figures)
+        self._validity = Validity(settings, clock)
+        known = Known(self._figures, self._refused, self._validity.now)
+        self._sight = Sight(settings, store, hop, provider, clock, known)
+        self._probing: asyncio.Task[None] | None = None
         self._decisions: deque[Decision] = deque(maxlen=WAITING)
 
     # --- counting
@@ -76,7 +83,10 @@ class Monitor:
                 yield
             finally:
                 beating.cancel()
-                await asyncio.wait({beating})
+                probing = {self._probing} if self._probing is not None else set()
+                for each in probing:
+                    each.cancel()
+                await asyncio.wait({beating, *probing})
                 journal.on_message.remove(self._note)
                 self._publish()
                 await self.remember()
@@ -105,14 +115,36 @@ class Monitor:
             await asyncio.sleep(PULSE)
             try:
                 self._publish()
+                self._probe()
                 await self.remember()
             except Exception as fault:
                 journal.event("fault", error=f"figures are not brought up to date: {fault!r}")
 
     def _publish(self) -> None:
         usage, clients = self._hop.usage, self._listener.connections
-        state = self._provider.state
-        self._meter.publish(Load(clients, usage.busy, usage.idle, usage.waiting, Spool.held, state))
+        self._meter.publish(
+            Load(
+                clients=clients,
+                busy=usage.busy,
+                idle=usage.idle,
+                waiting=usage.waiting,
+                held_bytes=Spool.held,
+                breaker=self._provider.state,
+                reachable=self._hop.seen.reachable if self._hop.seen else None,
+                certificates=self._validity.seconds(),
+            )
+        )
+
+    def _probe(self) -> None:
+        """Try the next hop, if nothing has been heard of it for a while: an alert must not wait for mail."""
+        seen, now = self._hop.seen, asyncio.get_running_loop().time()
+        busy = self._probing is not None and not self._probing.done()
+        if not busy and (seen is None or now >= seen.at + PROBE):
+            self._probing = asyncio.create_task(self._tried())
+
+    async def _tried(self) -> None:
+        with suppress(MailhookError):  # what came of it is `seen`
+            await self._hop.reach()
 
     async def remember(self) -> None:
         """Write down the decisions that wait for it."""
@@ -128,6 +160,10 @@ class Monitor:
     def _figures(self, holdings: Holdings | None) -> tuple[bytes, str]:
         self._publish()
         return self._meter.exposition(holdings), self._meter.content_type
+
+    def _refused(self) -> Mapping[str, int]:
+        self._publish()
+        return self._meter.refused_lately()
 
     # --- serving
 

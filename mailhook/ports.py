@@ -109,7 +109,8 @@ class Load:
     """What one process has in hand now.
 
     `clients`: connections to us; `busy`, `idle`: connections to the next hop, `waiting`: mails that wait for one;
-    `held_bytes`: octets of messages.
+    `held_bytes`: octets of messages; `reachable`: whether the next hop answered when it was last spoken to, None: it
+    was not yet; `certificates`: seconds until ours cease to be valid, by side of the hop.
     """
 
     clients: int
@@ -118,6 +119,8 @@ class Load:
     waiting: int
     held_bytes: int
     breaker: BreakerState
+    reachable: bool | None = None
+    certificates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def safety(settings: Settings) -> Safety:
         return Safety(credentials=credentials)
     pem = Pem(hop.client_cert_file, hop.client_key_file, hop.ca_file)
     verified = hop.tls != "opportunistic"
-    kept = Kept(partial(client, pem, verified=verified), pem.files)
+    kept = Kept(partial(client, pem, verified=verified), pem)
     return Safety(hop.tls, kept.context, hop.tls_name or hop.host, credentials)
 
 
@@ -54,7 +54,7 @@ def entry(settings: Settings) -> Entry:
         return Entry()
     pem = Pem(listen.tls_cert, listen.tls_key, listen.client_ca)
     passwords = Passwords(listen.passwords_file) if listen.passwords_file else None
-    return Entry(listen.starttls, Kept(partial(server, pem), pem.files), passwords, bool(listen.client_ca))
+    return Entry(listen.starttls, Kept(partial(server, pem), pem), passwords, bool(listen.client_ca))
 
 
 def longest_transaction(settings: Settings) -> float:

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from mailhook import admin, journal
 from mailhook.config import Settings
+from mailhook.config.security import EXPIRES_SOON
 from mailhook.core.aim import Room, desired, participants, topic
 from mailhook.core.meeting import Meeting
 from mailhook.errors import Impossible, MailhookError
@@ -26,6 +27,7 @@ from mailhook.guard import Guard
 from mailhook.nexthop.pool import Pool
 from mailhook.ports import Decision, Holdings, Store
 from mailhook.store.observer import Observer
+from mailhook.validity import Certificate
 
 T = TypeVar("T")
 
@@ -68,8 +70,21 @@ class _Gathered:
     decisions: Sequence[Decision] = ()
 
 
+@dataclass(frozen=True)
+class Known:
+    """What others know.
+
+    `figures` writes down what is counted, with what the store holds (None: nobody can say), and its media type;
+    `refused`: clients that could not get in during the last hour, by why; `certificates`: our own.
+    """
+
+    figures: Callable[[Holdings | None], tuple[bytes, str]]
+    refused: Callable[[], Mapping[str, int]]
+    certificates: Callable[[], Sequence[Certificate]]
+
+
 class Sight:
-    """`figures` writes down what is counted, with what the store holds (None: nobody can say), and its media type."""
+    """Of what runs in this process, and of the store."""
 
     def __init__(
         self,
@@ -78,13 +93,13 @@ class Sight:
         hop: Pool,
         provider: Guard,
         clock: Callable[[], datetime],
-        figures: Callable[[Holdings | None], tuple[bytes, str]],
+        known: Known,
     ) -> None:
         self._settings = settings
         self._hop = hop
         self._provider = provider
         self._clock = clock
-        self._figures = figures
+        self._known = known
         self._observer = Observer(settings.store.path)
         self._gathered = Shared(self._gather, FRESH)
         self._holdings = Shared(lambda: self._observer.holdings(clock()), FRESH)
@@ -100,9 +115,9 @@ class Sight:
 
     async def metrics(self) -> tuple[bytes, str]:
         try:
-            return self._figures(await self._holdings())
+            return self._known.figures(await self._holdings())
         except (MailhookError, TimeoutError):
-            return self._figures(None)
+            return self._known.figures(None)
 
     async def status(self, *, secrets: bool) -> Status:
         questions = {
@@ -149,7 +164,19 @@ class Sight:
             pending=[self._waiting(each, secrets=secrets) for each in gathered.pending],
             standing=[self._event(each, "", secrets=secrets) for each in gathered.standing],
             decisions=gathered.decisions,
+            refused=self._known.refused(),
+            certificates=self._certificates(),
         )
+
+    def _certificates(self) -> Mapping[str, int | None]:
+        """Those that need a look: by file, the days until they cease to be valid; None: renewed, and unusable."""
+        now, found = self._clock(), dict[str, int | None]()
+        for each in self._known.certificates():
+            if each.fault:
+                found[each.file] = None
+            elif each.until is not None and each.until < now + EXPIRES_SOON:
+                found[each.file] = (each.until - now).days
+        return found
 
     def _waiting(self, meeting: Meeting, *, secrets: bool) -> Event:
         row = admin.pending(meeting)
@@ -159,8 +186,8 @@ class Sight:
     def _event(self, meeting: Meeting, why: str, *, secrets: bool) -> Event:
         aim = desired(meeting, self._clock(), self._settings.policy.roll_after)
         return Event(
-            uid=meeting.key.uid,
-            organizer=meeting.key.organizer,
+            uid=journal.clean(meeting.key.uid),
+            organizer=journal.clean(meeting.key.organizer),
             state=meeting.conference.state.value,
             next=aim.spec.start if isinstance(aim, Room) else None,
             people=len(participants(meeting)),

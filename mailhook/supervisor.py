@@ -28,6 +28,7 @@ from typing import TypeVar
 from mailhook import journal, systemd
 from mailhook.generation import FailedError, Generation, Way
 from mailhook.listening import Listening
+from mailhook.metrics_folder import Events, forget_process
 from mailhook.shared_sandbox import SharedSandbox
 
 T = TypeVar("T")
@@ -83,6 +84,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        counted = Events(self._metrics)
+        journal.on_event.append(counted)
         try:
             generation = await self._unless_stopped(self._generation())
             while generation is not None and not self._stop.is_set():
@@ -94,6 +97,7 @@ class Supervisor:
                 await self._drained(generation)
         finally:
             await self._sandbox.end()
+            journal.on_event.remove(counted)
         return OK
 
     async def _unless_stopped(self, work: Coroutine[object, object, T]) -> T | None:
@@ -161,15 +165,6 @@ class Supervisor:
 
     def _buried(self, pid: int) -> None:
         forget_process(self._metrics, pid)
-
-
-def forget_process(metrics: Path, pid: int) -> None:
-    """Its gauges count no more; what it has counted stays.
-
-    So does prometheus_client.multiprocess.mark_process_dead, which would have to be imported for it.
-    """
-    for file in metrics.glob(f"gauge_live*_{pid}.db"):
-        file.unlink(missing_ok=True)
 
 
 async def _sorry(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -37,7 +37,7 @@ from mailhook.channel import (
     Take,
 )
 from mailhook.chosen_provider import tried
-from mailhook.config import Settings, load, problems
+from mailhook.config import Settings, exposed, load, problems
 from mailhook.errors import MailhookError, Misconfigured
 from mailhook.phrasebook import Phrasebook, read_all
 from mailhook.provider.sandbox import Sandbox
@@ -153,6 +153,7 @@ def _work(channel: Channel, number: int, snapshot: Snapshot) -> int:
 
 async def _serve(channel: Channel, begin: Begin, files: list[int], snapshot: Snapshot) -> None:
     named = [(name, socket.socket(fileno=file)) for name, file in zip(begin.sockets, files, strict=True)]
+    _not_exposed(snapshot.settings, named)
     given = app.Given(
         smtp=tuple(each for name, each in named if name == "smtp"),
         http=tuple(each for name, each in named if name == "http"),
@@ -167,6 +168,16 @@ async def _serve(channel: Channel, begin: Begin, files: list[int], snapshot: Sna
     ):
         channel.send(Ready())
         await asyncio.wait({stop, _supervisor_gone(channel)}, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _not_exposed(settings: Settings, sockets: "list[tuple[SocketName, socket.socket]]") -> None:
+    """Misconfigured: systemd may have bound a socket where these settings let everybody in."""
+    faults: list[str] = []
+    for name, each in sockets:
+        host = str(each.getsockname()[0]).partition("%")[0]
+        faults += [f"a socket is bound to {host}: {problem}" for problem in exposed(settings, name, host)]
+    if faults:
+        raise Misconfigured("\n".join(["the sockets cannot be used with these settings:", *faults]))
 
 
 def _stop_asked() -> "asyncio.Task[None]":

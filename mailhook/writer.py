@@ -102,7 +102,7 @@ class Writer:
         if carriage.size is not None and len(result.content) > carriage.size:
             return Pass("too-large", Tell(invitation, None))
         story.sealed = sealing.seals(parsed)
-        story.rewritten(result.places, details.conference_id)
+        story.rewritten(result.places, details.conference_id, result.beyond)
         return Pass("rewritten", Tell(invitation, details), result.content)
 
     def removed(

@@ -21,7 +21,11 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "journal": {"errors"},
     "web": set(),
-    "meter": {"core", "journal", "ports"},
+    "door": set(),
+    "validity": {"certificates", "config", "errors"},
+    "metrics_folder": set(),
+    "many_processes": {"metrics_folder"},
+    "meter": {"core", "door", "journal", "many_processes", "ports"},
     "files": set(),
     "certificates": {"errors"},
     "loop": set(),
@@ -33,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
         name: {"ports", "errors", "smtp", "core", "web", "files", "certificates", "alarm"}
         for name in ADAPTERS - {"provider", "front"}
     },
-    "front": {"alarm", "certificates", "comparison", "ports", "errors", "smtp", "core", "web"},
+    "front": {"alarm", "certificates", "comparison", "door", "ports", "errors", "smtp", "core", "web"},
     "provider": {"ports", "errors", "core", "transport", "web", "files", "certificates"},
     **{name: {"ports", "errors", "smtp", "core", "journal", *MIDDLE} for name in MIDDLE},
     "config": {"certificates", "core", "errors", "files", "transport"},
@@ -45,16 +49,20 @@ ALLOWED: dict[str, set[str]] = {
     "own_copies": {"config", "core", "phrasebook", "ports", "texts", "organizer", "scribe"},
     "sight": {
         *("admin", "config", "core", "errors", "front", "guard", "journal", "nexthop", "ports", "store"),
+        *("validity",),
     },
     "monitoring": {
-        *("config", "errors", "front", "guard", "journal", "meter", "nexthop", "ports", "sight", "web"),
+        *("config", "errors", "front", "guard", "journal", "meter", "nexthop", "ports", "sight", "validity"),
+        *("web",),
     },
     "systemd": set(),
     "channel": set(),
     "generation": {"channel", "journal"},
     "listening": {"channel", "generation", "journal", "systemd"},
     "shared_sandbox": {"channel", "generation", "journal"},
-    "supervisor": {"channel", "generation", "journal", "listening", "shared_sandbox", "systemd"},
+    "supervisor": {
+        *("channel", "generation", "journal", "listening", "metrics_folder", "shared_sandbox", "systemd"),
+    },
     "worker": {
         "app",
         "channel",
@@ -117,7 +125,7 @@ HOMES: dict[str, set[str]] = {
         *("store/sqlite.py", "store/file.py", "store/migration.py", "store/inspection.py"),
         "store/observer.py",
     },
-    "prometheus_client": {"meter.py"},
+    "prometheus_client": {"meter.py", "many_processes.py"},
     "uvicorn": {"web.py"},
     "uvloop": {"loop.py"},
     "starlette": {

@@ -1,17 +1,22 @@
 """What is counted for Prometheus, in one process and in several."""
 
+import fcntl
+import logging
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mailhook import journal
+from mailhook import door, journal
+from mailhook.door import LastHour, Verb, Why
 from mailhook.journal import Story
 from mailhook.meter import Meter
+from mailhook.metrics_folder import Events, forget_process
 from mailhook.ports import Holdings, Load
 
 IDLE = Load(clients=0, busy=0, idle=0, waiting=0, held_bytes=0, breaker="closed")
@@ -125,6 +130,41 @@ def test_a_store_that_cannot_be_read_says_so(meter: Meter) -> None:
     assert "mailhook_conferences{" not in samples
 
 
+def test_who_cannot_get_in_is_counted(meter: Meter) -> None:
+    whys: tuple[Why, ...] = ("login", "login", "tls")
+    for why in whys:
+        door.turned_away(why)
+    negatives: tuple[tuple[Verb, int], ...] = (("EHLO", 421), ("MAIL", 451), ("RCPT", 550), ("RCPT", 551))
+    for verb, code in negatives:
+        door.answered(verb, code)
+    assert set(told(meter)) >= {
+        'mailhook_clients_refused_total{why="login"} 2.0',
+        'mailhook_clients_refused_last_hour{why="login"} 2.0',
+        'mailhook_clients_refused_last_hour{why="tls"} 1.0',
+        'mailhook_envelope_refusals_total{class="4xx",command="EHLO"} 1.0',
+        'mailhook_envelope_refusals_total{class="4xx",command="MAIL"} 1.0',
+        'mailhook_envelope_refusals_total{class="5xx",command="RCPT"} 2.0',
+    }
+    assert meter.refused_lately() == {"login": 2, "tls": 1}
+
+
+def test_an_hour_passes() -> None:
+    hour = LastHour()
+    for now in (0.0, 59.0, 60.0, 3000.0):
+        hour.note("limits", now)
+    assert hour.counts(3599.0) == {"limits": 4}
+    assert hour.counts(3600.0) == {"limits": 2}
+    assert hour.counts(6599.0) == {"limits": 1}
+    assert hour.counts(6600.0) == {}
+
+
+@pytest.mark.parametrize("reachable", [None, True, False])
+def test_a_next_hop_counts_as_reachable_until_it_is_not(meter: Meter, *, reachable: bool | None) -> None:
+    samples = told(meter, replace(IDLE, reachable=reachable, certificates={"listener": -5.0}))
+    assert ("mailhook_nexthop_reachable 1.0" in samples) is (reachable is not False)
+    assert 'mailhook_certificate_expiry_seconds{side="listener"} -5.0' in samples
+
+
 def test_nothing_is_counted_when_nobody_listens(meter: Meter) -> None:
     other = Meter("")
     with other.listening():
@@ -142,7 +182,7 @@ from pathlib import Path
 from mailhook import journal
 from mailhook.journal import Story
 from mailhook.meter import Meter
-from mailhook.supervisor import forget_process
+from mailhook.metrics_folder import forget_process
 from mailhook.ports import Holdings, Load
 meter = Meter("1.2.3")
 with meter.listening():
@@ -225,3 +265,53 @@ def test_a_process_that_has_died_holds_nothing_and_has_counted(tmp_path: Path) -
         "mailhook_processes 1.0",
         'mailhook_provider_breakers{state="open"} 0.0',
     }
+
+
+def test_what_processes_have_counted_is_folded_when_they_have_ended(tmp_path: Path) -> None:
+    """However many have ended: their files do not add up, and no figure falls."""
+    one = Worker(tmp_path, "closed")
+    message = 'mailhook_messages_total{decision="pass",outcome="delivered",reason="ordinary"}'
+    try:
+        for number in range(2, 5):
+            other = Worker(tmp_path, "open")
+            other.kill()
+            forget_process(tmp_path, other.pid)
+            for _ in range(2):
+                samples = one.ask()
+                assert f"{message} {number * 3}.0" in samples
+                assert f'mailhook_step_seconds_bucket{{le="0.025",step="relay"}} {number * 3}.0' in samples
+                assert f'mailhook_step_seconds_count{{step="relay"}} {number * 3}.0' in samples
+        kept = {file.name for file in tmp_path.glob("*.db")}
+    finally:
+        one.kill()
+    own = {f"{kind}_{one.pid}.db" for kind in ("counter", "histogram", "gauge_livesum", "gauge_livemin")}
+    assert kept == own | {"counter_ended.db", "histogram_ended.db"}
+
+
+def test_who_answers_waits_for_no_process_that_stands_still(tmp_path: Path) -> None:
+    one = Worker(tmp_path, "closed")
+    try:
+        with (tmp_path / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            assert "mailhook_processes 1.0" in one.ask()
+    finally:
+        one.kill()
+
+
+def test_events_of_the_supervisor_are_counted_with_those_of_the_workers(tmp_path: Path) -> None:
+    one = Worker(tmp_path, "closed")
+    told = Events(tmp_path)
+    try:
+        for _ in range(2):
+            told("worker-died", logging.ERROR)
+        told("other", logging.WARNING)
+        told("listening", logging.INFO)
+        samples = one.ask()
+    finally:
+        one.kill()
+    assert [
+        line for line in samples if line.startswith("mailhook_warnings_total") and line[-3:] != "0.0"
+    ] == [
+        'mailhook_warnings_total{event="worker-died"} 2.0',
+        'mailhook_warnings_total{event="other"} 1.0',
+    ]

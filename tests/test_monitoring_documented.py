@@ -31,7 +31,17 @@ def exposed() -> str:
         Story(decision="rewrite", reason="rewritten", code=250, times={"read": 0.02}).tell()
         journal.called("create", "ok", 0.2)
         journal.event("example", level=logging.WARNING)
-        meter.publish(Load(clients=0, busy=0, idle=0, waiting=0, held_bytes=0, breaker="closed"))
+        meter.publish(
+            Load(
+                clients=0,
+                busy=0,
+                idle=0,
+                waiting=0,
+                held_bytes=0,
+                breaker="closed",
+                certificates={"listener": 5.0},
+            )
+        )
     return meter.exposition(Holdings({}, {}, {}, 0)).decode()
 
 
@@ -122,3 +132,56 @@ def test_prometheus_takes_the_rules_and_the_figures(tmp_path: Path) -> None:
         [PROMTOOL, "check", "metrics"], input=SAMPLES, capture_output=True, text=True, check=False
     )
     assert (said.returncode, said.stderr) == (0, "")
+
+
+REFUSED = 'mailhook_envelope_refusals_total{command="MAIL",class="4xx"}'
+DELIVERED = 'mailhook_messages_total{outcome="delivered",decision="pass",reason="ordinary"}'
+ABORTED = 'mailhook_messages_total{outcome="aborted",decision="aborted",reason="none"}'
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool: apt-get install --no-remove prometheus")
+@pytest.mark.parametrize(
+    ("series", "alerts"),
+    [
+        ({"mailhook_nexthop_reachable": "0x60"}, {"MailhookNextHopDown"}),
+        ({"mailhook_nexthop_reachable": "1x60", REFUSED: "0x60", DELIVERED: "0+60x60"}, set()),
+        ({REFUSED: "0+1x60", DELIVERED: "0+60x60"}, set()),
+        ({REFUSED: "0+10x60", ABORTED: "0+10x60"}, {"MailhookEnvelopesDeferred"}),
+        ({REFUSED: "0+10x60", ABORTED: "0x60"}, {"MailhookEnvelopesDeferred"}),
+        ({'mailhook_clients_refused_last_hour{why="not-allowed"}': "11x60"}, {"MailhookClientsRefused"}),
+        ({'mailhook_clients_refused_last_hour{why="http-password"}': "11x60"}, {"MailhookWrongPasswords"}),
+        (
+            {'mailhook_certificate_expiry_seconds{side="listener"}': "1209600-60x60"},
+            {"MailhookCertificateExpires"},
+        ),
+        ({'mailhook_certificate_expiry_seconds{side="listener"}': "1300000-60x60"}, set()),
+        ({'mailhook_warnings_total{event="worker-died"}': "0x30 1x30"}, {"MailhookWorkerDied"}),
+        ({'mailhook_warnings_total{event="settings-kept"}': "0x30 1x30"}, {"MailhookSettingsKept"}),
+    ],
+)
+def test_an_alert_is_raised_when_it_should_be(
+    tmp_path: Path, series: dict[str, str], alerts: set[str]
+) -> None:
+    """Each figure once a minute for an hour, in the notation of `promtool test rules`; all the others stand still."""
+    assert PROMTOOL is not None
+    (tmp_path / "rules.yml").write_text(
+        yaml.safe_dump({"groups": [{"name": "mailhook", "rules": rules()}]}), encoding="utf-8"
+    )
+    standing = {"mailhook_processes": "1x60", 'up{job="mailhook"}': "1x60"}
+    asked = [
+        {
+            "expr": f'count(ALERTS{{alertstate="firing", alertname="{rule["alert"]}"}})',
+            "eval_time": "50m",
+            "exp_samples": [{"labels": "{}", "value": 1}] if rule["alert"] in alerts else [],
+        }
+        for rule in rules()
+    ]
+    inputs = [{"series": name, "values": values} for name, values in {**standing, **series}.items()]
+    test = {"interval": "1m", "input_series": inputs, "promql_expr_test": asked}
+    file = tmp_path / "test.yml"
+    file.write_text(
+        yaml.safe_dump({"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}),
+        encoding="utf-8",
+    )
+    said = subprocess.run([PROMTOOL, "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stdout + said.stderr

@@ -1,6 +1,7 @@
 """The settings: one TOML file.
 
-What: `Settings` is what the rest of the program gets; `load` reads a file; `problems` finds all that is wrong with it.
+What: `Settings` is what the rest of the program gets; `load` reads a file; `problems` finds all that is wrong with it;
+`exposed` what is wrong with the addresses of sockets that were handed over.
 
 Not here: what the settings do. docs/configuration.md and config.example.toml explain each of them.
 
@@ -9,6 +10,7 @@ Errors: Misconfigured from `load`, naming every problem.
 
 from mailhook.config.problem import Problem
 from mailhook.config.reading import load, problems
+from mailhook.config.security import exposed
 from mailhook.config.settings import (
     CalDavSettings,
     ExternalSettings,
@@ -48,6 +50,7 @@ __all__ = [
     "StoreSettings",
     "Templates",
     "VideomostSettings",
+    "exposed",
     "load",
     "problems",
 ]

@@ -1,7 +1,7 @@
 """Who may hand in mail, and how safe the ways in and out are.
 
-What: `security` looks at what lets others in and at the files of TLS and passwords; `warnings_of_files` at who can read
-them, and how long certificates are still valid.
+What: `security` looks at what lets others in and at the files of TLS and passwords; `exposed` at the address to which
+a socket is really bound; `warnings_of_files` at who can read the files, and how long certificates are still valid.
 
 A network is wide if it holds public addresses and is larger than a /24 (IPv6: /64): a company's own mail servers stand
 in one such network, the least that is routed in the Internet; whoever owns more names them one by one, or says
@@ -15,9 +15,11 @@ import stat
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from typing import Literal
 
 from mailhook.certificates import Pem, client, expiry, server
 from mailhook.config.checks import loopback
+from mailhook.config.http import http
 from mailhook.config.problem import Problem, shown
 from mailhook.config.settings import Settings
 from mailhook.errors import Misconfigured
@@ -44,6 +46,15 @@ def security(settings: Settings) -> list[Problem]:
     """Contradictions, and files that cannot be used."""
     checks = (_open_relay, _listener_tls, _logins, _next_hop)
     return [problem for check in checks for problem in check(settings)]
+
+
+def exposed(settings: Settings, name: Literal["smtp", "http"], host: str) -> list[Problem]:
+    """What keeps us from accepting on a socket that is bound to `host`: systemd does not ask the settings where."""
+    section = "listen" if name == "smtp" else "http"
+    there = getattr(settings, section).model_copy(update={"host": host})
+    moved = settings.model_copy(update={section: there})
+    found = _open_relay(moved) if name == "smtp" else http(moved)
+    return [problem for problem in found if not problem.warning]
 
 
 def warnings_of_files(settings: Settings) -> list[Problem]:

@@ -23,7 +23,7 @@ from mailhook.core.quoting import unquoted
 _QUOTED_LINE = re.compile(r"^[ \t]*>.*", re.MULTILINE)
 _URL = re.compile(r"https?://[^\s<>\"\\]+", re.IGNORECASE)
 _LOOKED_AT = 256 * 1024
-"""Characters of one text in which links are looked for."""
+"""Characters of the texts of one invitation in which links that were made by hand are looked for."""
 
 _TELLING = 8
 """An id of the provider's that is shorter says nothing by standing in a text."""
@@ -113,28 +113,43 @@ def _readings(text: str) -> Iterator[str]:
 
 def has_block(event: Event) -> bool:
     """Whether the description holds a block of ours with a link: that of this meeting, or of one it was copied from."""
-    return next(_block_links(event), None) is not None
+    return next(_block_links(event.description), None) is not None
 
 
 def block_links(invitation: Invitation) -> frozenset[str]:
     """Links in blocks of ours, of whichever meeting."""
-    return frozenset(link for event in invitation.events for link in _block_links(event))
+    texts = dict.fromkeys(event.description for event in invitation.events)
+    return frozenset(link for text in texts for link in _block_links(text))
 
 
-def _block_links(event: Event) -> Iterator[str]:
-    return text_blocks.links(event.description.encode("utf-8", "replace"))
+def _block_links(text: str) -> Iterator[str]:
+    return text_blocks.links(text.encode("utf-8", "replace"))
 
 
 def bare_links(invitation: Invitation, hosts: Iterable[str]) -> frozenset[str]:
     """Links to a conference at one of `hosts` that stand in no block of ours, and are not quoted."""
-    texts = (
-        text
-        for event in invitation.events
-        for text in (event.location, own_words(event.description[:_LOOKED_AT]), *event.links)
-    )
-    found = {url.rstrip(".,;:!?)'") for text in texts for url in _URL.findall(text[:_LOOKED_AT])}
     wanted = {host.lower() for host in hosts}
-    return frozenset(url for url in found if _names_conference(url, wanted)) - block_links(invitation)
+    texts = list(_first(invitation))
+    bare = _conferences(texts, wanted)
+    if bare:  # to find what is quoted takes longer
+        bare -= block_links(invitation)
+    return bare & _conferences(map(own_words, texts), wanted) if bare else bare
+
+
+def _first(invitation: Invitation) -> Iterator[str]:
+    """What the events say where links are looked for: each text once, the longest kind last."""
+    events = invitation.events
+    short = [text for event in events for text in (event.location, *event.links)]
+    left = _LOOKED_AT
+    for text in dict.fromkeys((*short, *(event.description for event in events))):
+        if "://" in text and left > 0:
+            yield text[:left]
+            left -= len(text)
+
+
+def _conferences(texts: Iterable[str], hosts: set[str]) -> frozenset[str]:
+    found = {url.rstrip(".,;:!?)'") for text in texts for url in _URL.findall(text)}
+    return frozenset(url for url in found if _names_conference(url, hosts))
 
 
 def own_words(text: str) -> str:

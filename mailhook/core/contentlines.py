@@ -23,6 +23,7 @@ from mailhook.errors import Unreadable
 MAX_LINE = 75
 MAX_DEPTH = 20
 MAX_LINES = 50_000
+MAX_VEVENTS = 500
 
 _BLANKS = (b" ", b"\t")
 _BORDERS = frozenset({"BEGIN", "END"})
@@ -30,7 +31,9 @@ _LINE_END = re.compile(rb"\n(?![ \t])")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _SEPARATOR = re.compile(r'[";:]')
 _BYTE_SEPARATOR = re.compile(rb'[":]')
-_ESCAPES = (("\\n", "\n"), ("\\N", "\n"), ("\\,", ","), ("\\;", ";"))
+_HELD = "\ud800"
+"""Stands for a backslash while others are taken off: nothing that was decoded holds half a character."""
+_ESCAPES = (("\\\\", _HELD), ("\\n", "\n"), ("\\N", "\n"), ("\\,", ","), ("\\;", ";"), (_HELD, "\\"))
 _TO_ESCAPE = re.compile(r"([\\;,])|\r?\n|[\x00-\x08\x0b-\x1f\x7f]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _CARETS = {"^n": "\n", "^N": "\n", "^^": "^", "^'": '"'}
@@ -102,6 +105,8 @@ def read(data: bytes, charset: str = "utf-8") -> Component:
     stack: list[_Open] = []
     if data.count(b"\n") > MAX_LINES:
         raise Unreadable("too many lines in the calendar")
+    if data.upper().count(b"BEGIN:VEVENT") > MAX_VEVENTS:
+        raise Unreadable("too many VEVENTs in the calendar")
     for line in _lines(data, charset):
         if line.name not in _BORDERS:
             if stack:
@@ -231,22 +236,25 @@ def unescape_text(value: str) -> str:
     """RFC 5545 §3.3.11; a backslash before anything else stays."""
     if "\\" not in value:
         return value
-    pieces = value.split("\\\\")
-    return "\\".join(reduce(lambda text, each: text.replace(*each), _ESCAPES, piece) for piece in pieces)
+    return reduce(lambda text, each: text.replace(*each), _ESCAPES, value)
 
 
 # --- writing -------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=64)
 def write(
     name: str,
-    params: Iterable[tuple[str, str]],
+    params: tuple[tuple[str, str], ...],
     value: str,
     line_end: bytes = b"\r\n",
     charset: str = "utf-8",
 ) -> bytes:
     """One content line, folded. `value` is already escaped where its type is TEXT; characters that the charset
-    lacks become question marks. Values of one parameter in succession become its list."""
+    lacks become question marks. Values of one parameter in succession become its list.
+
+    The last ones are remembered, because all events of a series get the same ones.
+    """
     groups = groupby(params, key=lambda each: each[0])
     lists = (f";{key}={','.join(_quoted(text) for _, text in group)}" for key, group in groups)
     text = f"{''.join((name, *lists))}:{_CONTROLS.sub('', value)}"

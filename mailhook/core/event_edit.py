@@ -63,6 +63,35 @@ class Change:
     added: bytes = b""
 
 
+TEXTS = ("DESCRIPTION", "X-ALT-DESC", "STYLED-DESCRIPTION")
+MAX_TEXTS = 128 * 1024
+"""Octets of the descriptions of one message, HTML twins included, in which an escape counts as ESCAPE more, and a
+text as LEAST at least."""
+ESCAPE, LEAST = 4, 1024
+
+
+class Allowance:
+    """What of the descriptions of one message is edited: a text that goes beyond MAX_TEXTS with those before is not."""
+
+    def __init__(self) -> None:
+        self._left = MAX_TEXTS
+        self.beyond: dict[str, None] = {}
+        """The names of those that were too much, in order."""
+
+    def granted(self, data: bytes, event: Component) -> tuple[ContentLine, ...]:
+        """The descriptions of the event for which enough is left."""
+        return tuple(line for line in event.lines if line.name in TEXTS and self._grants(data, line))
+
+    def _grants(self, data: bytes, line: ContentLine) -> bool:
+        escapes = data.count(b"\\", line.start, line.end) + data.count(b"%", line.start, line.end)
+        cost = max(LEAST, line.end - line.start + ESCAPE * escapes)
+        if cost > self._left:
+            self.beyond[line.name] = None
+            return False
+        self._left -= cost
+        return True
+
+
 @dataclass(frozen=True)
 class EventEdit:
     data: bytes
@@ -72,6 +101,8 @@ class EventEdit:
     line_end: bytes
     stale: frozenset[str]
     """Links of older blocks of ours in this event, and former ones: what bears one of them is ours too."""
+    texts: tuple[ContentLine, ...]
+    """The descriptions that may be edited."""
 
     @property
     def text(self) -> Text:
@@ -108,4 +139,4 @@ class EventEdit:
         return tuple(Splice(line.start, line.end, b"") for line in lines)
 
     def all(self, name: str) -> list[ContentLine]:
-        return [line for line in self.component.lines if line.name == name]
+        return self.component.by_name.get(name, [])

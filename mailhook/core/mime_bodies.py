@@ -36,7 +36,8 @@ _TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]+(?=\r*(?:\n|\Z))")
 _DAMAGE = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r*(?:\n|\Z))")
 _ESCAPES = re.compile(rb"(?:=[0-9A-Fa-f]{2})+")
 _TOKEN = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.DOTALL)
-_CHARACTER = re.compile(rb"[\xc0-\xff][\x80-\xbf]{1,3}|.", re.DOTALL)
+_PLAIN = frozenset((*range(33, 61), *range(62, 127), *b" \t"))
+_RUN = re.compile(rb"[\t -<>-~]+|[\xc0-\xff][\x80-\xbf]{1,3}|.", re.DOTALL)
 _UNKNOWN_ENCODINGS = frozenset({"x-uuencode", "uuencode", "x-uue", "binhex", "x-binhex40", "x-yencode"})
 
 
@@ -223,19 +224,26 @@ def _quoted(data: bytes, eol: bytes, column: int) -> tuple[bytes, int]:
         if number:
             out.append(eol)
             column = 0
-        tokens = [_quoted_character(each) for each in _CHARACTER.findall(line)]
-        if tokens and tokens[-1] in (b" ", b"\t"):
-            tokens[-1] = b"=%02X" % tokens[-1][0]
-        for token in tokens:
-            if column and column + len(token) > MAX_ENCODED_LINE - 1:
-                out.append(b"=" + eol)
-                column = 0
-            out.append(token)
-            column += len(token)
+        end = len(line) - line.endswith((b" ", b"\t"))  # a blank before a line end would be lost
+        pieces = [(token, token[0] in _PLAIN) for token in _RUN.findall(line[:end])]
+        for token, plain in (*pieces, *([(line[end:], False)] if end < len(line) else [])):
+            written, column = _broken(token, eol, column) if plain else _escaped(token, eol, column)
+            out.append(written)
     return b"".join(out), column
 
 
-def _quoted_character(octets: bytes) -> bytes:
-    if len(octets) == 1 and (33 <= octets[0] <= 126 or octets in (b" ", b"\t")) and octets != b"=":
-        return octets
-    return b"".join(b"=%02X" % octet for octet in octets)
+def _broken(line: bytes, eol: bytes, column: int) -> tuple[bytes, int]:
+    """A run without anything to encode, with soft breaks as they come out token by token; and the new column."""
+    width = MAX_ENCODED_LINE - 1
+    room = max(0, width - column)
+    pieces = [line[:room], *(line[at : at + width] for at in range(room, len(line), width))]
+    column = column + len(line) if len(pieces) == 1 else len(pieces[-1])
+    return (b"=" + eol).join(pieces), column
+
+
+def _escaped(octets: bytes, eol: bytes, column: int) -> tuple[bytes, int]:
+    """One character, which is not parted; and the new column."""
+    token = b"".join(b"=%02X" % octet for octet in octets)
+    if column and column + len(token) > MAX_ENCODED_LINE - 1:
+        return b"=" + eol + token, len(token)
+    return token, column + len(token)

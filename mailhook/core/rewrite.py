@@ -24,7 +24,7 @@ from mailhook.core import (
     text_blocks,
 )
 from mailhook.core.contentlines import Component
-from mailhook.core.event_edit import Additions, LocationRule
+from mailhook.core.event_edit import Additions, Allowance, LocationRule
 from mailhook.core.message import Message, Part
 from mailhook.core.relinking import exchanged
 from mailhook.core.splice_text import Text
@@ -49,10 +49,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """`places`: where the link now stands, each once; none when the message came back as it was."""
+    """`places`: where the link now stands, each once; none when the message came back as it was.
+
+    `beyond`: names of properties that were left as they came, because together they are too long.
+    """
 
     content: bytes
     places: tuple[str, ...]
+    beyond: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,8 @@ def rewrite(
     calendars = _calendars(whole)
     wanted = uid or _uid(calendars)
     added = replace(additions(block, link, conference_id, options), former=copied)
-    edits = [
-        each for calendar in calendars if (each := _calendar_edit(whole, calendar, wanted, added, options))
-    ]
+    allowance = Allowance()
+    edits = _calendar_edits(whole, calendars, wanted, added, options, allowance)
     if not edits:
         return Rewritten(whole.raw, ())
     edits = [
@@ -96,18 +99,14 @@ def rewrite(
     ]
     content = apply(whole.raw, [splice for edit in edits for splice in edit.splices])
     places = dict.fromkeys(place for edit in edits for place in edit.places)
-    return Rewritten(content, tuple(places))
+    return Rewritten(content, tuple(places), tuple(allowance.beyond))
 
 
 def remove(whole: Message, link: str, conference_id: str, options: Options) -> Rewritten:
     """Take out blocks of ours, and `link` wherever it stands alone; the inverse of `rewrite`."""
     calendars = _calendars(whole)
     added = replace(additions(NO_BLOCK, link, conference_id, options), removing=True)
-    edits = [
-        each
-        for calendar in calendars
-        if (each := _calendar_edit(whole, calendar, _uid(calendars), added, options))
-    ]
+    edits = _calendar_edits(whole, calendars, _uid(calendars), added, options, Allowance())
     edits = [
         each for each in (*_text_edits(whole, NO_BLOCK, options, link, frozenset()), *edits) if each.splices
     ]
@@ -172,8 +171,20 @@ def _uid(calendars: list[_Calendar]) -> str:
     return next(filter(None, uids), "")
 
 
+def _calendar_edits(
+    whole: Message,
+    calendars: list[_Calendar],
+    uid: str,
+    added: Additions,
+    options: Options,
+    allowance: Allowance,
+) -> list[_Edit]:
+    edits = (_calendar_edit(whole, each, uid, added, options, allowance) for each in calendars)
+    return [edit for edit in edits if edit is not None]
+
+
 def _calendar_edit(
-    whole: Message, calendar: _Calendar, uid: str, added: Additions, options: Options
+    whole: Message, calendar: _Calendar, uid: str, added: Additions, options: Options, allowance: Allowance
 ) -> _Edit | None:
     if not uid or not splice_calendar.events(calendar.root, uid):
         return None
@@ -188,7 +199,7 @@ def _calendar_edit(
     edits: list[Splice] = []
     places: list[str] = []
     for event in splice_calendar.events(root, uid):
-        changes = splice_calendar.changes(prepared.data, event, added, prepared.charset)
+        changes = splice_calendar.changes(prepared.data, event, added, prepared.charset, allowance)
         edits += (splice for change in changes for splice in change.splices)
         edits.append(splice_calendar.insertion(event, changes))
         places += (change.place for change in changes if change.splices or not added.removing)

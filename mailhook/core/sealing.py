@@ -28,8 +28,14 @@ _ENCLOSURES = {
     "application/vnd.ms-tnef": "tnef",
     "message/partial": "partial",
 }
+# Programs that know no better send these as application/octet-stream; RFC 8551 §3.2.1 has the names.
+_NAMES = {"winmail.dat": "tnef", "smime.p7m": "encrypted", "smime.p7s": "signed"}
+_UNKNOWN = "application/octet-stream"
 # One of these stands, in lower case, in whatever message `enclosure` says something of.
-_NEEDLES = (b"multipart/encrypted", b"pkcs7-mime", b"ms-tnef", b"message/partial", b"-----begin pgp ")
+_NEEDLES = (
+    *(b"multipart/encrypted", b"pkcs7-mime", b"ms-tnef", b"message/partial", b"-----begin pgp "),
+    *(name.encode("ascii") for name in _NAMES),
+)
 
 # RFC 9580 §6.2.1 and §7: at the start of a line, in HTML also behind a tag. A quoted one ("> ") is somebody else's.
 _ARMOUR = re.compile(rb"^-----BEGIN PGP (?:SIGNED )?MESSAGE", re.MULTILINE)
@@ -40,7 +46,8 @@ _ARMOUR_HINT = b"BEGIN PGP "
 def enclosure(whole: Message) -> str:
     """In what an invitation may hide that is not seen: a reason of the log, or "" in nothing.
 
-    "encrypted", "signed" (S/MIME, the content inside the signature), "tnef", "partial", "pgp" (in a text).
+    "encrypted", "signed" (S/MIME, the content inside the signature), "tnef", "partial", "pgp" (in a text). A file of no
+    known type counts by its name.
     """
     return next(filter(None, (_enclosure(whole, part) for part in whole.parts)), "")
 
@@ -48,6 +55,8 @@ def enclosure(whole: Message) -> str:
 def _enclosure(whole: Message, part: Part) -> str:
     if part.params.get("smime-type", "").lower() == "signed-data":  # RFC 8551 §3.2.2
         return "signed"
+    if part.content_type == _UNKNOWN:
+        return _NAMES.get((part.filename or "").strip().lower(), "")
     return _ENCLOSURES.get(part.content_type, "") or ("pgp" if _is_armoured(whole, part) else "")
 
 

@@ -23,14 +23,12 @@ from mailhook.core import (
     splice_text,
     text_blocks,
 )
-from mailhook.core.contentlines import Component, escape_text, unescape_text
-from mailhook.core.event_edit import Additions, Change, EventEdit, Reach
+from mailhook.core.contentlines import Component, ContentLine, escape_text, unescape_text
+from mailhook.core.event_edit import Additions, Allowance, Change, EventEdit, Reach
 from mailhook.core.relinking import exchanged
 from mailhook.core.splice_text import Text
 from mailhook.core.splices import Splice, apply, decoded, effective
 
-MAX_TWIN = 96 * 1024
-"""Octets of a description or its HTML twin; a longer one is left alone, because its escapes take long to follow."""
 History = Callable[[], list[tuple[int, int]]]
 _TEXT_ESCAPE = re.compile(rb"\\[\\;,nN]")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
@@ -42,11 +40,14 @@ def events(calendar: Component, uid: str) -> list[Component]:
     return [each for each in calendar.children if each.name == "VEVENT" and each.value("UID") == uid]
 
 
-def changes(data: bytes, event: Component, additions: Additions, charset: str) -> list[Change]:
+def changes(
+    data: bytes, event: Component, additions: Additions, charset: str, allowance: Allowance
+) -> list[Change]:
     """All edits of one event; those of several changes never overlap."""
     line_end = mime_bodies.line_end(data[event.start : event.end])
-    stale = frozenset(_older_links(event, additions)) | additions.former
-    context = EventEdit(data, event, additions, charset, line_end, stale)
+    texts = allowance.granted(data, event)
+    stale = frozenset(_older_links(texts, additions)) | additions.former
+    context = EventEdit(data, event, additions, charset, line_end, stale, texts)
     rules = _REMOVING if additions.removing else _RULES[additions.reach]
     return [change for rule in rules for change in rule(context)]
 
@@ -57,12 +58,12 @@ def insertion(event: Component, found: list[Change]) -> Splice:
     return Splice(at, at, b"".join(change.added for change in found))
 
 
-def _older_links(event: Component, additions: Additions) -> Iterator[str]:
-    for line in event.lines:
-        if line.name == "DESCRIPTION":
+def _older_links(texts: tuple[ContentLine, ...], additions: Additions) -> Iterator[str]:
+    links = frozenset({additions.link, *additions.former})
+    text = Text(additions.position, b"\n", links, "utf-8", additions.link)
+    for line in texts:
+        if line.name == "DESCRIPTION" and text_blocks.OPENING in line.value:
             data = unescape_text(line.value).encode("utf-8", "replace")
-            links = frozenset({additions.link, *additions.former})
-            text = Text(additions.position, b"\n", links, "utf-8", additions.link)
             if not splice_text.is_beside(data, text_blocks.blocks(data, links), text):
                 yield from text_blocks.older_links(data, links, "utf-8")
 
@@ -79,7 +80,7 @@ def _description(event: EventEdit) -> Iterator[Change]:
         yield Change("DESCRIPTION", added=event.line("DESCRIPTION", (), escape_text(block)))
         return
     line = next((each for each in lines if text_blocks.OPENING in each.value), lines[0])
-    if line.end - line.start > MAX_TWIN:
+    if line not in event.texts:
         return
     layer = contentlines.unfold(event.data, line.start, line.end)
     start = contentlines.value_start(layer.content)
@@ -105,7 +106,7 @@ def _exchanged(event: EventEdit, text: bytes, edits: list[Splice], history: Hist
 def _altrep(event: EventEdit, head: bytes) -> list[Splice] | None:
     """Edits of the HTML in DESCRIPTION;ALTREP="data:text/html,…", which some clients prefer over the text."""
     found = _ALTREP.search(head)
-    if not found or found.end() - found.start() > MAX_TWIN:
+    if not found:
         return None
     prefix, source, at = found[1], found[2], found.start(2)
     if prefix.lower().endswith(b";base64,"):
@@ -121,9 +122,7 @@ def _altrep(event: EventEdit, head: bytes) -> list[Splice] | None:
 
 def _html_twins(event: EventEdit) -> Iterator[Change]:
     """X-ALT-DESC and STYLED-DESCRIPTION (RFC 9073 §6.5) that hold HTML as TEXT."""
-    for line in event.component.lines:
-        if line.end - line.start > MAX_TWIN:
-            continue
+    for line in event.texts:
         html = line.name in {"X-ALT-DESC", "STYLED-DESCRIPTION"} and line.param("VALUE").upper() != "URI"
         if not html or _media_type(line.param("FMTTYPE")) != "text/html":
             continue

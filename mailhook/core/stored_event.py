@@ -17,7 +17,7 @@ from mailhook.core.conference import JoinDetails
 from mailhook.core.contentlines import Component, unescape_text
 from mailhook.core.copies import CopyTask, LookTask, Stands
 from mailhook.core.dates import timing_of
-from mailhook.core.event_edit import Additions, Reach
+from mailhook.core.event_edit import Additions, Allowance, Reach
 from mailhook.core.itip import address, canonical, stamp
 from mailhook.core.policy import domain
 from mailhook.core.rewrite import NO_BLOCK, Options, additions
@@ -107,8 +107,9 @@ class EventEditor:
 
     def _splices(self, stored: bytes, events: list[Component], added: Additions) -> list[Splice]:
         found: list[Splice] = []
+        allowance = Allowance()
         for event in events:
-            changes = splice_calendar.changes(stored, event, added, "utf-8")
+            changes = splice_calendar.changes(stored, event, added, "utf-8", allowance)
             found += (splice for change in changes for splice in change.splices)
             found.append(splice_calendar.insertion(event, changes))
         return found

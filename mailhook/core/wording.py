@@ -5,7 +5,8 @@ What: `Wording` compiles and tries all templates when it is made, and renders th
 Not here: reading template files (`phrasebook`), which language (`writer`), what a template may do (`confined`), where
 the block goes (`rewrite`), marks around it (`splice_text`, `splice_html`).
 
-Errors: Misconfigured when templates are missing or broken: a line for each, naming it, and where possible its line.
+Errors: Misconfigured when templates are missing or broken, or make blocks that would not be found again: a line for
+each, naming it, and where possible its line.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from html import escape
 
-from mailhook.core import dates
+from mailhook.core import dates, html_text, splice_html, text_blocks
 from mailhook.core.aim import shortened
 from mailhook.core.conference import JoinDetails, Person
 from mailhook.core.confined import Faults, Sources, Text
@@ -32,6 +33,9 @@ FILES = {
 """The template behind each piece of a block."""
 
 _SINGLE_LINES = ("location", "label")
+MOST_LINES = 48
+"""Of a piece of a block: the digests of so many fit into its mark (`typed`), and others would count as typed in."""
+_MARKS = (text_blocks.OPENING, text_blocks.END, "videomost:begin", "videomost:end", splice_html.ELEMENT)
 
 
 @dataclass(frozen=True)
@@ -156,8 +160,22 @@ def _compiled(tag: str, sources: Sources, faults: Faults) -> dict[str, Text]:
         samples = [_values(sample, rules_of(tag)) for sample in _SAMPLES]
         for piece, file in FILES.items():
             with faults.gathered():
-                compiled[piece] = sources.tried(f"{tag}/{file}", samples)
+                text = sources.tried(f"{tag}/{file}", samples)
+                for sample in samples:
+                    _refuse_what_multiplies(f"{tag}/{file}", text.render(sample))
+                compiled[piece] = text
     return compiled
+
+
+def _refuse_what_multiplies(name: str, rendered: str) -> None:
+    """Raises Misconfigured for what a later update would not know as our block, and so put beside a new one."""
+    if (mark := next((each for each in _MARKS if each in rendered), None)) is not None:
+        raise Misconfigured(f"template {name}: leave out {mark.strip()!r}; mailhook marks its blocks itself")
+    is_html = name.endswith(".html.j2")
+    cut = html_text.cut if is_html else text_blocks.cut
+    lines = [line for line in cut(rendered.encode(), "utf-8") if line.words.strip() or not is_html]
+    if len(lines) > MOST_LINES:
+        raise Misconfigured(f"template {name}: more than {MOST_LINES} lines come of it")
 
 
 def variable_names() -> frozenset[str]:

@@ -1,113 +1,60 @@
 """The logins of clients: a file of hashed passwords.
 
-What: `line` makes a line of such a file, `parsed` reads it, `Passwords` judges a login against it. A line is
-`USER:$scrypt$ln=15,r=8,p=1$SALT$HASH` (RFC 7914; base64). The file is read at each login, so a change counts at once.
+What: `Passwords` judges a login against the file, which is read at each login, so a change counts at once. Hashing is
+dear, so logins are hashed one at a time; neighbours wait in one line, so that who floods us keeps nobody else
+waiting, and a password that was right a moment ago is not hashed again.
 
-Not here: the exchange (smtp/auth), and who needs to log in (standing).
+Not here: the exchange (smtp/auth), lines and hashes (core/hashed), who needs to log in (standing).
 
-Errors: Misconfigured from `parsed`, with the number of the line. `judged` gives a reply, whatever happens.
+Errors: Misconfigured from `read`. `judged` gives a reply, whatever happens.
 """
 
 import asyncio
-import binascii
 import hashlib
-import hmac
 import logging
 import os
-import re
-from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
+from mailhook import door
+from mailhook.core import hashed
+from mailhook.core.hashed import Hashed
 from mailhook.errors import Misconfigured
+from mailhook.front.limits import Seldom, neighbourhood
 from mailhook.smtp import replies
 from mailhook.smtp.auth import Credentials
 from mailhook.smtp.replies import Reply
 
-COST = 15
-"""Binary logarithm of scrypt's N, with r = 8 and p = 1: 32 MiB and a tenth of a second for each try."""
-MOST_MEMORY = 256 * 1024 * 1024
 MAX_WAITING = 20
-"""Logins that may wait for their turn: they are judged one at a time, so that guessing takes no more than a core."""
-
-_LINE = re.compile(
-    r"([^:\s]+):\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+)"
-)
+"""Neighbourhoods of which logins wait, and logins of one that wait."""
+REMEMBERED = 300.0
+"""Seconds for which a password that was right is not hashed again."""
+MOST_REMEMBERED = 1000
 
 log = logging.getLogger("mailhook.front.auth")
 
 
-@dataclass(frozen=True)
-class Hashed:
-    cost: int
-    block: int
-    parallel: int
-    salt: bytes
-    digest: bytes
-
-    def fits(self, password: str) -> bool:
-        """In constant time."""
-        return hmac.compare_digest(self.digest, _digest(password, self))
-
-
-NOBODY = Hashed(COST, 8, 1, b"nobody" * 3, bytes(32))
-"""Is tried where the user is not known: that takes as long as a wrong password."""
-
-
-def _digest(password: str, way: Hashed) -> bytes:
-    return hashlib.scrypt(
-        password.encode(),
-        salt=way.salt,
-        n=1 << way.cost,
-        r=way.block,
-        p=way.parallel,
-        maxmem=MOST_MEMORY,
-        dklen=32,
-    )
-
-
 def line(user: str, password: str) -> str:
     """For the file, with a fresh salt. Misconfigured: a name or a password that cannot be one."""
-    if not re.fullmatch(r"[^:\s\x00]+", user) or not user.isprintable():
-        raise Misconfigured("a user's name should have neither colons nor blanks")
-    if not password or "\0" in password:
-        raise Misconfigured("the password should not be empty")
-    way = Hashed(COST, 8, 1, os.urandom(16), b"")
-    salt, digest = b64encode(way.salt).decode(), b64encode(_digest(password, way)).decode()
-    return f"{user}:$scrypt$ln={COST},r=8,p=1${salt}${digest}"
-
-
-def parsed(text: str) -> Mapping[str, Hashed]:
-    """By user; blank lines and such as begin with # are left out."""
-    found: dict[str, Hashed] = {}
-    for number, content in enumerate(text.splitlines(), 1):
-        if content.strip() and not content.startswith("#"):
-            user, hashed = _parsed(content.strip(), number)
-            found[user] = hashed
-    return found
-
-
-def _parsed(content: str, number: int) -> tuple[str, Hashed]:
-    match = _LINE.fullmatch(content)
-    try:
-        if match is None or not 10 <= int(match[2]) <= 17 or not int(match[3]) or not int(match[4]):
-            raise ValueError
-        salt, digest = b64decode(match[5], validate=True), b64decode(match[6], validate=True)
-        return match[1], Hashed(int(match[2]), int(match[3]), int(match[4]), salt, digest)
-    except (ValueError, binascii.Error):
-        why = f"line {number} should be what `mailhook password USER` prints"
-        raise Misconfigured(why) from None
+    return hashed.line(user, password, os.urandom(hashed.SALT))
 
 
 def read(file: str) -> Mapping[str, Hashed]:
     """Misconfigured: the file cannot be read."""
     try:
-        return parsed(Path(file).read_text(encoding="utf-8-sig"))
+        return hashed.parsed(Path(file).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise Misconfigured(f"cannot be read: {why}") from None
+
+
+class _Queue:
+    """Logins of one neighbourhood: one at a time."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.turn = asyncio.Lock()
 
 
 class Passwords:
@@ -116,28 +63,75 @@ class Passwords:
     def __init__(self, file: str) -> None:
         self._file = file
         self._worker = ThreadPoolExecutor(1, "login")
-        self._waiting = 0
+        self._queues: dict[str, _Queue] = {}
+        self._put_off = Seldom(60)
+        self._key = os.urandom(hashlib.blake2b.MAX_KEY_SIZE)
+        self._remembered: dict[bytes, float] = {}
 
     async def judged(self, credentials: Credentials, address: str) -> Reply:
-        """The reply to a login; `address`: the client's, for the log."""
-        if self._waiting >= MAX_WAITING:
-            log.warning("%s: login put off, %d others are waiting", address, self._waiting)
-            return replies.AUTH_UNAVAILABLE
-        self._waiting += 1
+        """The reply to a login; `address`: the client's."""
         try:
-            loop = asyncio.get_running_loop()
-            fits = await loop.run_in_executor(self._worker, self._fits, credentials)
+            return await self._judged(credentials, address)
         except (Misconfigured, ValueError, MemoryError) as error:
-            log.error("%s: login put off, %s: %s", address, self._file, error)
+            door.turned_away("login")
+            self._tell(address, f"{self._file}: {error}", logging.ERROR)
             return replies.AUTH_UNAVAILABLE
+
+    async def _judged(self, credentials: Credentials, address: str) -> Reply:
+        if self._remembers(credentials):
+            return replies.AUTHENTICATED
+        place = neighbourhood(address)
+        queue = self._queues.get(place) or _Queue()
+        if queue.waiting >= MAX_WAITING or (not queue.waiting and len(self._queues) >= MAX_WAITING):
+            self._tell(address, "too many others are waiting", logging.WARNING)
+            return replies.AUTH_UNAVAILABLE
+        self._queues[place] = queue
+        queue.waiting += 1
+        try:
+            async with queue.turn:
+                fits = self._remembers(credentials) or await self._fits(credentials)
         finally:
-            self._waiting -= 1
+            queue.waiting -= 1
+            if not queue.waiting:
+                del self._queues[place]
         if not fits:
+            door.turned_away("login")
             log.warning("%s: login failed, user %r", address, credentials.user)
             return replies.WRONG_CREDENTIALS
         return replies.AUTHENTICATED
 
-    def _fits(self, credentials: Credentials) -> bool:
-        hashed = read(self._file).get(credentials.user)
-        fits = (hashed or NOBODY).fits(credentials.password)
-        return fits and hashed is not None
+    async def _fits(self, credentials: Credentials) -> bool:
+        known = read(self._file).get(credentials.user)
+        tried = known or hashed.NOBODY
+        loop = asyncio.get_running_loop()
+        fits = await loop.run_in_executor(self._worker, tried.fits, credentials.password)
+        if not fits or known is None:
+            return False
+        self._forget(loop.time())
+        self._remembered[self._mark(known, credentials)] = loop.time() + REMEMBERED
+        return True
+
+    def _remembers(self, credentials: Credentials) -> bool:
+        """Of the line as it is in the file now."""
+        known = read(self._file).get(credentials.user)
+        if known is None:
+            return False
+        until = self._remembered.get(self._mark(known, credentials), 0.0)
+        return asyncio.get_running_loop().time() < until
+
+    def _forget(self, now: float) -> None:
+        """What is out of date; all of it, should that not be enough."""
+        self._remembered = {mark: until for mark, until in self._remembered.items() if now < until}
+        if len(self._remembered) >= MOST_REMEMBERED:
+            self._remembered.clear()
+
+    def _mark(self, known: Hashed, credentials: Credentials) -> bytes:
+        """Of a line and a password; the key is this process's own, so nothing can be guessed from it elsewhere."""
+        mark = hashlib.blake2b(known.digest + known.salt, key=self._key)
+        mark.update(credentials.password.encode())
+        return mark.digest()
+
+    def _tell(self, address: str, why: str, level: int) -> None:
+        times = self._put_off.due(asyncio.get_running_loop().time())
+        if times is not None:
+            log.log(level, "%s: login put off (%d times), %s", address, times, why)

@@ -12,10 +12,12 @@ would bounce the mail.
 
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from mailhook import door
+from mailhook.door import Verb
 from mailhook.errors import MailhookError
 from mailhook.front.intake import receive
 from mailhook.front.limits import Limits, Load
@@ -24,7 +26,7 @@ from mailhook.front.standing import Entry, Standing
 from mailhook.front.wire import ClientGoneError, Group, Lines, Single, Wire
 from mailhook.ports import Client, Reception, Submission
 from mailhook.smtp import auth, commands, replies
-from mailhook.smtp.commands import Mail, Rcpt
+from mailhook.smtp.commands import Command, Mail, Rcpt
 from mailhook.smtp.ehlo import Capabilities
 from mailhook.smtp.replies import Reply
 
@@ -34,6 +36,14 @@ MAX_FAULTS = 100
 
 COMMAND_COST = 1024
 """Octets that a command of the envelope costs beside its own while its transaction lasts (measured: 700 to 900)."""
+
+VERBS: "Mapping[type[Command], Verb]" = {
+    commands.Ehlo: "EHLO",
+    commands.Helo: "EHLO",
+    Mail: "MAIL",
+    Rcpt: "RCPT",
+}
+"""Commands of which refusals are counted."""
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
@@ -92,6 +102,11 @@ class Dialogue:
     @property
     def awaiting_command(self) -> bool:
         return self._lines.awaiting_command
+
+    @property
+    def stranger(self) -> bool:
+        """Not in `allow`, and not logged in."""
+        return self._standing.stranger
 
     @property
     def between_mails(self) -> bool:
@@ -164,8 +179,10 @@ class Dialogue:
                 return self._last_word(replies.BROKEN_OFF)
             answers = [replies.LOCAL_ERROR] * (len(group) if isinstance(group, list) else 1)
         self._out += answers
-        # RFC 5321 §3.8: whoever says 421 closes.
-        self._closing |= any(answer.code == 421 for answer in answers)
+        if any(answer.code >= 400 for answer in answers):
+            _count(group if isinstance(group, list) else [group], answers)
+            # RFC 5321 §3.8: whoever says 421 closes.
+            self._closing |= any(answer.code == 421 for answer in answers)
         return None
 
     async def _envelope(self, group: Sequence[Mail | Rcpt]) -> list[Reply]:
@@ -284,7 +301,7 @@ class Dialogue:
             self._out.append(step.prompt)
             await self._flush()
             step = step.then(await self._lines.line())
-        answer = step if isinstance(step, Reply) else await self._standing.log_in(step)
+        answer = await self._standing.log_in(step)
         self._closing = answer.code == 421
         return answer
 
@@ -323,3 +340,9 @@ class Dialogue:
         self._submission = None
         self._recipients = self._said = self._charged = 0
         self._xforward.clear()
+
+
+def _count(group: Sequence[Command], answers: Sequence[Reply]) -> None:
+    for command, answer in zip(group, answers, strict=False):
+        if answer.code >= 400 and type(command) in VERBS:
+            door.answered(VERBS[type(command)], answer.code)

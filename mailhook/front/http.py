@@ -1,8 +1,9 @@
 """What is answered over HTTP: health, readiness, metrics, and the administrator's page.
 
 What: `site` makes a web application of a `Sight`. The page and the metrics need the password, if there is one (HTTP
-Basic, RFC 7617, with any user name); without one the name in Host must be this machine's own, so that no page of
-another site can have a browser look (DNS rebinding). Links and topics are shown only where a password guards them.
+Basic, RFC 7617, with any user name); without one who asks must be on this machine, and the name in Host must be its
+own, so that no page of another site can have a browser look (DNS rebinding). Links and topics are shown only where a
+password guards them.
 
 Not here: what is gathered (`monitoring`), HTML (`status_page`), serving (`web`).
 
@@ -12,6 +13,8 @@ Errors: none but faults of ours: 500, and a traceback in the log.
 import base64
 import hashlib
 import hmac
+import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from typing import Protocol
@@ -22,8 +25,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from mailhook import door
+from mailhook.front.limits import Seldom
 from mailhook.front.status_page import HEADERS, Status, View, status_page
 from mailhook.front.status_words import WORDS, Language
+
+log = logging.getLogger("mailhook.front.http")
 
 PLAIN_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -44,9 +51,20 @@ class Sight(Protocol):
 def site(sight: Sight, host: str, password: str) -> Starlette:
     """`host`: where it is served; `password`: "" for none."""
 
+    wrong = Seldom(60)
+
+    def refused(request: Request) -> Response | None:
+        refusal = _refusal(request, host, password)
+        if refusal is not None and password and "authorization" in request.headers:
+            door.turned_away("http-password")
+            if (times := wrong.due(time.monotonic())) is not None:
+                address = request.client.host if request.client else ""
+                log.warning("%s: wrong password for the status page or metrics (%d times)", address, times)
+        return refusal
+
     def guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def admitted(request: Request) -> Response:
-            refusal = _refusal(request, host, password)
+            refusal = refused(request)
             return refusal or await answer(request)
 
         return admitted
@@ -56,7 +74,7 @@ def site(sight: Sight, host: str, password: str) -> Starlette:
 
     async def ready(request: Request) -> Response:
         faults = await sight.faults()
-        known = _refusal(request, host, password) is None
+        known = refused(request) is None
         told = [f"{what}: {why}" if known else what for what, why in faults.items()]
         status = 503 if faults else 200
         return JSONResponse({"ready": not faults, "reasons": told}, status, PLAIN_HEADERS)
@@ -88,9 +106,10 @@ def _refusal(request: Request, host: str, password: str) -> Response | None:
             return None
         headers = {**PLAIN_HEADERS, "WWW-Authenticate": 'Basic realm="mailhook", charset="UTF-8"'}
         return PlainTextResponse("the password of [http], please\n", 401, headers)
-    if _is_ours(request.headers.get("host", ""), host):
+    here = request.client is not None and _is_loopback(request.client.host)
+    if here and _is_ours(request.headers.get("host", ""), host):
         return None
-    advice = "this page is for this machine; to reach it by another name set http.password_file\n"
+    advice = "this page is for this machine; to reach it from another, or by another name, set http.password_file\n"
     return PlainTextResponse(advice, 421, PLAIN_HEADERS)
 
 
@@ -116,10 +135,15 @@ def _is_ours(name: str, host: str) -> bool:
     bare = bare.removeprefix("[").removesuffix("]").lower()
     if bare in {"localhost", host.lower()}:
         return True
+    return _is_loopback(bare)
+
+
+def _is_loopback(name: str) -> bool:
     try:
-        return ip_address(bare).is_loopback
+        address = ip_address(name)
     except ValueError:
         return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 # --- how it is shown ---------------------------------------------------------------------------------------------

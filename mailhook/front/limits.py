@@ -1,7 +1,8 @@
 """What clients may take up at a time, and how long they may take for it: the accounts.
 
 What: `Load` counts connections, transactions and octets in memory of one process, and says what is too much;
-`Patience` is the time that one client has; `Seldom` keeps a flood of refusals from becoming a flood of log lines.
+`Patience` is the time that one client has; `neighbourhood` tells who counts as one; `Seldom` keeps a flood of
+refusals from becoming a flood of log lines.
 Whatever is too much is refused for now (421, 452), never for good: the client's queue keeps the mail.
 
 Not here: clocks and sockets; `now` is a parameter, in seconds of any clock that does not go back.
@@ -11,6 +12,7 @@ Errors: none.
 
 from collections import Counter
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from mailhook.smtp import replies
 from mailhook.smtp.replies import Reply
@@ -34,6 +36,16 @@ class Limits:
     max_transactions: int = 500
     sessions: int = 80
     max_in_flight: int = 256 * 1024 * 1024
+
+    @property
+    def strangers(self) -> int:
+        """Connections at a time of all who are not in `allow` and have not logged in."""
+        return max(self.max_connections // 4, 1)
+
+    @property
+    def strangers_of_one(self) -> int:
+        """Of those of one neighbourhood: it takes ten of them to fill the places."""
+        return max(self.strangers // 10, 1)
 
 
 class Budget:
@@ -98,6 +110,17 @@ class Load:
 
     def end(self) -> None:
         self._transactions -= 1
+
+
+def neighbourhood(address: str) -> str:
+    """What one stranger can have all to himself: an IPv4 address, or a /64 of IPv6 (RFC 6177)."""
+    try:
+        peer = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(peer, IPv6Address) and peer.ipv4_mapped is None:
+        return str(ip_network((peer, 64), strict=False))
+    return str(peer)
 
 
 class Patience:

@@ -101,14 +101,13 @@ class Sink:
         task = asyncio.create_task(self._serve(_Connection(self, self.connections, reader, writer)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Not in `_serve`: a task that is cancelled before its first step does nothing, not even in `finally`.
+        task.add_done_callback(lambda _: writer.close())
 
     @staticmethod
     async def _serve(connection: "_Connection") -> None:
-        try:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                await connection.run()
-        finally:
-            connection.writer.close()
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await connection.run()
 
 
 @dataclass

@@ -21,9 +21,10 @@ from typing import cast
 
 from aiosmtpd.smtp import SMTP
 
+from mailhook import door
 from mailhook.alarm import Alarm
 from mailhook.front.dialogue import Dialogue, Terms
-from mailhook.front.limits import Load, Patience, Seldom
+from mailhook.front.limits import Load, Patience, Seldom, neighbourhood
 from mailhook.front.standing import Standing
 from mailhook.front.tls import TlsFailedError, secured
 from mailhook.front.wire import ClientGoneError
@@ -64,6 +65,8 @@ class Listener:
         self._allow = tuple(ipaddress.ip_network(cidr, strict=False) for cidr in terms.allow)
         self._load = Load(terms.limits)
         self._refusals = Seldom(60)
+        self._unknown = Seldom(60)
+        self._handshakes = Seldom(60)
         self._nobody_idle_until = 0.0
         self._nobody_stalls_until = 0.0
         self._connections: set[Connection] = set()
@@ -125,16 +128,16 @@ class Listener:
             return replies.SHUTTING_DOWN
         connection.allowed = self._allowed(connection.address)
         if not connection.allowed and not self.terms.entry.admits_others:
-            log.warning("client refused, not in listen.allow: %s", connection.address)
+            door.turned_away("not-allowed")
+            self.tell(self._unknown, "client refused, not in listen.allow", connection.address)
             return replies.NOT_ALLOWED
-        refusal = self._too_many(connection)
+        refusal = None if connection.allowed else self._too_many_strangers(connection)
         if refusal is None:
             self._make_room(connection.address)
             refusal = self._load.connect(connection.address)
         if refusal is not None:
-            times = self._refusals.due(asyncio.get_running_loop().time())
-            if times is not None:
-                log.warning("%s refused (%d times): %s", connection.address, times, refusal.text)
+            door.turned_away("limits")
+            self.tell(self._refusals, f"client refused, {refusal.text}", connection.address)
             return refusal
         self._connections.add(connection)
         return None
@@ -175,12 +178,32 @@ class Listener:
             self.dismisses,
         )
 
-    def _too_many(self, connection: "Connection") -> Reply | None:
-        """Who is not in `allow` may not fill all places, even while he has not logged in."""
-        if connection.allowed:
-            return None
-        strangers = sum(not each.allowed for each in self._connections)
-        return replies.TOO_MANY_CONNECTIONS if strangers >= self.terms.limits.max_connections // 4 else None
+    def _too_many_strangers(self, connection: "Connection") -> Reply | None:
+        """Who is not in `allow` may not fill all places while he has not logged in, nor one of them those of all."""
+        limits, place = self.terms.limits, neighbourhood(connection.address)
+        near = [each for each in self._strangers() if neighbourhood(each.address) == place]
+        if len(near) >= limits.strangers_of_one and not self._send_away_lingering(near):
+            return replies.TOO_MANY_FROM_YOU
+        everybody = self._strangers()
+        if len(everybody) >= limits.strangers and not self._send_away_lingering(everybody):
+            return replies.TOO_MANY_CONNECTIONS
+        return None
+
+    def _strangers(self) -> "list[Connection]":
+        return [each for each in self._connections if each.stranger]
+
+    def _send_away_lingering(self, strangers: "list[Connection]") -> bool:
+        now = asyncio.get_running_loop().time()
+        return self._send_away([each for each in strangers if each.lingers(now)])
+
+    def no_tls(self, address: str, why: str) -> None:
+        self.tell(self._handshakes, f"no TLS: {why}", address)
+
+    def tell(self, seldom: Seldom, what: str, address: str) -> None:
+        """Strangers must not fill the log."""
+        times = seldom.due(asyncio.get_running_loop().time())
+        if times is not None:
+            log.warning("%s: %s (%d times)", address, what, times)
 
     def forget(self, connection: "Connection") -> None:
         if connection in self._connections:
@@ -215,6 +238,7 @@ class Connection(SMTP):
         self._dialogue: Dialogue | None = None
         self._patience = Patience(listener.terms.timeout, self.loop.time())
         self.allowed = False
+        self._came = self.loop.time()
         self._alarm = Alarm(self._silent_for_too_long)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -252,6 +276,14 @@ class Connection(SMTP):
 
     def is_idle(self, now: float) -> bool:
         return self._dialogue is not None and self._dialogue.idle and self.since < now - IDLE
+
+    @property
+    def stranger(self) -> bool:
+        return not self.allowed and (self._dialogue is None or self._dialogue.stranger)
+
+    def lingers(self, now: float) -> bool:
+        """Has a stranger had the time to log in, and are we waiting for what he says? NOOP does not help him."""
+        return self.awaiting_command and self._came < now - IDLE
 
     def stalls(self, now: float) -> bool:
         """Does it let a mail wait: between commands, or amid a content that takes too long?"""
@@ -304,7 +336,8 @@ class Connection(SMTP):
         try:
             self._reader, self._writer = await secured(self._writer.transport, context, within)
         except TlsFailedError as error:
-            log.warning("%s: no TLS: %s", self.address, error)
+            door.turned_away("tls")
+            self._listener.no_tls(self.address, str(error))
             raise ClientGoneError(f"no TLS: {error}") from None
         return bool(self._writer.get_extra_info("peercert"))
 

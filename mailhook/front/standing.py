@@ -60,6 +60,10 @@ class Standing:
         self._failures = 0
 
     @property
+    def stranger(self) -> bool:
+        return not self._allowed and not self._known
+
+    @property
     def offers_auth(self) -> bool:
         return self._secure and self._entry.passwords is not None
 
@@ -97,12 +101,17 @@ class Standing:
         self._secure = True
         self._known = certified and self._entry.certificates
 
-    async def log_in(self, credentials: Credentials) -> Reply:
+    async def log_in(self, said: Credentials | Reply) -> Reply:
+        """`said`: or why it was none. Whatever does not end in a login counts as a try: each costs us something."""
         assert self._entry.passwords is not None
-        answer = await self._entry.passwords.judged(credentials, self.address)
+        if isinstance(said, Credentials):
+            answer = await self._entry.passwords.judged(said, self.address)
+        else:
+            answer = said
         if answer.code == 235:
             self._known = True
-        self._failures += answer.permanent
+            return answer
+        self._failures += 1
         return replies.TOO_MANY_FAILURES if self._failures >= MAX_FAILURES else answer
 
     def _no_tls(self) -> Reply | None:

@@ -11,7 +11,7 @@ Errors: none.
 import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from html import escape
 from typing import Literal, TypeVar
@@ -98,6 +98,8 @@ class Status:
 
     `resting`: the provider is left alone for a moment. `busy`, `idle`, `waiting`: of the process that answers,
     connections to the next hop, and mails that wait for one. `holdings`: None, if the store cannot be read.
+    `refused`: clients of the last hour that could not get in, by why (`door.WHYS`). `certificates`: files of those that
+    need a look, and the days for which they are still valid, None: they cannot be used as they are now.
     """
 
     version: str
@@ -116,12 +118,15 @@ class Status:
     pending: Sequence[Event] = ()
     standing: Sequence[Event] = ()
     decisions: Sequence[Decision] = ()
+    refused: Mapping[str, int] = field(default_factory=dict)
+    certificates: Mapping[str, int | None] = field(default_factory=dict)
 
     @property
     def level(self) -> Level:
         if "next hop" in self.faults or "store" in self.faults:
             return "bad"
-        return "look" if self.faults or self.doubtful or self.pending else "good"
+        amiss = self.faults or self.doubtful or self.pending or self.refused or self.certificates
+        return "look" if amiss else "good"
 
 
 @dataclass(frozen=True)
@@ -179,10 +184,21 @@ def _banner(status: Status, view: View) -> str:
     if status.pending:
         number = f"{len(status.pending)}{'+' if len(status.pending) > SHOWN else ''}"
         items.append((view.say("count pending", n=number), "advice pending"))
+    items += [(view.say(f"refused {why}", n=n), f"advice refused {why}") for why, n in status.refused.items()]
+    items += [_certificate(file, days, view) for file, days in status.certificates.items()]
     listed = "".join(
         f"<li><b>{escape(what)}.</b> <span>{view.say(advice)}</span></li>" for what, advice in items
     )
     return f'<div class="banner {status.level}"><h1>{_headline(status, view)}</h1><ul>{listed}</ul></div>'
+
+
+def _certificate(file: str, days: int | None, view: View) -> tuple[str, str]:
+    """What is said of it, and the advice."""
+    if days is None:
+        return view.say("certificate unusable", file=file), "advice certificate unusable"
+    if days < 0:
+        return view.say("certificate expired", file=file), "advice certificate expires"
+    return view.say("certificate expires", file=file, n=days), "advice certificate expires"
 
 
 def _tiles(status: Status, view: View) -> str:

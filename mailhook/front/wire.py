@@ -75,11 +75,7 @@ class Lines:
         while b"\n" not in self._buffer:
             if len(self._buffer) > MAX_LINE:
                 return [commands.Malformed(replies.LINE_TOO_LONG)]
-            self.awaiting_command = True
-            try:
-                self._buffer += await self._wire.read()
-            finally:
-                self.awaiting_command = False
+            await self._more()
         found = self._batch()
         if len(found) == MAX_BATCH:
             await asyncio.sleep(0)
@@ -106,9 +102,16 @@ class Lines:
         while b"\n" not in self._buffer:
             if len(self._buffer) > MAX_LINE:
                 raise ClientGoneError("a line of a login without end")
-            self._buffer += await self._wire.read()
+            await self._more()
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line.removesuffix(b"\r")
+
+    async def _more(self) -> None:
+        self.awaiting_command = True
+        try:
+            self._buffer += await self._wire.read()
+        finally:
+            self.awaiting_command = False
 
     async def octets(self) -> bytes:
         """What comes next, at least one octet, whatever it is."""

@@ -41,6 +41,14 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """Whether the next hop could be spoken to `at` that time of the loop."""
+
+    at: float
+    reachable: bool
+
+
+@dataclass(frozen=True)
 class _Hop:
     host: str
     port: int
@@ -75,6 +83,7 @@ class Pool:
         self._closed = False
         self._asking: asyncio.Task[Capabilities] | None = None
         self._known: tuple[Capabilities, float] | None = None
+        self._seen: Seen | None = None
 
     async def capabilities(self) -> Capabilities:
         """What the last connection announced, if that is less than a minute ago. Temporary: unreachable."""
@@ -91,6 +100,11 @@ class Pool:
         # asyncio counts both; to count them again would be one more thing to keep right.
         waiting = len(self._permits._waiters or ())
         return Usage(self._limit - self._permits._value, len(self._idle), waiting)
+
+    @property
+    def seen(self) -> "Seen | None":
+        """How it was the last time; None: nothing has been said to it yet."""
+        return self._seen
 
     async def reach(self) -> None:
         """Temporary: the next hop cannot be reached now, whatever it announced a moment ago."""
@@ -133,6 +147,7 @@ class Pool:
     def release(self, session: Session, *, reusable: bool) -> None:
         self._permits.release()
         if reusable and session.usable and not self._closed:
+            self._seen = Seen(asyncio.get_running_loop().time(), reachable=True)
             self._keep(session)
         else:
             session.close()
@@ -155,8 +170,14 @@ class Pool:
 
     async def _connect(self) -> Session:
         hop = self._hop
-        session = await Session.connect(hop.host, hop.port, hop.hostname, hop.connect_timeout, hop.safety)
-        self._known = session.capabilities, asyncio.get_running_loop().time() + CAPABILITIES_FOR
+        clock = asyncio.get_running_loop().time
+        try:
+            session = await Session.connect(hop.host, hop.port, hop.hostname, hop.connect_timeout, hop.safety)
+        except Temporary:
+            self._seen = Seen(clock(), reachable=False)
+            raise
+        self._seen = Seen(clock(), reachable=True)
+        self._known = session.capabilities, clock() + CAPABILITIES_FOR
         return session
 
     def _reusable(self) -> Session | None:

@@ -182,7 +182,7 @@ _HTTP_VERBS = {
     b"TRACE",
     b"PRI",
 }
-_NOT_IMPLEMENTED = {b"EXPN", b"BDAT", b"ETRN", b"TURN", b"SEND", b"SOML", b"SAML"}
+_NOT_IMPLEMENTED = {b"EXPN", b"ETRN", b"TURN", b"SEND", b"SOML", b"SAML"}
 
 
 def parse(line: bytes) -> Command:
@@ -197,6 +197,9 @@ def parse(line: bytes) -> Command:
         return parser(argument)
     if verb in _HTTP_VERBS:
         return HttpVerb()
+    if verb == b"BDAT":
+        # What follows is content, and no line of it may be taken for a command.
+        return Malformed(replies.NO_CHUNKING)
     return Malformed(replies.NOT_IMPLEMENTED if verb in _NOT_IMPLEMENTED else replies.UNKNOWN_COMMAND)
 
 

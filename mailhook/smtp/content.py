@@ -5,12 +5,15 @@ invitation. All of it is linear and works on chunks of any size.
 
 Only <CR><LF>.<CR><LF> ends the data. A lone dot between other line ends (`\\n.\\n`, `\\n.\\r\\n`, `\\r\\n.\\n`,
 `\\r.\\r`, `\\r.\\n` …) is content for us but the end of the data for some next hops, which would then take the rest of
-the message for commands. Bytes are never changed here, so such a message is reported as `ambiguous`, to be refused.
+the message for commands. So is a lone dot beside which only NULs stand on its line, for those that leave NULs out.
+Bytes are never changed here, so such a message is reported as `ambiguous`, to be refused.
 
 Not here: where content is kept (front/spool), what is in it (core).
 
 Errors: none.
 """
+
+import re
 
 END = b"\r\n.\r\n"
 _NEEDLES = (b"text/calendar", b"application/ics", b".ics")
@@ -18,6 +21,7 @@ _MARKS = (b" ", b":", b"\t", b'"', b".")
 """What stands before a media type or in a file's name (RFC 2045 §5.1): one of them is in or close before any needle."""
 
 _OVERLAP = 64
+_LONE_DOT = re.compile(rb"[\r\n]\.[\r\n]")
 
 
 class EndOfData:
@@ -37,11 +41,14 @@ class EndOfData:
         self.bare = False
         self._strict = strict
         self.stuffed = 0
+        # The end of the content that was emitted, without NULs: it begins at the beginning of a line.
+        self._before = b"\r\n"
+        self._nul = False
 
     def feed(self, data: bytes) -> bytes:
         """Content that is known to be content; up to four octets are held back until more comes."""
         window = self._held + data
-        if b"." not in window:
+        if b"." not in window and not self._strict:
             # Attached files: neither an end nor a lone dot can be in it, and this look is the cheapest there is.
             return self._hold(window)
         at = window.find(END)
@@ -62,7 +69,16 @@ class EndOfData:
     def _emit(self, piece: bytes) -> bytes:
         skipped = min(self._not_content, len(piece))
         self._not_content -= skipped
-        return piece[skipped:] if skipped else piece
+        content = piece[skipped:] if skipped else piece
+        # The final dot is not content, so that each lone dot here is one too many.
+        self._nul = self._nul or b"\0" in content
+        if self._nul:
+            seen = self._before + content.replace(b"\0", b"")
+            self.ambiguous = self.ambiguous or _LONE_DOT.search(seen) is not None
+            self._before = seen[-2:]
+        elif content:
+            self._before = content[-2:] if len(content) > 1 else self._before[-1:] + content
+        return content
 
     def _look(self, region: bytes) -> None:
         if self._strict and _bare_newline(region[len(self._held) - 1 :].removeprefix(b"\n")):

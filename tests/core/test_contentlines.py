@@ -71,6 +71,7 @@ def test_components_and_offsets(line_end: bytes) -> None:
         b"BEGIN:VCALENDAR\nBEGIN:VEVENT\nEND:VCALENDAR\n",
         b"BEGIN:VCALENDAR\n" + b"BEGIN:X\n" * contentlines.MAX_DEPTH,
         b"BEGIN:VCALENDAR\n" + b"A:\n" * (contentlines.MAX_LINES + 1) + b"END:VCALENDAR\n",
+        calendar(*[b"BEGIN:vevent", b"END:VEVENT"] * (contentlines.MAX_VEVENTS + 1)),
     ],
 )
 def test_no_calendar(data: bytes) -> None:

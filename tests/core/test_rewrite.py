@@ -2,6 +2,7 @@ import base64
 import difflib
 import email
 import quopri
+import re
 from pathlib import Path
 
 import icalendar
@@ -628,3 +629,44 @@ def test_an_encoding_that_is_labelled_badly_is_still_what_it_is(label: bytes) ->
     assert b"=D0=9F=D1=80=D0=B8\r\n" in result
     text = result.partition(label)[2].partition(b"--b")[0]
     assert LINK.encode() in quopri.decodestring(text)
+
+
+def described(*descriptions: str) -> bytes:
+    """An invitation to a series whose events have these lines beside their own."""
+    days = range(1, len(descriptions) + 1)
+    lines = "".join(
+        f"BEGIN:VEVENT\r\nUID:1\r\nRECURRENCE-ID:202703{day:02}T070000Z\r\n{line}\r\nEND:VEVENT\r\n"
+        for day, line in zip(days, descriptions, strict=True)
+    )
+    head = "From: a@corp.example\r\nContent-Type: text/calendar; charset=utf-8; method=REQUEST\r\n\r\n"
+    return f"{head}BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\n{lines}END:VCALENDAR\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        "DESCRIPTION:" + "x" * 100_000,
+        "DESCRIPTION:" + "\\n" * 12_000,
+        "DESCRIPTION:" + "\\" * 24_000,
+        'DESCRIPTION;ALTREP="data:text/html,' + "%41" * 15_000 + '":x',
+        "DESCRIPTION:x\r\nX-ALT-DESC;FMTTYPE=text/html:" + "<b>x</b> and more\\n" * 4000,
+    ],
+)
+def test_long_descriptions_are_written_into_as_far_as_all_together_are_not_too_long(long: str) -> None:
+    """The first one is, the second one is not, a short one after it is; all events get the other places."""
+    raw = described(long, long, "DESCRIPTION:agenda")
+    made = rewritten(raw)
+    name = "X-ALT-DESC" if "X-ALT-DESC" in long else "DESCRIPTION"
+    assert made.beyond == (name,)
+    texts = [re.sub(r"&amp\\?;", "&", str(event[name])) for event in events(made.content) if name in event]
+    assert [LINK in text for text in texts] == [True, False, True][: len(texts)]
+    assert all(event["CONFERENCE"] == event["URL"] == LINK for event in events(made.content))
+    assert rewritten(made.content).content == made.content
+    assert rewritten(described("DESCRIPTION:agenda")).beyond == ()
+
+
+def test_of_very_many_events_the_first_get_the_block_and_all_the_link() -> None:
+    raw = described(*["DESCRIPTION:agenda"] * 300).replace(b"RECURRENCE-ID", b"X-DAY")
+    found = events(rewritten(raw).content)
+    assert [LINK in str(event["DESCRIPTION"]) for event in found] == [True] * 128 + [False] * 172
+    assert all(event["CONFERENCE"] == event["URL"] == event["LOCATION"] == LINK for event in found)

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from mailhook.core.wording import FILES, SAMPLE, Variables, Wording
+from mailhook.core import message
+from mailhook.core.rewrite import Options, rewrite
+from mailhook.core.wording import FILES, MOST_LINES, SAMPLE, Variables, Wording
 from mailhook.errors import Misconfigured
+from tests.relay.mails import Event, invitation
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 LINK = "https://vm.example/service/join/?confid=1&confpass=2"
@@ -142,3 +145,48 @@ def test_a_template_that_fails_with_an_event_shows_the_link_alone() -> None:
     block = wording.render("ru", replace(SAMPLE, topic="Budget"))
     assert block.label == SAMPLE.link
     assert block.fault.startswith("template ru/label.txt.j2, line 1: date and time are filters")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "why"),
+    [
+        ("body.txt.j2", "{{ link }}\n" + "x\n" * 48, "more than 48 lines"),
+        (
+            "description.txt.j2",
+            "{{ link }}{% if dial_in %}" + "\nx" * 48 + "{% endif %}",
+            "more than 48 lines",
+        ),
+        ("body.html.j2", "{{ link }}" + "<br>x" * 48, "more than 48 lines"),
+        ("body.html.j2", "<p>{{ link }}</p><!-- videomost:end --><p>x</p>", "leave out 'videomost:end'"),
+        (
+            "body.html.j2",
+            '<div id="videomost-conference">{{ link }}</div>',
+            "leave out 'videomost-conference'",
+        ),
+        (
+            "description.html.j2",
+            "<p>_______ Videomost _______</p>{{ link }}",
+            "leave out '_______ Videomost'",
+        ),
+        ("body.txt.j2", "_______ Videomost _______\n{{ link }}", "leave out '_______ Videomost'"),
+        ("body.txt.j2", "{{ link }}\n_______ /Videomost ______", "leave out '_______ /Videomost ______'"),
+        ("label.txt.j2", "{{ link }} _______ /Videomost ______", "leave out"),
+    ],
+)
+def test_what_would_make_blocks_multiply_is_refused(file: str, text: str, why: str) -> None:
+    with pytest.raises(Misconfigured, match=f"template ru/{re.escape(file)}: {why}"):
+        Wording(shipped() | {f"ru/{file}": text}, "ru")
+
+
+def test_a_block_of_as_many_lines_is_found_again() -> None:
+    lines = [f"line {number}" for number in range(MOST_LINES - 2)]
+    sources = shipped()
+    for name in ("body", "description"):
+        text, html = ("\n".join(lines), "<br>".join(lines))
+        sources[f"ru/{name}.txt.j2"] = f"{{{{ link }}}}\n{text}\n{{{{ topic }}}}"
+        sources[f"ru/{name}.html.j2"] = f"{{{{ link }}}}<br>{html}<br>{{{{ topic }}}}"
+    wording, raw = Wording(sources, "ru"), invitation(Event())
+    former, block = (wording.render("ru", Variables(link=LINK, topic=topic)) for topic in ("one", "other"))
+    once = rewrite(message.read(raw), former, LINK, "c", Options()).content
+    again = rewrite(message.read(once), block, LINK, "c", Options()).content
+    assert again == rewrite(message.read(raw), block, LINK, "c", Options()).content

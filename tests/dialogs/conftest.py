@@ -146,14 +146,14 @@ class Rig:
         tasks: set[asyncio.Task[None]] = set()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                with contextlib.suppress(OSError, EOFError):
-                    await hop(reader, writer)
-            finally:
-                writer.close()
+            with contextlib.suppress(OSError, EOFError):
+                await hop(reader, writer)
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            tasks.add(asyncio.create_task(serve(reader, writer)))
+            task = asyncio.create_task(serve(reader, writer))
+            tasks.add(task)
+            # Also where it is cancelled before its first step.
+            task.add_done_callback(lambda _: writer.close())
 
         async def stop() -> None:
             server.close()

@@ -241,7 +241,14 @@ async def test_a_stranger_is_sent_away_for_now(rig: Rig, caplog: pytest.LogCaptu
     peer = await rig.connect(listener)
     assert (await peer.hear())[0] == replies.NOT_ALLOWED
     assert await peer.closed()
-    assert "not in listen.allow: 127.0.0.1" in caplog.text
+    assert "127.0.0.1: client refused, not in listen.allow (1 times)" in caplog.text
+
+
+async def test_a_flood_of_strangers_is_told_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    listener = await rig.listener(Broken(""), Terms("mailhook.test", allow=("192.0.2.0/24",)))
+    for _ in range(20):
+        assert (await (await rig.connect(listener)).hear())[0] == replies.NOT_ALLOWED
+    assert caplog.text.count("not in listen.allow") == 1
 
 
 async def test_one_connection_too_many(rig: Rig) -> None:

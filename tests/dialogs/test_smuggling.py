@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,11 +14,17 @@ if TYPE_CHECKING:
 
 ENVELOPE = b"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\n"
 ENDS = (b"\r\n", b"\n", b"\r", b"\n\r", b"\r\r\n", b"\n\r\n")
+NULS = (
+    (b"\r\n\0", b"\r\n"),
+    (b"\r\n", b"\0\r\n"),
+    (b"\r\n\0\0", b"\0\r\n"),
+    (b"\r\0\n", b"\r\n"),
+    (b"\n", b"\r\0\n"),
+)
 SMUGGLED = b"MAIL FROM:<evil@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\nevil"
 
 
-@pytest.mark.parametrize("after", ENDS, ids=repr)
-@pytest.mark.parametrize("before", ENDS, ids=repr)
+@pytest.mark.parametrize(("before", "after"), [*itertools.product(ENDS, ENDS), *NULS], ids=repr)
 async def test_a_lone_dot(rig: Rig, before: bytes, after: bytes) -> None:
     """Between other line ends the message is refused, and none of it goes out; commands in it are never obeyed."""
     peer, _ = await rig.through()
@@ -32,6 +39,7 @@ async def test_a_lone_dot(rig: Rig, before: bytes, after: bytes) -> None:
 
 
 BARE = (
+    b"a\n\0.b\r\n\0\r\n",
     b"a\nb\r\n",
     b"a\rb\r\n",
     b"a\r\r\nb\r\n",

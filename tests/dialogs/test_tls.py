@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from mailhook.certificates import Kept, Pem, client, server
+from mailhook.core import hashed
 from mailhook.errors import Misconfigured, Temporary
-from mailhook.front import auth
+from mailhook.front import auth, smtp
 from mailhook.front.dialogue import Terms
 from mailhook.front.limits import Limits
 from mailhook.front.standing import Entry
 from mailhook.nexthop.pool import Pool
 from mailhook.nexthop.session import Safety
+from mailhook.smtp import replies
 from mailhook.smtp.auth import Credentials
 from tests.authority import Authority
 
@@ -41,15 +43,14 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture(name="passwords")
 def _passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(auth, "COST", 10)
-    monkeypatch.setattr(auth, "NOBODY", auth.Hashed(10, 8, 1, b"nobody" * 3, bytes(32)))
+    monkeypatch.setattr(hashed, "COST", 10)
     file = tmp_path / "passwords"
     file.write_text(f"# people\n\n{auth.line('bob', 'hunter2')}\n")
     return str(file)
 
 
 def kept(pem: Pem) -> Kept:
-    return Kept(partial(server, pem), pem.files)
+    return Kept(partial(server, pem), pem)
 
 
 async def listener(
@@ -212,7 +213,16 @@ async def test_a_file_that_cannot_be_read_puts_logins_off(
     await over_tls(peer, authority)
     await peer.ask(EHLO)
     os.unlink(passwords)
-    assert (await peer.ask(PLAIN)).code == 454
+    assert [(await peer.ask(PLAIN)).code for _ in range(3)] == [454, 454, 421]
+    assert await peer.closed()
+
+
+async def test_logins_that_are_none_are_tries_too(rig: Rig, authority: Authority, passwords: str) -> None:
+    peer = await rig.client(await listener(rig, entry(authority, passwords=passwords), NOBODY))
+    await over_tls(peer, authority)
+    await peer.ask(EHLO)
+    assert [(await peer.ask(b"AUTH PLAIN !\r\n")).code for _ in range(3)] == [501, 501, 421]
+    assert await peer.closed()
 
 
 async def test_a_certificate_lets_in(rig: Rig, authority: Authority) -> None:
@@ -247,9 +257,55 @@ async def test_strangers_do_not_take_all_places(rig: Rig, authority: Authority, 
     there.terms = Terms(
         "mailhook.test", allow=NOBODY, entry=there.terms.entry, limits=Limits(max_connections=4)
     )
-    await rig.client(there)
+    first = await rig.client(there)
     peer = await rig.connect(there)
     assert (await peer.hear())[0].code == 421
+    # Who has logged in is none any more.
+    await over_tls(first, authority)
+    await first.ask(EHLO)
+    assert (await first.ask(PLAIN)).code == 235
+    await rig.client(there)
+
+
+async def test_a_stranger_does_not_take_the_places_of_others(
+    rig: Rig, authority: Authority, passwords: str
+) -> None:
+    there = await listener(rig, entry(authority, passwords=passwords), NOBODY)
+    there.terms = Terms(
+        "mailhook.test", allow=NOBODY, entry=there.terms.entry, limits=Limits(max_connections=80)
+    )
+    for _ in range(2):
+        await rig.client(there)
+    assert (await (await rig.connect(there)).hear())[0] == replies.TOO_MANY_FROM_YOU
+    reader, writer = await asyncio.open_connection("127.0.0.1", there.port, local_addr=("127.0.0.5", 0))
+    assert (await reader.readline()).startswith(b"220 ")
+    writer.close()
+
+
+async def test_a_stranger_who_lingers_makes_room(
+    rig: Rig, authority: Authority, passwords: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp, "IDLE", -1.0)
+    there = await listener(rig, entry(authority, passwords=passwords), NOBODY)
+    there.terms = Terms(
+        "mailhook.test", allow=NOBODY, entry=there.terms.entry, limits=Limits(max_connections=4)
+    )
+    first = await rig.client(there)
+    await rig.client(there)
+    assert (await first.hear())[0] == replies.MADE_ROOM
+    assert await first.closed()
+
+
+async def test_a_handshake_that_fails_is_told_once(
+    rig: Rig, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    there = await listener(rig, entry(authority))
+    for _ in range(5):
+        peer = await rig.client(there)
+        assert (await peer.ask(b"STARTTLS\r\n")).code == 220
+        await peer.say(b"no handshake\r\n")
+        assert await peer.closed()
+    assert caplog.text.count("no TLS: ") == 1
 
 
 # --- certificates that change ------------------------------------------------------------------------------------
@@ -283,6 +339,26 @@ def test_a_broken_pair_keeps_the_old_one_and_says_so(
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert "do not belong together" in caplog.text
     renewed(pem.certificate, certificate)
+    assert held.context() is not first
+
+
+def test_an_expired_pair_keeps_the_one_that_is_valid(
+    authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    held = kept(authority.pem())
+    first = held.context()
+    authority.pem(days=-1)
+    assert held.context() is first
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "has expired, and the one before has not" in caplog.text
+    authority.pem(days=10)
+    assert held.context() is not first
+
+
+def test_an_expired_pair_is_used_in_place_of_an_expired_one(authority: Authority) -> None:
+    held = kept(authority.pem(days=-2))
+    first = held.context()
+    authority.pem(days=-1)
     assert held.context() is not first
 
 

@@ -55,7 +55,7 @@ async def _door(tmp_path: Path) -> AsyncIterator[Door]:
     passwords = tmp_path / "passwords"
     passwords.write_text(auth.line("bob", "hunter2"))
     mine = Pem(pem.certificate, pem.key)
-    entry = Entry("optional", Kept(partial(server, mine), mine.files), auth.Passwords(str(passwords)))
+    entry = Entry("optional", Kept(partial(server, mine), mine), auth.Passwords(str(passwords)))
     async with AsyncExitStack() as stack:
         sink = Sink()
         await sink.start()

@@ -232,11 +232,12 @@ def settings_for(
     imap: Mapping[str, Any] | None = None,
     rewrite: Mapping[str, Any] | None = None,
     http: Mapping[str, Any] | None = None,
+    listen: Mapping[str, Any] | None = None,
 ) -> Settings:
     rules: dict[str, Any] = {"organizer_domains": ("corp.example",), **(policy or {})}
     hosts = ("127.0.0.1", PUBLIC.partition("://")[2])
     return Settings(
-        listen=Listen(port=port, hostname="mailhook.test"),
+        listen=Listen(**{"port": port, "hostname": "mailhook.test", **(listen or {})}),
         nexthop=NextHop(port=hop),
         provider=Provider(
             kind="videomost",
@@ -270,6 +271,7 @@ async def world(
     imap: Mapping[str, Any] | None = None,
     rewrite: Mapping[str, Any] | None = None,
     http: Mapping[str, Any] | None = None,
+    listen: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[World]:
     """`port`: where mail is handed in, by default any that is free; the mappings are sections of the settings."""
     clock = clock or Clock()
@@ -281,7 +283,18 @@ async def world(
         await sink.start()
         stack.push_async_callback(sink.close)
         settings = settings_for(
-            sandbox.url, sink.port, policy, store, port, videomost, notice, caldav, imap, rewrite, http
+            sandbox.url,
+            sink.port,
+            policy,
+            store,
+            port,
+            videomost,
+            notice,
+            caldav,
+            imap,
+            rewrite,
+            http,
+            listen,
         )
         app = await stack.enter_async_context(running(settings, clock))
         yield World(app, sandbox, sink, clock, told)

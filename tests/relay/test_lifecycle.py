@@ -297,3 +297,11 @@ async def test_the_next_generation_begins_with_its_participants() -> None:
         await here.passes(invitation(replace(Event(), sequence=2, stamp=NOW + timedelta(hours=3))))
         (room,) = here.rooms()
         assert [person.address for person in room.spec.participants] == [ANNA]
+
+
+async def test_the_log_names_a_description_that_is_too_long_to_be_written_into() -> None:
+    async with world() as here:
+        arrived = await here.passes(invitation(Event(description="\\n" * 120_000)))
+        assert here.stories[-1]["beyond"] == ("DESCRIPTION",)
+        assert here.stories[-1]["reason"] == "rewritten"
+        assert b"\r\nCONFERENCE;VALUE=URI;FEATURE=AUDIO,VIDEO;LABEL=" in arrived

@@ -293,6 +293,14 @@ async def test_decisions_hold_no_link(tmp_path: Path) -> None:
     assert json.loads(document)["uid"] == "[join link]"
 
 
+async def test_a_link_in_a_uid_is_hidden(secret_page: Watched) -> None:
+    await secret_page.here.send(invitation(Event(uid="https://x.example/?confid=1&confpass=2")))
+    text = await secret_page.text("/")
+    assert "announced" in await secret_page.text("/?lang=en")
+    assert "[join link]" in text
+    assert "confpass" not in text
+
+
 async def test_decisions_that_cannot_be_kept_hold_up_no_mail(open_page: Watched, tmp_path: Path) -> None:
     (tmp_path / "store.db").rename(tmp_path / "elsewhere.db")
     mail = invitation(Event(method="REPLY"))

@@ -104,6 +104,26 @@ async def test_a_restart_refuses_nobody_where_the_socket_stays(outside: Outside)
     assert (queue.refused, queue.doubtful) == (0, Counter())
 
 
+async def test_a_stop_amid_a_reload_cuts_no_mail(outside: Outside) -> None:
+    """The workers of the reload may have mails in hand when it is given up."""
+    outside.sandbox.faults["create"] = Fault(delay=0.3)
+    outside.configure(2, MANY)
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as sock:
+        queue = Queue(sock.getsockname()[1])
+        queue.begin()
+        for _ in range(3):
+            async with serving(outside.settings, {"smtp": sock}) as served:
+                await wave(queue)
+                before = set(served.workers)
+                served.reload()
+                await until(lambda: len(set(served.workers) - before) == 2)  # noqa: B023 - awaited within the turn
+                assert await stopped(served) == 0
+        async with serving(outside.settings, {"smtp": sock}):
+            await queue.emptied()
+    check(queue, outside.sink.messages)
+    assert (queue.refused, queue.doubtful) == (0, Counter())
+
+
 async def stopped(served: Served) -> int:
     served.process.send_signal(signal.SIGTERM)
     return await served.process.wait()
@@ -303,10 +323,12 @@ async def test_counters_live_in_a_folder_that_goes_with_the_process(outside: Out
         (folder,) = folders(tmp_path)
         assert {counters_of(pid) for pid in served.workers} == {f"PROMETHEUS_MULTIPROC_DIR={folder}"}
         victim = served.workers[0]
+        for file in folder.glob(f"*_{victim}.db"):
+            file.unlink()
         for kind in ("gauge_livesum", "counter"):
             (folder / f"{kind}_{victim}.db").touch()
         os.kill(victim, signal.SIGKILL)
-        await until(lambda: [file.name for file in folder.iterdir()] == [f"counter_{victim}.db"])
+        await until(lambda: [file.name for file in folder.glob(f"*_{victim}.db")] == [f"counter_{victim}.db"])
     assert folders(tmp_path) == []
 
 
@@ -317,3 +339,20 @@ def folders(place: Path) -> list[Path]:
 def counters_of(pid: int) -> str:
     variables = Path(f"/proc/{pid}/environ").read_text().split("\0")
     return next(each for each in variables if each.startswith("PROMETHEUS_"))
+
+
+@pytest.mark.parametrize(
+    ("name", "listen", "said"),
+    [("smtp", 'allow = ["11.0.0.0/8"]', "open relay"), ("http", "", "http.password_file")],
+)
+async def test_a_socket_that_lets_everybody_in_is_refused(
+    outside: Outside, name: str, listen: str, said: str
+) -> None:
+    """The settings name 127.0.0.1; whoever wrote the socket unit has bound it elsewhere."""
+    text = outside.settings.read_text().replace("port = 0", f"port = 0\n{listen}", 1)
+    outside.settings.write_text(text.replace("[http]\nport = 0", "[http]\nport = 10227"))
+    with socket.create_server(("127.0.0.1", 0)) as harmless, socket.socket() as sock:
+        sock.bind(("0.0.0.0", 0))
+        with pytest.raises(AssertionError, match=rf"(?s)a socket is bound to 0\.0\.0\.0: .*{said}"):
+            async with serving(outside.settings, {"smtp": harmless} | {name: sock}):
+                pass

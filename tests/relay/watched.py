@@ -18,7 +18,7 @@ from mailhook.core.meeting import Meeting, MeetingKey
 from mailhook.ports import Circumstances
 from mailhook.provider.sandbox_faults import Fault
 from tests.relay.mails import ANNA, BORIS, IVAN, ORDINARY, Event, invitation
-from tests.relay.rig import World, world
+from tests.relay.rig import Clock, World, world
 
 HOSTILE = '"><script>document.title="owned"</script><img src=x onerror=alert(1)>'
 
@@ -47,11 +47,13 @@ async def watched(
     policy: Mapping[str, Any] | None = None,
     password: str = "",
     videomost: Mapping[str, Any] | None = None,
+    listen: Mapping[str, Any] | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Watched]:
     listener = socket.create_server(("127.0.0.1", 0))
     store, http = str(folder / "store.db"), {"password": password}
     async with (
-        world(policy, store=store, http=http, videomost=videomost) as here,
+        world(policy, clock=clock, store=store, http=http, videomost=videomost, listen=listen) as here,
         here.app.monitor.served([listener]),
     ):
         port = listener.getsockname()[1]

@@ -25,7 +25,7 @@ from mailhook.smtp.commands import Command, Mail, Malformed, Rcpt, Xforward, par
         (b"VRFY someone", commands.Vrfy()),
         (b"HELP", commands.Help()),
         (b"EXPN list", Malformed(replies.NOT_IMPLEMENTED)),
-        (b"BDAT 10 LAST", Malformed(replies.NOT_IMPLEMENTED)),
+        (b"BDAT 10 LAST", Malformed(replies.NO_CHUNKING)),
         (b"XYZZY", Malformed(replies.UNKNOWN_COMMAND)),
         (b"", Malformed(replies.UNKNOWN_COMMAND)),
         (b"GET / HTTP/1.1", commands.HttpVerb()),
