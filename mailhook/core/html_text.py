@@ -24,6 +24,8 @@ _SHOWN = frozenset({b"img", b"video", b"audio", b"object", b"embed", b"svg", b"m
 _SILENT = frozenset({b"", b"!", b"!--", b"style", b"script", b"title", b"meta", b"link"})
 _LOOKED_AT = 100
 """So many places where a link stands are looked at."""
+_NEAR = 1500
+"""So many octets before and behind a link its line may begin and end."""
 _DEEPEST = 20
 """So many tags in each other are kept; those further in are left out."""
 PICTURE = "\ufffc"
@@ -49,16 +51,18 @@ def cut(data: bytes, charset: str, *, breaks: bool = False) -> list[Line]:
 
 
 def line_around(data: bytes, at: int) -> tuple[int, int]:
-    """The span of the line that a reader sees there, without the tags that begin and end it."""
-    start = 0
-    for token in tokens(data):
+    """The span of the line that a reader sees there, without the tags that begin and end it; empty for a long one."""
+    origin, far = max(0, data.find(b"<", at - _NEAR, at) if at > _NEAR else 0), at + _NEAR
+    start, end = None if origin else 0, len(data) if far >= len(data) else None
+    for token in tokens(data[origin:far]):
         name = token.name.removeprefix(b"/")
         if name in _IN_LINE or name in _SHOWN or name in _SILENT:
             continue
-        if token.start > at:
-            return start, token.start
-        start = token.end
-    return start, len(data)
+        if origin + token.start > at:
+            end = origin + token.start
+            break
+        start = origin + token.end
+    return (at, at) if start is None or end is None else (start, end)
 
 
 def is_even(data: bytes) -> bool:

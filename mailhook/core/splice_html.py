@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from mailhook.core import html_text, relinking, text_blocks, typed
 from mailhook.core.html_scan import Token, noted
-from mailhook.core.splice_text import Text
+from mailhook.core.splice_text import MAX_ALONE, Text
 from mailhook.core.splices import Splice, settled, within
 from mailhook.core.typed import Kept, Line
 from mailhook.errors import Unreadable
@@ -132,10 +132,12 @@ def _without(data: bytes, text: Text) -> list[Splice]:
 
 def _alone(data: bytes, text: Text) -> list[Splice]:
     """The first line that holds nothing but one of the links, with our heading above it; a line that a tag goes on
-    from or into is left.
+    from or into is left, and where the links stand in many places, all are.
     """
     links = html_text.places(data, text.links, text.charset)
-    for at in _seen(data, links, _landmarks(data, links), text) if links else []:
+    if not 0 < len(links) <= MAX_ALONE:
+        return []
+    for at in _seen(data, links, _landmarks(data, links), text):
         start, end = html_text.line_around(data, at)
         (line, *more) = html_text.cut(data[start:end], text.charset)
         if any(each.words.strip() for each in more) or not html_text.is_even(data[start:end]):

@@ -21,6 +21,8 @@ from mailhook.errors import Unreadable
 _BOM = b"\xef\xbb\xbf"
 _LOOKED_AT = 100
 """So many places where a link stands are looked at."""
+MAX_ALONE = 20
+"""Where a link stands without marks in more places, none is taken out."""
 _QUOTED = re.compile(rb"^[ \t]*>.*", re.MULTILINE)
 _LINE_ENDS = re.compile(rb"(\r?\n)(?:\r?\n)?")
 _LINE_ENDS_BEFORE = re.compile(rb"(?:\r?\n)?(\r?\n)\Z")
@@ -132,7 +134,8 @@ def _without(data: bytes, text: Text) -> list[Splice]:
 
 def _alone(data: bytes, text: Text) -> list[Splice]:
     """The first line that holds nothing but one of the links, with our heading above it."""
-    for at in _seen(data, text):
+    seen = _seen(data, text)
+    for at in seen if len(seen) <= MAX_ALONE else []:
         start, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at)
         end = len(data) if end < 0 else end
         end -= data[end - 1 : end] == b"\r"

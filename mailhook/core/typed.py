@@ -154,12 +154,16 @@ def _without_joined(piece: bytes, own: Collection[str], charset: str) -> bytes:
 def _without_remains(line: bytes, links: Iterable[str], charset: str) -> bytes:
     """Of a link into which somebody has typed, or of which he took something away, only what he has typed."""
     stripped = line.strip()
+    word, _, rest = stripped.partition(b" ")
     for link in links:
         for whole in {link.encode(charset, "replace"), html.escape(link).encode(charset, "replace")}:
             head = _common(stripped, whole)
             tail = min(_common(stripped[::-1], whole[::-1]), len(whole) - head, len(stripped) - head)
             if head >= _FEWEST and head + tail in (len(whole), len(stripped)):
                 return stripped[head : len(stripped) - tail].strip()
+            # The end of a link that was broken into two lines.
+            if len(word) >= _FEWEST and whole.endswith(word):
+                return rest.strip()
     return line
 
 

@@ -86,6 +86,7 @@ WIKI = "https://wiki.example/agenda"
         ("+7 495\n", "+7 495\nhttps://wiki.example/\n", "", "\nhttps://wiki.example/"),
         (LINK, f"{LINK[:30]}typed{LINK[30:]}", "typed\n", ""),
         (LINK, LINK[:40], "", ""),
+        (LINK, f"{LINK[:45]} \n{LINK[45:]} ask Anna", "ask Anna\n", ""),
         (f"{LABEL}\n", "", "", ""),
         (LABEL, f"{LABEL}!!", f"{LABEL}!!\n", ""),
         (LABEL, f"*{LABEL}*", "", ""),
