@@ -96,7 +96,13 @@ class Exim:
         # pytest's own directories are closed to another user.
         self.home = Path(tempfile.mkdtemp(prefix="mailhook-exim-"))
         self.home.chmod(0o755)
+        # So may the folder of this project be, and Exim starts itself anew without the rights of root.
+        self._usr = shutil.copytree(UNPACKED, self.home / "usr", symlinks=True)
         self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def _program(self) -> Path:
+        return self._usr / PROGRAM.relative_to(UNPACKED)
 
     async def start(self) -> None:
         for name in ("spool", "log"):
@@ -133,7 +139,7 @@ class Exim:
 
         return CONFIG.format(
             home=self.home,
-            program=PROGRAM,
+            program=self._program,
             inbound=ports.inbound,
             back=ports.back,
             world=ports.world,
@@ -148,9 +154,9 @@ class Exim:
         (self.home / name).write_text(text)
 
     async def _run(self, *arguments: str, stdout: int | None = None) -> asyncio.subprocess.Process:
-        wrapper = next(UNPACKED.glob("lib/*/libnss_wrapper.so"))
+        wrapper = next(self._usr.glob("lib/*/libnss_wrapper.so"))
         return await asyncio.create_subprocess_exec(
-            *(str(PROGRAM), "-C", str(self.home / "exim.conf"), *arguments),
+            *(str(self._program), "-C", str(self.home / "exim.conf"), *arguments),
             env={
                 **os.environ,
                 "LD_PRELOAD": str(wrapper),
