@@ -308,11 +308,25 @@ def fold_in(data: bytes, line: Layer, splices: Iterable[Splice], line_end: bytes
 
 def value_start(content: bytes) -> int:
     """Where the value begins in an unfolded line; its length where it has none."""
+    certain = _certain_start(content)
+    if certain is not None:
+        return certain
+    plain = content.find(b":")
+    return len(content) if plain < 0 else plain + 1
+
+
+def is_broken(content: bytes) -> bool:
+    """Whether the only colons of an unfolded line stand in quotes: one that is written behind them would end the
+    parameters instead, and the value be another one.
+    """
+    return _certain_start(content) is None
+
+
+def _certain_start(content: bytes) -> int | None:
     quoted = False
     for match in _BYTE_SEPARATOR.finditer(content):
         if match[0] == b'"':
             quoted = not quoted
         elif not quoted:
             return match.end()
-    plain = content.find(b":")
-    return len(content) if plain < 0 else plain + 1
+    return None

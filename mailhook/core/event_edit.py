@@ -112,6 +112,10 @@ class EventEdit:
     def line(self, name: str, params: tuple[tuple[str, str], ...], value: str) -> bytes:
         return contentlines.write(name, params, value, self.line_end, self.charset)
 
+    def is_broken(self, line: ContentLine) -> bool:
+        """Whether nothing may be written behind what stands in the line (`contentlines.is_broken`)."""
+        return contentlines.is_broken(contentlines.unfold(self.data, line.start, line.end).content)
+
     def replaced(self, line: ContentLine, value: str) -> tuple[Splice, ...]:
         """The line with another value, its name and parameters as they stand."""
         layer = contentlines.unfold(self.data, line.start, line.end)

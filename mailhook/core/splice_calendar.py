@@ -80,7 +80,7 @@ def _description(event: EventEdit) -> Iterator[Change]:
         yield Change("DESCRIPTION", added=event.line("DESCRIPTION", (), escape_text(block)))
         return
     line = next((each for each in lines if text_blocks.OPENING in each.value), lines[0])
-    if line not in event.texts:
+    if line not in event.texts or event.is_broken(line):
         return
     layer = contentlines.unfold(event.data, line.start, line.end)
     start = contentlines.value_start(layer.content)
@@ -125,6 +125,8 @@ def _html_twins(event: EventEdit) -> Iterator[Change]:
     for line in event.texts:
         html = line.name in {"X-ALT-DESC", "STYLED-DESCRIPTION"} and line.param("VALUE").upper() != "URI"
         if not html or _media_type(line.param("FMTTYPE")) != "text/html":
+            continue
+        if event.is_broken(line):
             continue
         layer = contentlines.unfold(event.data, line.start, line.end)
         start = contentlines.value_start(layer.content)

@@ -31,7 +31,7 @@ def location(event: EventEdit) -> Iterator[Change]:
         yield Change("LOCATION")
     elif not present or present.casefold() in event.additions.keywords:
         yield Change("LOCATION", event.replaced(line, escape_text(text)))
-    elif rule == "append":
+    elif rule == "append" and not event.is_broken(line):
         yield Change("LOCATION", event.edited(line, rb"\s*\Z", f"\\; {escape_text(text)}"))
 
 

@@ -329,6 +329,17 @@ def test_what_only_looks_like_a_twin_stays(line: str) -> None:
     assert b"videomost:begin" not in content
 
 
+@pytest.mark.parametrize(
+    "line", ['DESCRIPTION;X="a:b">c', 'X-ALT-DESC;FMTTYPE=text/html;X="a:b">c', 'LOCATION;X="a:b">c']
+)
+def test_a_line_whose_only_colon_stands_in_quotes_stays(line: str) -> None:
+    """Behind a link, with its colon, the value would be another one, and each update would write one more."""
+    options = Options(location="append", position="bottom")
+    once = rewritten(request(line), options)
+    assert f"\r\n{line}\r\n".encode() in once.content
+    assert rewritten(once.content, options).content == once.content
+
+
 # --- rules ---------------------------------------------------------------------------------------------
 
 
