@@ -125,6 +125,8 @@ class EventEdit:
 
     def relinked(self, line: ContentLine, *, text: bool) -> tuple[Splice, ...]:
         """The line with our link in place of stale ones; `text`: its value is of type TEXT."""
+        if not self.stale:
+            return ()
         layer = contentlines.unfold(self.data, line.start, line.end)
         start = contentlines.value_start(layer.content)
         old = (*map(escape_text, self.stale), *self.stale) if text else self.stale

@@ -7,7 +7,7 @@ changes what it did not understand.
 Not here: charsets and transfer encodings (`rewrite`).
 
 Errors: none; in markup that breaks off (an open comment, an open quote) the scan ends where it breaks off, and markup
-beyond MAX_NOTED, or with more in its blocks than MAX_LINES or `text_blocks` allow, is left alone.
+beyond MAX_NOTED or MAX_TAGS, or with more in its blocks than MAX_LINES or `text_blocks` allow, is left alone.
 """
 
 import re
@@ -42,6 +42,7 @@ _LINE_END = re.compile(rb"(?:\r?\n)?")
 _SHOWING_BEGINS = re.compile(rb"<!(?:--)?\[if[^\]>]{0,80}\]>(?:<!-->|-->)?\s*\Z", re.IGNORECASE)
 _SHOWING_ENDS = re.compile(rb"\s*<!(?:--\s*<!)?\s*\[endif\]\s*(?:--)?>", re.IGNORECASE)
 MAX_NOTED = 10_000
+MAX_TAGS = 100_000
 """Comments, divs and the like of HTML that a person or a mail program wrote."""
 MAX_LINES = 200
 """Of what stands in one block; where more does, the HTML stays as it is."""
@@ -269,6 +270,8 @@ def _text_blocks(data: bytes) -> Iterator[tuple[int, int]]:
 
 def _landmarks(data: bytes, places: Iterable[int] = ()) -> _Landmarks:
     """`places`: others of which it must be known whether they stand in markup."""
+    if data.count(b"<") > MAX_TAGS:
+        raise Unreadable("too much markup")
     marks = _Landmarks(len(data), texts=list(_text_blocks(data)))
     marked = (at for start, end in marks.texts for at in (start, end - 1))
     begun: int | None = None

@@ -12,6 +12,7 @@ Errors: none.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 from mailhook.core import quoting, relinking, text_blocks, typed
@@ -78,7 +79,7 @@ def _seen(data: bytes, text: Text) -> list[int]:
     found = _places(data, text.links, text.charset)
     end = quoting.section(data, text.charset) if found else 0
     if text.position == "bottom" and end < len(data):
-        found = [*(at for at in found if at < end), *_places(data, frozenset({text.link}), text.charset)]
+        found = (*(at for at in found if at < end), *_places(data, frozenset({text.link}), text.charset))
         end = len(data)
     return [at for at in found if at < end and not _is_quoted(data, at)]
 
@@ -89,9 +90,11 @@ def is_beside(data: bytes, found: Iterable[tuple[int, int]], text: Text) -> bool
     return link is not None and not any(link.search(data, *each) for each in found) and _is_shown(data, text)
 
 
-def _places(data: bytes, links: frozenset[str], charset: str) -> list[int]:
+@lru_cache(maxsize=4)
+def _places(data: bytes, links: frozenset[str], charset: str) -> tuple[int, ...]:
+    """Where one of the links stands; asked several times of one text."""
     link = relinking.anywhere(links, charset) if relinking.is_mentioned(data, links) else None
-    return [match.start() for match in islice(link.finditer(data), _LOOKED_AT)] if link else []
+    return tuple(match.start() for match in islice(link.finditer(data), _LOOKED_AT)) if link else ()
 
 
 def _is_quoted(data: bytes, at: int) -> bool:

@@ -27,6 +27,7 @@ from mailhook.core import (
     quoting,
     rrule,
     splice_html,
+    splice_text,
     text_blocks,
     vtimezone,
 )
@@ -220,6 +221,8 @@ HOSTILE = {
     "<span> x 1600 in a block": lambda: described("x", within(HTML_BLOCK, "<span>" * 1600)),
     "<p> x 20 000 beside a block": lambda: described("x", "<p></p>" * 10_000 + HTML_BLOCK),
     "links x 12 000": lambda: texted(f"{DETAILS.link}\n" * 12_000),
+    "links x 100 behind 90 000 tags": lambda: described("x", "<b></b>" * 45_000 + HREF * 100),
+    "<b></b> x 100 000 before a link": lambda: described("x", "<b></b>" * 100_000 + HREF),
     "links x 10 000 in HTML": lambda: described("x", f"{HREF}<br>" * 10_000),
     "other links x 12 000": lambda: texted(f"{DETAILS.link}1\n" * 12_000),
     "blanks x 900 000 and a block": lambda: texted(" " * 900_000 + "\n" + TEXT_BLOCK),
@@ -303,6 +306,7 @@ def forget() -> None:
         vtimezone.custom_zone,
         quoted_printable,
         quoting._section,
+        splice_text._places,
     ):
         each.cache_clear()
 

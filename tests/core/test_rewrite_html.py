@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhook.core import html_scan, text_blocks
+from mailhook.core import html_scan, splice_html, text_blocks
 from mailhook.core.splice_html import marked, place
 from mailhook.core.splice_text import Text
 from mailhook.core.splices import Position, apply
@@ -171,3 +171,9 @@ def test_what_is_skipped_is_what_need_not_be_noted(data: bytes, places: set[int]
         if each.name.removeprefix(b"/") in wanted or any(each.start <= at < each.end for at in places)
     ]
     assert [*html_scan.noted(data, (at for at in places if at < len(data)))] == expected
+
+
+def test_very_much_markup_is_left_alone() -> None:
+    few = b"<body>" + b"<b>" * (splice_html.MAX_TAGS - 1)
+    assert place(few, NEW, Text("bottom", b"\n"))
+    assert place(few + b"<b>", NEW, Text("bottom", b"\n")) == []
