@@ -159,7 +159,7 @@ class Supervisor:
         systemd.notify("STOPPING=1")
         journal.event("stopping")
         for each in self._listening.own(generation.plan, "smtp"):
-            await asyncio.start_server(_sorry, sock=each)
+            await asyncio.get_running_loop().create_server(_Sorry, sock=each)
         await asyncio.gather(generation.end(), *self._leaving)
         journal.event("stopped")
 
@@ -167,6 +167,10 @@ class Supervisor:
         forget_process(self._metrics, pid)
 
 
-async def _sorry(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(SORRY)
-    writer.close()
+class _Sorry(asyncio.Protocol):
+    """Says so and closes, at once: a task for it could be cut by our own end."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(SORRY)
+        transport.close()

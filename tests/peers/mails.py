@@ -17,6 +17,22 @@ ORGANIZER = "ivan@example.org"
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
 
 
+ANNA, BORIS, KATE = "anna@partner.example", "boris@partner.example", "kate@partner.example"
+
+ODD = (
+    b"plain\r\n",
+    b"",
+    b".\r\n..\r\n.x\r\n\r\n.\r\n",
+    bytes(range(128, 256)) + b"\r\n",
+    b"nul \0 here\r\n",
+    b"long " + b"x" * 100_000 + b"\r\n",
+    b"trailing blank \r\n\t\r\n\r\n\r\n",
+    b"From the start\r\n>From\r\n",
+    b"BEGIN:VCALENDAR\r\ntext/calendar; method=REQUEST\r\n",
+)
+"""Contents of ordinary mail; without bare CR and LF, of which Exim makes line ends by itself."""
+
+
 @dataclass(frozen=True)
 class Meeting:
     """What the organizer's calendar holds; `recipients` are all invited."""
@@ -73,6 +89,9 @@ class Meeting:
             "END:VCALENDAR",
         ]
         return "\r\n".join(lines)
+
+
+MEETING = Meeting("one@example.org", (ANNA, BORIS), "Бюджет")
 
 
 def ordinary(name: str, body: bytes = "Добрый день!\r\n.точка\r\n".encode()) -> bytes:

@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.peers.fragments import fragments
 from tests.peers.waiting import eventually, eventually_async, found_in
 
-MAIN_CF = """
+OWN_CF = """
 compatibility_level = 3.6
 queue_directory = {home}/queue
 data_directory = {home}/data
@@ -35,15 +35,18 @@ inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 smtpd_peername_lookup = no
+"""
+"""An instance of Postfix with folders of its own, {home}, beside whatever the machine runs."""
+
+MAIN_CF = f"""{OWN_CF}\
 smtp_line_length_limit = 0
-relayhost = [127.0.0.1]:{world}
+relayhost = [127.0.0.1]:{{world}}
 message_size_limit = 40000000
 smtpd_restriction_classes = refuse_one
-refuse_one = check_recipient_access inline:{{{{{refused} = 550 5.1.1 no such user}}}}
+refuse_one = check_recipient_access inline:{{{{{{{{{{refused}} = 550 5.1.1 no such user}}}}}}}}
 """
 
-MASTER_CF = """
-127.0.0.1:{inbound} inet n - n - - smtpd
+SERVICES = """\
 pickup    unix  n       -       n       1       1       pickup
 cleanup   unix  n       -       n       -       0       cleanup
 qmgr      unix  n       -       n       300     1       qmgr
@@ -62,7 +65,12 @@ discard   unix  -       -       n       -       -       discard
 anvil     unix  -       -       n       -       1       anvil
 scache    unix  -       -       n       -       1       scache
 postlog   unix-dgram n  -       n       -       1       postlogd
-127.0.0.1:{submission} inet n - n - - smtpd
+"""
+"""What each instance of Postfix needs."""
+
+MASTER_CF = f"""
+127.0.0.1:{{inbound}} inet n - n - - smtpd
+{SERVICES}127.0.0.1:{{submission}} inet n - n - - smtpd
   -o syslog_name=postfix/submission
 """
 

@@ -11,8 +11,11 @@ import pytest
 from mailhook.config import load
 from tests.peers.fragments import fragments
 from tests.peers.mails import (
+    ANNA,
+    BORIS,
+    MEETING,
+    ODD,
     ORGANIZER,
-    Meeting,
     message_id,
     ordinary,
     recipients,
@@ -22,12 +25,8 @@ from tests.peers.mails import (
 )
 from tests.peers.postfix import REFUSED, free_ports
 from tests.peers.site import Site, configured, site
-from tests.peers.test_postfix import ODD
 
 pytestmark = pytest.mark.peers
-
-ANNA, BORIS = "anna@partner.example", "boris@partner.example"
-MEETING = Meeting("one@example.org", (ANNA, BORIS), "Бюджет")
 
 
 @pytest.fixture(name="site")

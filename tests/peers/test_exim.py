@@ -12,6 +12,11 @@ from mailhook.config import load, problems
 from mailhook.doctor import Level, examine
 from tests.peers.exim import Exim
 from tests.peers.mails import (
+    ANNA,
+    BORIS,
+    KATE,
+    MEETING,
+    ODD,
     ORGANIZER,
     Meeting,
     is_bounce,
@@ -26,20 +31,6 @@ from tests.peers.site import Surroundings, surroundings
 from tests.peers.waiting import eventually, found_in
 
 pytestmark = pytest.mark.peers("exim")
-
-ANNA, BORIS, KATE = "anna@partner.example", "boris@partner.example", "kate@partner.example"
-MEETING = Meeting("one@example.org", (ANNA, BORIS), "Бюджет")
-
-# Exim makes line ends of bare CR and LF by itself.
-ODD = (
-    b"plain\r\n",
-    b"",
-    b".\r\n..\r\n.x\r\n\r\n.\r\n",
-    bytes(range(128, 256)) + b"\r\n",
-    b"nul \0 here\r\n",
-    b"long " + b"x" * 100_000 + b"\r\n",
-    b"trailing blank \r\n\t\r\n\r\n\r\n",
-)
 
 
 @pytest.fixture(name="exim")

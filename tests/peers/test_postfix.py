@@ -12,6 +12,11 @@ from mailhook.config import load, problems
 from mailhook.doctor import Level, examine
 from tests.peers.fragments import commands, fragments
 from tests.peers.mails import (
+    ANNA,
+    BORIS,
+    KATE,
+    MEETING,
+    ODD,
     ORGANIZER,
     TOMORROW,
     Meeting,
@@ -29,21 +34,6 @@ from tests.peers.site import Site
 from tests.peers.waiting import eventually, eventually_async, found_in
 
 pytestmark = pytest.mark.peers
-
-ANNA, BORIS, KATE = "anna@partner.example", "boris@partner.example", "kate@partner.example"
-MEETING = Meeting("one@example.org", (ANNA, BORIS), "Бюджет")
-
-ODD = (
-    b"plain\r\n",
-    b"",
-    b".\r\n..\r\n.x\r\n\r\n.\r\n",
-    bytes(range(128, 256)) + b"\r\n",
-    b"nul \0 here\r\n",
-    b"long " + b"x" * 100_000 + b"\r\n",
-    b"trailing blank \r\n\t\r\n\r\n\r\n",
-    b"From the start\r\n>From\r\n",
-    b"BEGIN:VCALENDAR\r\ntext/calendar; method=REQUEST\r\n",
-)
 
 
 async def test_the_doctor_finds_all_well(site: Site) -> None:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
+from tests.peers.postfix import OWN_CF, SERVICES
+
 HERE = Path(__file__).parent
 TICKS = os.sysconf("SC_CLK_TCK")
 HARAKA = "Haraka@3.3.4"
@@ -37,21 +39,7 @@ organizer_domains = ["corp.example"]
 max_conferences_per_organizer_per_hour = 10000000
 """
 
-MAIN_CF = """
-compatibility_level = 3.6
-queue_directory = {home}/queue
-data_directory = {home}/data
-maillog_file = {home}/mail.log
-maillog_file_prefixes = {home}
-myhostname = mail.example.org
-mydestination =
-local_recipient_maps =
-alias_maps =
-alias_database =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mynetworks = 127.0.0.0/8
-smtpd_peername_lookup = no
+MAIN_CF = f"""{OWN_CF}\
 message_size_limit = 100000000
 mailhook_destination_concurrency_limit = 20
 mailhook_initial_destination_concurrency = 20
@@ -60,29 +48,17 @@ mailhook_destination_concurrency_failed_cohort_limit = 0
 
 # Before the queue: the proxy. After the queue, with and without mailhook, for the latency through Postfix: as in
 # docs/postfix.md.
-MASTER_CF = """
-127.0.0.1:{proxy} inet n - n - - smtpd
-  -o smtpd_proxy_filter=127.0.0.1:{sink}
-127.0.0.1:{direct} inet n - n - - smtpd
-  -o content_filter=mailhook:[127.0.0.1]:{sink}
-127.0.0.1:{hooked} inet n - n - - smtpd
-  -o content_filter=mailhook:[127.0.0.1]:{mailhook}
+MASTER_CF = f"""
+127.0.0.1:{{proxy}} inet n - n - - smtpd
+  -o smtpd_proxy_filter=127.0.0.1:{{sink}}
+127.0.0.1:{{direct}} inet n - n - - smtpd
+  -o content_filter=mailhook:[127.0.0.1]:{{sink}}
+127.0.0.1:{{hooked}} inet n - n - - smtpd
+  -o content_filter=mailhook:[127.0.0.1]:{{mailhook}}
 mailhook unix - - n - 20 smtp
   -o smtp_send_xforward_command=yes
   -o disable_mime_output_conversion=yes
-pickup unix n - n 1 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-proxymap unix - - n - - proxymap
-error unix - - n - - error
-retry unix - - n - - error
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-postlog unix-dgram n - n - 1 postlogd
-"""
+{SERVICES}"""
 
 # Whoever connects may relay, as a client of a hop may.
 RELAYING = """
