@@ -13,21 +13,24 @@ from collections.abc import Callable
 
 
 class Alarm:
-    """`ring` is called once for a wait that is over time."""
+    """`ring` is called once for a wait that is over time.
 
-    def __init__(self, ring: Callable[[], None]) -> None:
+    The loop is kept, because to ask which one runs costs a system call (getpid, before Python 3.12).
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
+        self._loop = loop
         self._ring = ring
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, within: float) -> None:
         """A wait begins that may take so many seconds."""
-        loop = asyncio.get_running_loop()
-        self._due = loop.time() + within
+        self._due = self._loop.time() + within
         if self._timer is not None and self._timer.when() > self._due:
             self.close()
         if self._timer is None:
-            self._timer = loop.call_at(self._due, self._look)
+            self._timer = self._loop.call_at(self._due, self._look)
 
     def clear(self) -> None:
         """The wait is over."""
@@ -40,12 +43,11 @@ class Alarm:
             self._timer = None
 
     def _look(self) -> None:
-        loop = asyncio.get_running_loop()
         self._timer = None
         if self._due is None:
             return
-        if loop.time() < self._due:
-            self._timer = loop.call_at(self._due, self._look)
+        if self._loop.time() < self._due:
+            self._timer = self._loop.call_at(self._due, self._look)
         else:
             self._due = None
             self._ring()
