@@ -270,6 +270,18 @@ async def test_a_client_that_lets_its_mail_wait_keeps_no_session_from_others(
     assert (await stalling.hear())[0] == replies.MADE_ROOM
 
 
+async def test_noop_does_not_keep_a_session_from_others(rig: Rig) -> None:
+    listener, _ = await limited(rig)
+    peer = await rig.client(listener)
+    assert (await peer.ask(b"MAIL FROM:<a@x>\r\n")).code == 250
+    (connection,) = listener.admission.guests
+    before = connection.since
+    assert await peer.codes(b"NOOP\r\nVRFY a\r\nHELP\r\nFOO\r\n", 4) == [250, 252, 214, 500]
+    assert connection.since == before
+    assert (await peer.ask(b"RCPT TO:<b@x>\r\n")).code == 250
+    assert connection.since > before
+
+
 # --- octets
 
 
