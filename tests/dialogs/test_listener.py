@@ -299,7 +299,7 @@ async def test_drain_lets_content_come_to_its_end(rig: Rig) -> None:
 async def test_drain_does_not_wait_for_content_that_does_not_come(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smtp, "IDLE", 0.0)
+    monkeypatch.setattr(smtp, "IDLE", -1.0)
     peer, _ = await rig.through()
     await begin(peer)
     await peer.say(b"x\r\n")
