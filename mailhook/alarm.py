@@ -1,7 +1,8 @@
 """One timer for all the waits of a connection.
 
 What: `Alarm` rings when a wait has taken too long. A timer of its own for each wait costs more than most waits take;
-this one is left running, and moved on when it goes off too early.
+this one is left running, and moved on when it goes off too early. The loop is that in which the alarm was made: to ask
+for the running one is a system call in Python 3.11.
 
 Not here: what is waited for (`front`, `nexthop`).
 
@@ -17,17 +18,17 @@ class Alarm:
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring = ring
+        self._loop = asyncio.get_running_loop()
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, within: float) -> None:
         """A wait begins that may take so many seconds."""
-        loop = asyncio.get_running_loop()
-        self._due = loop.time() + within
+        self._due = self._loop.time() + within
         if self._timer is not None and self._timer.when() > self._due:
             self.close()
         if self._timer is None:
-            self._timer = loop.call_at(self._due, self._look)
+            self._timer = self._loop.call_at(self._due, self._look)
 
     def clear(self) -> None:
         """The wait is over."""
@@ -40,12 +41,11 @@ class Alarm:
             self._timer = None
 
     def _look(self) -> None:
-        loop = asyncio.get_running_loop()
         self._timer = None
         if self._due is None:
             return
-        if loop.time() < self._due:
-            self._timer = loop.call_at(self._due, self._look)
+        if self._loop.time() < self._due:
+            self._timer = self._loop.call_at(self._due, self._look)
         else:
             self._due = None
             self._ring()
