@@ -237,11 +237,6 @@ def _plain(value: object) -> object:
             return clean(str(value))
 
 
-def _empty(value: object) -> bool:
-    """Whether a field says nothing; a measured 0.0 does."""
-    return not value and not isinstance(value, float)
-
-
 class _Formatter(logging.Formatter):
     """What both formats have in common: the parts of a record, clean. `worker`: who tells, if there are several."""
 
@@ -250,10 +245,11 @@ class _Formatter(logging.Formatter):
         self._worker = worker
 
     def _parts(self, record: logging.LogRecord) -> tuple[str, str, dict[str, object], list[str]]:
-        """Moment, what happened, its fields, and the traceback by lines."""
+        """Moment, what happened, the fields that say something (as they are), and the traceback by lines."""
         moment = f"{_second(int(record.created))}.{int(record.msecs):03}Z"
         given = {"worker": self._worker, **vars(record).get("fields", {})}
-        fields = {name: _plain(value) for name, value in given.items() if not _empty(value)}
+        # A measured 0.0 does say something.
+        fields = {name: value for name, value in given.items() if value or type(value) is float}
         text = clean(record.getMessage(), LONGEST_TEXT)
         trace = self.formatException(record.exc_info) if record.exc_info else record.exc_text or ""
         lines = [clean(line, LONGEST_TEXT) for line in trace.splitlines()]
@@ -281,13 +277,18 @@ def _shown(value: object) -> str:
         case int() | float():
             return str(value)
         case str():
-            return value if value and not _AWKWARD.search(value) else json.dumps(value, ensure_ascii=False)
-        case dict():
-            return ",".join(f"{name}:{content}" for name, content in value.items())
-        case list():
-            return _shown(",".join(map(str, value)))
-        case _:
-            return str(value)
+            return _quoted(clean(value))
+    match _plain(value):
+        case dict() as plain:
+            return ",".join([f"{name}:{content}" for name, content in plain.items()])
+        case list() as plain:
+            return _quoted(",".join(map(str, plain)))
+        case plain:
+            return _quoted(str(plain))
+
+
+def _quoted(text: str) -> str:
+    return text if text and not _AWKWARD.search(text) else json.dumps(text, ensure_ascii=False)
 
 
 class Json(_Formatter):
@@ -300,7 +301,7 @@ class Json(_Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": text,
-            **fields,
+            **{name: _plain(value) for name, value in fields.items()},
         }
         if trace:
             line["traceback"] = trace
