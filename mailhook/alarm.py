@@ -1,8 +1,7 @@
 """One timer for all the waits of a connection.
 
 What: `Alarm` rings when a wait has taken too long. A timer of its own for each wait costs more than most waits take;
-this one is left running, and moved on when it goes off too early. The loop is that in which the alarm was made: to ask
-for the running one is a system call in Python 3.11.
+this one is left running, and moved on when it goes off too early.
 
 Not here: what is waited for (`front`, `nexthop`).
 
@@ -14,11 +13,14 @@ from collections.abc import Callable
 
 
 class Alarm:
-    """`ring` is called once for a wait that is over time."""
+    """`ring` is called once for a wait that is over time.
 
-    def __init__(self, ring: Callable[[], None]) -> None:
+    The loop is kept, because to ask which one runs costs a system call (getpid, before Python 3.12).
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
+        self._loop = loop
         self._ring = ring
-        self._loop = asyncio.get_running_loop()
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 

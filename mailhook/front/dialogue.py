@@ -45,6 +45,9 @@ VERBS: "Mapping[type[Command], Verb]" = {
 }
 """Commands of which refusals are counted."""
 
+IDLE_TALK = (commands.Noop, commands.Vrfy, commands.Help, commands.Malformed)
+"""What may be said for ever without a mail getting on."""
+
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 log = logging.getLogger("mailhook.front.dialogue")
@@ -179,6 +182,8 @@ class Dialogue:
                 return self._last_word(replies.BROKEN_OFF)
             answers = [replies.LOCAL_ERROR] * (len(group) if isinstance(group, list) else 1)
         self._out += answers
+        if not isinstance(group, IDLE_TALK):
+            self._wire.got_on()
         if any(answer.code >= 400 for answer in answers):
             _count(group if isinstance(group, list) else [group], answers)
             # RFC 5321 §3.8: whoever says 421 closes.
@@ -315,6 +320,7 @@ class Dialogue:
         with contextlib.closing(Spool(IN_MEMORY, self._load.contents)) as spool:
             self._receiving = True
             self._wire.renew()
+            self._wire.got_on()
             limit, strict = self._hop.limit(self._terms.max_size), not self._terms.bare_newlines
             received = await receive(self._lines, spool, limit, strict=strict, peer=self._address)
             self._receiving = False

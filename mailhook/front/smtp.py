@@ -3,16 +3,16 @@
 What: `Listener` accepts connections. Each is an aiosmtpd protocol, of which the life cycle is used; the dialogue is
 our own, since aiosmtpd's does not fit a relay: it refuses parameters that are the next hop's to judge, re-quotes
 paths, reads the data by lines, answers a long line or an exception with a 5xx, lets its timer run while
-we work, and cancels the work for a mail when the client half-closes.
+we work, and cancels the work for a mail when the client half-closes. Octets do not pass its streams, which copy them
+three times.
 
-Not here: commands and replies (dialogue).
+Not here: commands and replies (dialogue), who may come in (admission).
 
 Errors: OSError from `Listener.start`. A client that goes away ends its dialogue, but never a submission that is past
 its final dot.
 """
 
 import asyncio
-import ipaddress
 import logging
 import socket
 import ssl
@@ -23,8 +23,9 @@ from aiosmtpd.smtp import SMTP
 
 from mailhook import door
 from mailhook.alarm import Alarm
+from mailhook.front.admission import IDLE, Admission, tell
 from mailhook.front.dialogue import Dialogue, Terms
-from mailhook.front.limits import Load, Patience, Seldom, neighbourhood
+from mailhook.front.limits import Patience, Seldom
 from mailhook.front.standing import Standing
 from mailhook.front.tls import TlsFailedError, secured
 from mailhook.front.wire import ClientGoneError
@@ -37,9 +38,6 @@ __all__ = ["Connection", "Listener", "Terms"]
 READ_SIZE = 65536
 BACKLOG = 1024
 """Of a flood of connections, those that find no place here hear nothing for a while."""
-
-IDLE = 10.0
-"""Seconds after which a client that says nothing makes room, if others wait (Postfix under stress: smtpd_timeout)."""
 
 SLOW = 300.0
 """Seconds that content may take while another mail waits for a session with the next hop."""
@@ -61,14 +59,9 @@ class Listener:
         logging.getLogger("mail.log").setLevel(logging.WARNING)
         self._reception = reception
         self.terms = terms
-        self._draining = self._late = False
-        self._allow = tuple(ipaddress.ip_network(cidr, strict=False) for cidr in terms.allow)
-        self._load = Load(terms.limits)
-        self._refusals = Seldom(60)
-        self._unknown = Seldom(60)
+        self.admission = Admission(terms)
+        self._draining = self.late = False
         self._handshakes = Seldom(60)
-        self._nobody_idle_until = 0.0
-        self._nobody_stalls_until = 0.0
         self._connections: set[Connection] = set()
         self._servers: list[asyncio.Server] = []
 
@@ -91,13 +84,14 @@ class Listener:
     @property
     def connections(self) -> int:
         """Clients that are connected now."""
-        return len(self._connections)
+        return len(self.admission.guests)
 
     async def drain(self, grace: float) -> None:
         """Accept nobody, dismiss who is between two mails, and give the others `grace` seconds to end.
 
         Who has handed in nothing yet may do so if he does not hesitate: others accept on the same socket, so he
-        was not refused, and a client that is sent away before its mail may not come again for minutes.
+        was not refused, and a client that is sent away before its mail may not come again for minutes. Who then
+        falls silent amid his content is not waited for either: he hands it in once more.
         """
         for server in self._servers:
             server.close()
@@ -105,8 +99,11 @@ class Listener:
             await asyncio.sleep(0)
         self._draining = True
         await self._dismissed(min(grace, HESITATION))
-        self._late = True
-        late = await self._dismissed(grace)
+        self.late = True
+        clock = asyncio.get_running_loop().time
+        end = clock() + grace
+        while (late := await self._dismissed(max(min(end - clock(), IDLE / 10), 0))) and clock() < end:
+            pass
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
@@ -120,126 +117,55 @@ class Listener:
 
     def dismisses(self, dialogue: Dialogue) -> bool:
         """Whether the client has to go at its next command."""
-        return self._draining and (self._late or dialogue.between_mails)
+        return self._draining and (self.late or dialogue.between_mails)
 
-    def admit(self, connection: "Connection") -> Reply | None:
+    def came(self, connection: "Connection", now: float) -> Reply | None:
         """The refusal, if this client may not speak with us now."""
-        if self._late:
+        if self.late:
             return replies.SHUTTING_DOWN
-        connection.allowed = self._allowed(connection.address)
-        if not connection.allowed and not self.terms.entry.admits_others:
-            door.turned_away("not-allowed")
-            self.tell(self._unknown, "client refused, not in listen.allow", connection.address)
-            return replies.NOT_ALLOWED
-        refusal = None if connection.allowed else self._too_many_strangers(connection)
+        refusal = self.admission.admit(connection, now)
         if refusal is None:
-            self._make_room(connection.address)
-            refusal = self._load.connect(connection.address)
-        if refusal is not None:
-            door.turned_away("limits")
-            self.tell(self._refusals, f"client refused, {refusal.text}", connection.address)
-            return refusal
-        self._connections.add(connection)
-        return None
+            self._connections.add(connection)
+        return refusal
 
-    def _make_room(self, peer: str) -> None:
-        """Where there is none for another client of this peer, whoever has been idle for longest goes."""
-        if not (full := self._load.full()) and not self._load.full_for(peer):
-            return
-        now = asyncio.get_running_loop().time()
-        if now >= self._nobody_idle_until:
-            idle = [each for each in self._connections if full or each.address == peer]
-            found = self._send_away([each for each in idle if each.is_idle(now)])
-            # A flood of clients must not make us look each time.
-            self._nobody_idle_until = now if found else now + IDLE / 100
-
-    def make_way(self) -> None:
-        """A mail waits for a session with the next hop: whoever keeps one without using it for longest goes."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._nobody_stalls_until:
-            found = self._send_away([each for each in self._connections if each.stalls(now)])
-            self._nobody_stalls_until = now if found else now + IDLE / 100
-
-    def _send_away(self, candidates: "list[Connection]") -> bool:
-        if candidates:
-            longest = min(candidates, key=lambda each: each.since)
-            longest.dismiss(replies.MADE_ROOM)
-            self.forget(longest)
-        return bool(candidates)
+    def left(self, connection: "Connection") -> None:
+        self._connections.discard(connection)
+        self.admission.forget(connection)
 
     def dialogue(self, connection: "Connection") -> Dialogue:
         standing = Standing(self.terms.entry, connection.address, allowed=connection.allowed)
-        return Dialogue(
-            connection,
-            standing,
-            self._reception,
-            self.terms,
-            self._load,
-            self.dismisses,
-        )
-
-    def _too_many_strangers(self, connection: "Connection") -> Reply | None:
-        """Who is not in `allow` may not fill all places while he has not logged in, nor one of them those of all."""
-        limits, place = self.terms.limits, neighbourhood(connection.address)
-        near = [each for each in self._strangers() if neighbourhood(each.address) == place]
-        if len(near) >= limits.strangers_of_one and not self._send_away_lingering(near):
-            return replies.TOO_MANY_FROM_YOU
-        everybody = self._strangers()
-        if len(everybody) >= limits.strangers and not self._send_away_lingering(everybody):
-            return replies.TOO_MANY_CONNECTIONS
-        return None
-
-    def _strangers(self) -> "list[Connection]":
-        return [each for each in self._connections if each.stranger]
-
-    def _send_away_lingering(self, strangers: "list[Connection]") -> bool:
-        now = asyncio.get_running_loop().time()
-        return self._send_away([each for each in strangers if each.lingers(now)])
+        load = self.admission.load
+        return Dialogue(connection, standing, self._reception, self.terms, load, self.dismisses)
 
     def no_tls(self, address: str, why: str) -> None:
-        self.tell(self._handshakes, f"no TLS: {why}", address)
-
-    def tell(self, seldom: Seldom, what: str, address: str) -> None:
-        """Strangers must not fill the log."""
-        times = seldom.due(asyncio.get_running_loop().time())
-        if times is not None:
-            log.warning("%s: %s (%d times)", address, what, times)
-
-    def forget(self, connection: "Connection") -> None:
-        if connection in self._connections:
-            self._connections.discard(connection)
-            self._load.disconnect(connection.address)
-
-    def _allowed(self, address: str) -> bool:
-        try:
-            peer = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        if isinstance(peer, ipaddress.IPv6Address):
-            peer = peer.ipv4_mapped or peer
-        return any(peer in network for network in self._allow)
+        tell(self._handshakes, f"no TLS: {why}", address, asyncio.get_running_loop().time())
 
     def _connection(self) -> "Connection":
         return Connection(self)
 
 
 class Connection(SMTP):
-    """One client's connection; also the `Wire` of its dialogue."""
+    """One client's connection; also the `Wire` of its dialogue, and a `Guest`."""
 
     def __init__(self, listener: Listener) -> None:
         # SMTP.__init__ reflects over all attributes to find its commands (0.3 ms), none of which is used;
         # these are the attributes that its connection_made needs.
         self.loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=READ_SIZE, loop=self.loop)
-        asyncio.StreamReaderProtocol.__init__(self, reader, self._cb_client_connected, loop=self.loop)
+        asyncio.StreamReaderProtocol.__init__(self, None, loop=self.loop)  # type: ignore[arg-type]
         self._original_transport = None
         self.transport = None
         self._listener = listener
         self._dialogue: Dialogue | None = None
-        self._patience = Patience(listener.terms.timeout, self.loop.time())
+        self._came = self.since = self._heard = self.loop.time()
+        self._patience = Patience(listener.terms.timeout, self._came)
+        self._alarm = Alarm(self.loop, self._silent_for_too_long)
+        self._unread = b""
+        self._full = False
+        self._ended: Exception | None = None
+        self._reading: asyncio.Future[bytes] | None = None
         self.allowed = False
-        self._came = self.loop.time()
-        self._alarm = Alarm(self._silent_for_too_long)
+
+    # --- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if hasattr(transport, "max_size"):
@@ -247,77 +173,39 @@ class Connection(SMTP):
             transport.max_size = READ_SIZE
         peer = transport.get_extra_info("peername")
         self.address = str(peer[0]).partition("%")[0] if isinstance(peer, tuple) else ""
+        self._wire = cast(asyncio.Transport, transport)
         super().connection_made(transport)
 
+    def data_received(self, data: bytes) -> None:
+        if self._reading is not None and not self._reading.done():
+            self._reading.set_result(data)
+            return
+        self._unread += data
+        if len(self._unread) > READ_SIZE and not self._full:
+            self._full = True
+            self._wire.pause_reading()
+
+    def eof_received(self) -> bool | None:
+        """A client that half-closed still gets its replies (but under TLS, where nothing can be half closed)."""
+        self._end(ClientGoneError("connection closed"))
+        return self._wire.get_extra_info("sslcontext") is None
+
     def connection_lost(self, error: Exception | None) -> None:
-        """The reader tells the dialogue; work for a mail that is past its dot goes on."""
+        """The dialogue is told when it reads; work for a mail that is past its dot goes on."""
+        self._end(ClientGoneError(f"connection lost: {error}" if error else "connection closed"))
         asyncio.StreamReaderProtocol.connection_lost(self, error)
         self.transport = None
 
-    def eof_received(self) -> bool | None:
-        """A client that half-closed still gets its replies."""
-        return asyncio.StreamReaderProtocol.eof_received(self)
+    def _end(self, error: Exception) -> None:
+        self._ended = self._ended or error
+        if self._reading is not None and not self._reading.done():
+            self._reading.set_exception(self._ended)
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         """aiosmtpd's timer would also run while we work; `read` has its own."""
 
-    @property
-    def task(self) -> "asyncio.Task[None]":
-        return cast("asyncio.Task[None]", self._handler_coroutine)
-
-    @property
-    def awaiting_command(self) -> bool:
-        return self._dialogue is not None and self._dialogue.awaiting_command
-
-    @property
-    def since(self) -> float:
-        """When we began to wait for what the client says; the loop's time."""
-        return self._patience.since
-
-    def is_idle(self, now: float) -> bool:
-        return self._dialogue is not None and self._dialogue.idle and self.since < now - IDLE
-
-    @property
-    def stranger(self) -> bool:
-        return not self.allowed and (self._dialogue is None or self._dialogue.stranger)
-
-    def lingers(self, now: float) -> bool:
-        """Has a stranger had the time to log in, and are we waiting for what he says? NOOP does not help him."""
-        return self.awaiting_command and self._came < now - IDLE
-
-    def stalls(self, now: float) -> bool:
-        """Does it let a mail wait: between commands, or amid a content that takes too long?"""
-        if self._dialogue is None or not self._dialogue.in_transaction:
-            return False
-        if self._dialogue.receiving:
-            return self.since < now - SLOW
-        return self.awaiting_command and self.since < now - IDLE
-
-    def make_way(self) -> None:
-        self._listener.make_way()
-
-    def retire(self) -> None:
-        """Send the client away if a stop asks for it, and nothing but its next command is awaited."""
-        dialogue = self._dialogue
-        if dialogue is not None and dialogue.awaiting_command and self._listener.dismisses(dialogue):
-            self.dismiss(replies.SHUTTING_DOWN)
-
-    def dismiss(self, reply: Reply) -> None:
-        """Send the client away now; only while it is the client that is awaited."""
-        self._writer.write(reply.wire())
-        self._close()
-
-    def _close(self) -> None:
-        """A client that does not read what is left for it must not keep its connection by that."""
-        transport = self._writer.transport
-        if not transport.is_closing():
-            left = transport.get_write_buffer_size()
-            self._writer.close()
-            if left:
-                self.loop.call_later(IDLE, transport.abort)
-
     async def _handle_client(self) -> None:
-        refusal = self._listener.admit(self)
+        refusal = self._listener.came(self, self._came)
         try:
             if refusal is not None:
                 await self.write(refusal.wire())
@@ -327,50 +215,125 @@ class Connection(SMTP):
         except ClientGoneError as gone:
             log.debug("%s: %s", self.address, gone)
         finally:
-            self._listener.forget(self)
+            self._listener.left(self)
             self._alarm.close()
             self._close()
 
+    # --- Guest
+
+    @property
+    def task(self) -> "asyncio.Task[None]":
+        return cast("asyncio.Task[None]", self._handler_coroutine)
+
+    @property
+    def awaiting_command(self) -> bool:
+        return self._dialogue is not None and self._dialogue.awaiting_command
+
+    def is_idle(self, now: float) -> bool:
+        return self._dialogue is not None and self._dialogue.idle and self.since < now - IDLE
+
+    @property
+    def stranger(self) -> bool:
+        return not self.allowed and (self._dialogue is None or self._dialogue.stranger)
+
+    def lingers(self, now: float) -> bool:
+        """NOOP does not help him."""
+        return self.awaiting_command and self._came < now - IDLE
+
+    def stalls(self, now: float) -> bool:
+        """Between commands, or amid a content that takes too long."""
+        if self._dialogue is None or not self._dialogue.in_transaction:
+            return False
+        if self._dialogue.receiving:
+            return self.since < now - SLOW
+        return self.awaiting_command and self.since < now - IDLE
+
+    def retire(self) -> None:
+        """Send the client away if a stop asks for it, and nothing but its next octet is awaited."""
+        dialogue = self._dialogue
+        if dialogue is None:
+            return
+        silent = self._listener.late and dialogue.receiving and self._heard < self.loop.time() - IDLE
+        if silent or (dialogue.awaiting_command and self._listener.dismisses(dialogue)):
+            self.dismiss(replies.SHUTTING_DOWN)
+
+    def dismiss(self, reply: Reply) -> None:
+        """Only while it is the client that is awaited."""
+        self._wire.write(reply.wire())
+        self._close()
+
+    def _close(self) -> None:
+        """A client that does not read what is left for it must not keep its connection by that."""
+        if not self._wire.is_closing():
+            left = self._wire.get_write_buffer_size()
+            self._wire.close()
+            if left:
+                self.loop.call_later(IDLE, self._wire.abort)
+
+    # --- Wire
+
     async def start_tls(self, context: ssl.SSLContext) -> bool:
-        within = self._listener.terms.timeout
+        self._unread = b""
         try:
-            self._reader, self._writer = await secured(self._writer.transport, context, within)
+            self._wire = await secured(self._wire, self, context, self._listener.terms.timeout)
         except TlsFailedError as error:
             door.turned_away("tls")
             self._listener.no_tls(self.address, str(error))
             raise ClientGoneError(f"no TLS: {error}") from None
-        return bool(self._writer.get_extra_info("peercert"))
+        self._full = False
+        return bool(self._wire.get_extra_info("peercert"))
 
     async def read(self) -> bytes:
         """The only place where we wait for the client's bytes."""
+        data = self._take() if self._unread else await self._wait()
+        self._heard = self.loop.time()
+        self._patience.earn(len(data), self._heard)
+        return data
+
+    def _take(self) -> bytes:
+        data, self._unread = self._unread, b""
+        if self._full:
+            self._full = False
+            self._wire.resume_reading()
+        return data
+
+    async def _wait(self) -> bytes:
+        if self._ended is not None:
+            raise self._ended
+        self._reading = self.loop.create_future()
         self._alarm.set(self._patience.left(self.loop.time()))
         try:
-            data = await self._reader.read(READ_SIZE)
+            return await self._reading
         except TimeoutError:
             await self.write(replies.CLIENT_TIMEOUT.wire())
             raise ClientGoneError("silent for too long") from None
-        except OSError as error:
-            raise ClientGoneError(f"connection lost: {error}") from None
         finally:
             self._alarm.clear()
-        if not data:
-            raise ClientGoneError("connection closed")
-        self._patience.earn(len(data), self.loop.time())
-        return data
+
+    def _silent_for_too_long(self) -> None:
+        if self._reading is not None and not self._reading.done():
+            self._reading.set_exception(TimeoutError())
 
     def renew(self) -> None:
         self._patience.renew(self.loop.time())
 
-    def _silent_for_too_long(self) -> None:
-        self._reader.set_exception(TimeoutError())
+    def got_on(self) -> None:
+        self.since = self.loop.time()
+
+    def make_way(self) -> None:
+        self._listener.admission.make_way(self.loop.time())
 
     async def write(self, data: bytes) -> None:
-        self._writer.write(data)
-        if not self._writer.is_closing() and self._writer.transport.get_write_buffer_size() == 0:
+        self._wire.write(data)
+        if not self._wire.is_closing() and self._wire.get_write_buffer_size() == 0:
             return
         try:
             async with asyncio.timeout(self._listener.terms.timeout):
-                await self._writer.drain()
+                await self._room_to_write()
         except (OSError, TimeoutError) as error:
-            self._writer.transport.abort()
+            self._wire.abort()
             raise ClientGoneError(f"connection lost: {error}") from None
+
+    async def _room_to_write(self) -> None:
+        # asyncio.streams.FlowControlMixin, of which aiosmtpd's protocol is made, keeps account of it.
+        await self._drain_helper()  # type: ignore[attr-defined]

@@ -15,7 +15,9 @@ from typing import IO
 
 from mailhook.front.limits import Budget
 
-IN_MEMORY = 1 << 20
+IN_MEMORY = (1 << 20) + (1 << 16)
+"""A message of 1 MiB, and what its pieces cost beside their octets."""
+
 CHUNK = 65536
 PIECE = 64
 """Octets that a piece costs beside its own: content that comes octet by octet must not fill the memory."""

@@ -1,7 +1,6 @@
 """From plain to TLS on a connection that is open.
 
-What: `secured` shakes hands as the server, within a time, and gives streams of their own, so that nothing that was
-read before is taken for something said under TLS.
+What: `secured` shakes hands as the server, within a time. Nothing that comes before its end reaches the protocol.
 
 Not here: the STARTTLS command (dialogue), certificates (mailhook.certificates).
 
@@ -14,21 +13,18 @@ import ssl
 HANDSHAKE = 30.0
 """Seconds that a handshake may take at most, however long a client may be silent otherwise."""
 GOODBYE = 5.0
-READ_SIZE = 65536
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class TlsFailedError(Exception):
     """No handshake came about."""
 
 
-async def secured(transport: asyncio.WriteTransport, context: ssl.SSLContext, within: float) -> Streams:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=READ_SIZE, loop=loop)
-    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+async def secured(
+    transport: asyncio.Transport, protocol: asyncio.Protocol, context: ssl.SSLContext, within: float
+) -> asyncio.Transport:
+    """The transport to use from now on; `protocol` stays."""
     try:
-        safe = await loop.start_tls(
+        safe = await asyncio.get_running_loop().start_tls(
             transport,
             protocol,
             context,
@@ -40,5 +36,4 @@ async def secured(transport: asyncio.WriteTransport, context: ssl.SSLContext, wi
         raise TlsFailedError((isinstance(error, ssl.SSLError) and error.reason) or str(error)) from None
     if safe is None:
         raise TlsFailedError("the connection was closed")
-    protocol.connection_made(safe)
-    return reader, asyncio.StreamWriter(safe, protocol, reader, loop)
+    return safe

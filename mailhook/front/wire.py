@@ -49,6 +49,9 @@ class Wire(Protocol):
     def renew(self) -> None:
         """The client's time starts anew: a command, or content, is awaited."""
 
+    def got_on(self) -> None:
+        """A mail has got on by what the client said: whoever says only NOOP may lose his place to others."""
+
     async def read(self) -> bytes:
         """What the client sends next, at least one octet."""
 

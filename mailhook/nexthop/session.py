@@ -58,7 +58,7 @@ class Session(asyncio.Protocol):
         self._parser = ReplyParser()
         self._replies: deque[Reply] = deque()
         self._waiter: asyncio.Future[None] | None = None
-        self._alarm = Alarm(self._late)
+        self._alarm = Alarm(self._loop, self._late)
         self._paused = False
         self._lost: Exception | None = None
         self._secure = False

@@ -47,13 +47,14 @@ class EndOfData:
 
     def feed(self, data: bytes) -> bytes:
         """Content that is known to be content; up to four octets are held back until more comes."""
-        window = self._held + data
-        if b"." not in window and not self._strict:
-            # Attached files: neither an end nor a lone dot can be in it, and this look is the cheapest there is.
-            return self._hold(window)
-        at = window.find(END)
-        region = window if at < 0 else window[: at + len(END)]
-        self._look(region)
+        window = self._held + data if self._held else data
+        if self._strict or not self._is_plain(window):
+            at = window.find(END)
+            region = window if at < 0 else window[: at + len(END)]
+            self._look(region)
+        else:
+            at, region = len(window) - len(END) if window.endswith(END) else -1, window
+            self.stuffed += at >= 0
         if at >= 0:
             self.finished = True
             self.stuffed -= 1
@@ -61,9 +62,25 @@ class EndOfData:
             return self._emit(region[: at + 2])
         return self._hold(window)
 
+    def _is_plain(self, window: bytes) -> bool:
+        """Whether no line begins with a dot but the last one, which is the end of the data.
+
+        Most content is so, and each look for what might be amiss in the rest costs as much as this one.
+        """
+        if b"." not in window:
+            return True
+        at = window.find(b"\n.")
+        if at >= 0 and (at < len(window) - 4 or b"." in self._held or not window.endswith(END)):
+            return False
+        return b"\r." not in window
+
     def _hold(self, window: bytes) -> bytes:
+        # What spans two pieces and matters begins with a line end.
         keep = max(len(window) - 4, 0)
-        self._held = window[keep:]
+        tail = window[keep:]
+        if b"\r" not in tail and b"\n" not in tail:
+            keep, tail = len(window), b""
+        self._held = tail
         return self._emit(window[:keep])
 
     def _emit(self, piece: bytes) -> bytes:
@@ -81,7 +98,7 @@ class EndOfData:
         return content
 
     def _look(self, region: bytes) -> None:
-        if self._strict and _bare_newline(region[len(self._held) - 1 :].removeprefix(b"\n")):
+        if self._strict and _bare_newline(region[max(len(self._held) - 1, 0) :].removeprefix(b"\n")):
             self.bare = True
         if b"\n." in region:
             # What is held back was counted when it came.
@@ -135,9 +152,9 @@ class Inspector:
     def feed(self, data: bytes) -> None:
         if self.candidate:
             return
-        window = self._tail + data
-        self._tail = window[-_OVERLAP:]
         # Base64 has none of these marks, and a look for one octet costs a hundredth of what follows.
-        if any(mark in window for mark in _MARKS):
-            low = window.lower()
-            self.candidate = any(needle in low for needle in _NEEDLES)
+        marked = any(mark in data for mark in _MARKS)
+        window = self._tail + (data if marked else data[:_OVERLAP])
+        low = window.lower()
+        self.candidate = any(needle in low for needle in _NEEDLES)
+        self._tail = data[-_OVERLAP:] if len(data) >= _OVERLAP else window[-_OVERLAP:]
