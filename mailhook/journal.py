@@ -21,8 +21,9 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from time import perf_counter
 from typing import Literal, TextIO
 
@@ -60,6 +61,7 @@ _JOIN_LINK = re.compile(
     r"""https?://[^\s"'<>\\]{0,4000}?conf(?:id|pass)(?:=|%3D)[^\s"'<>\\]*""", re.IGNORECASE
 )
 _CREDENTIAL = re.compile(r"""conf(?:id|pass)(?:=|%3D)[^\s"'<>\\&]+""", re.IGNORECASE)
+_AWKWARD = re.compile(r'[\s"=]')
 _QUEUED = re.compile(r"\bqueued as ([\w.-]+)|\bid=([\w.-]+)", re.IGNORECASE)
 
 
@@ -69,10 +71,16 @@ def step(name: str) -> None:
         hook(name)
 
 
+def _log(level: int, text: str, fields: Mapping[str, object]) -> None:
+    """As `Logger.log`, which for each line walks up the stack to find its caller: no line tells that."""
+    if _LOG.isEnabledFor(level):
+        _LOG.handle(_LOG.makeRecord(_LOG.name, level, "", 0, text, (), None, extra={"fields": fields}))
+
+
 def event(name: str, /, *, level: int | None = None, **fields: object) -> None:
     """Report what concerns no single message; a warning when it has an `error`, unless `level` says otherwise."""
     chosen = level if level is not None else logging.WARNING if fields.get("error") else logging.INFO
-    _LOG.log(chosen, name, extra={"fields": fields})
+    _log(chosen, name, fields)
     for hook in on_event:
         hook(name, chosen)
 
@@ -104,7 +112,6 @@ class Story:
     sealed     why an invitation, or parts of it, were left as they came beside what was decided ("signed", "pgp" …)
     code       of the reply that the client got; `hop_ident`: the next hop's queue id in it
     error      what went wrong, for people
-    started    when the story began (UTC)
     """
 
     client: str = ""
@@ -125,7 +132,6 @@ class Story:
     code: int = 0
     hop_ident: str = ""
     error: str = ""
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
     times: dict[str, float] = field(default_factory=dict)
     _begun: float = field(default_factory=perf_counter)
     _current: tuple[str, float] | None = None
@@ -166,7 +172,7 @@ class Story:
         self._end_step()
         loud = self.error or self.code >= 400 or not LOUD.isdisjoint((self.reason, *self.sealed))
         level = logging.WARNING if loud else logging.INFO
-        _LOG.log(level, "message", extra={"fields": self._fields()})
+        _log(level, "message", self._fields())
         for hook in on_message:
             hook(self)
 
@@ -182,10 +188,14 @@ class Story:
             self.times[name] = self.times.get(name, 0.0) + perf_counter() - since
 
     def _fields(self) -> dict[str, object]:
-        names = (name for name in self.__dataclass_fields__ if not name.startswith("_"))
-        fields = {name: getattr(self, name) for name in names if name not in {"started", "times"}}
-        steps = {name: round(seconds * 1000, 1) for name, seconds in self.times.items()}
-        return {**fields, "ms": round(self.seconds * 1000, 1), "steps": steps}
+        own = vars(self)
+        fields = {name: own[name] for name in _TOLD if own[name]}
+        fields["ms"] = round(self.seconds * 1000, 1)
+        fields["steps"] = {name: round(seconds * 1000, 1) for name, seconds in self.times.items()}
+        return fields
+
+
+_TOLD = tuple(each.name for each in fields(Story) if each.name[0] != "_" and each.name != "times")
 
 
 # --- lines ----------------------------------------------------------------------------------------------------
@@ -213,21 +223,18 @@ def _visible(character: str) -> str:
 def _plain(value: object) -> object:
     """`value` in terms of JSON, every text in it clean."""
     match value:
+        case str():
+            return clean(value)
         case None | bool() | int() | float():
             return value
         case bytes():
             return clean(value.decode("utf-8", "backslashreplace"))
-        case Mapping():
-            return {clean(str(key)): _plain(content) for key, content in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_plain(item) for item in value]
+        case Mapping():
+            return {clean(str(key)): _plain(content) for key, content in value.items()}
         case _:
             return clean(str(value))
-
-
-def _empty(value: object) -> bool:
-    """Whether a field says nothing; a measured 0.0 does."""
-    return not value and not isinstance(value, float)
 
 
 class _Formatter(logging.Formatter):
@@ -238,14 +245,20 @@ class _Formatter(logging.Formatter):
         self._worker = worker
 
     def _parts(self, record: logging.LogRecord) -> tuple[str, str, dict[str, object], list[str]]:
-        """Moment, what happened, its fields, and the traceback by lines."""
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        """Moment, what happened, the fields that say something (as they are), and the traceback by lines."""
+        moment = f"{_second(int(record.created))}.{int(record.msecs):03}Z"
         given = {"worker": self._worker, **vars(record).get("fields", {})}
-        fields = {name: _plain(value) for name, value in given.items() if not _empty(value)}
+        # A measured 0.0 does say something.
+        fields = {name: value for name, value in given.items() if value or type(value) is float}
         text = clean(record.getMessage(), LONGEST_TEXT)
         trace = self.formatException(record.exc_info) if record.exc_info else record.exc_text or ""
         lines = [clean(line, LONGEST_TEXT) for line in trace.splitlines()]
-        return moment.replace("+00:00", "Z"), text, fields, lines
+        return moment, text, fields, lines
+
+
+@lru_cache(maxsize=1)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class Console(_Formatter):
@@ -255,22 +268,27 @@ class Console(_Formatter):
         moment, text, fields, trace = self._parts(record)
         if record.name != _LOG.name:
             text = f"{record.name}: {text}"
-        told = "".join(f" {name}={_shown(value)}" for name, value in fields.items())
+        told = "".join([f" {name}={_shown(value)}" for name, value in fields.items()])
         return "\n    ".join([f"{moment} {record.levelname.lower():7} {text}{told}", *trace])
 
 
 def _shown(value: object) -> str:
     match value:
-        case dict():
-            return ",".join(f"{name}:{content}" for name, content in value.items())
-        case list():
-            return _shown(",".join(map(str, value)))
-        case str():
-            return (
-                value if value and not re.search(r'[\s"=]', value) else json.dumps(value, ensure_ascii=False)
-            )
-        case _:
+        case int() | float():
             return str(value)
+        case str():
+            return _quoted(clean(value))
+    match _plain(value):
+        case dict() as plain:
+            return ",".join([f"{name}:{content}" for name, content in plain.items()])
+        case list() as plain:
+            return _quoted(",".join(map(str, plain)))
+        case plain:
+            return _quoted(str(plain))
+
+
+def _quoted(text: str) -> str:
+    return text if text and not _AWKWARD.search(text) else json.dumps(text, ensure_ascii=False)
 
 
 class Json(_Formatter):
@@ -283,7 +301,7 @@ class Json(_Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": text,
-            **fields,
+            **{name: _plain(value) for name, value in fields.items()},
         }
         if trace:
             line["traceback"] = trace
@@ -322,5 +340,7 @@ def setup(
     formatter = Json(worker) if style == "json" else Console(worker)
     handler.setFormatter(_ForJournal(formatter) if _is_read_by_journal(handler.stream) else formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # Of who tells a line bears nothing but the worker, and to find out the rest is work for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -76,10 +76,13 @@ class Pool:
         safety: Safety = Safety(),  # noqa: B008 - frozen
     ) -> None:
         self._hop = _Hop(host, port, hostname, connect_timeout, command_timeout, data_timeout, safety)
+        self._loop = asyncio.get_running_loop()
+        self.clock = self._loop.time
         self._limit = limit
         self._permits = asyncio.Semaphore(limit)
         self._idle_for = idle
-        self._idle: deque[tuple[Session, asyncio.TimerHandle]] = deque()
+        self._idle: deque[tuple[Session, float]] = deque()
+        self._sweeping: asyncio.TimerHandle | None = None
         self._closed = False
         self._asking: asyncio.Task[Capabilities] | None = None
         self._known: tuple[Capabilities, float] | None = None
@@ -87,7 +90,7 @@ class Pool:
 
     async def capabilities(self) -> Capabilities:
         """What the last connection announced, if that is less than a minute ago. Temporary: unreachable."""
-        if self._known is not None and asyncio.get_running_loop().time() < self._known[1]:
+        if self._known is not None and self.clock() < self._known[1]:
             return self._known[0]
         if self._asking is None or self._asking.done():
             # Shared, so that many clients do not wait for one time-out after the other.
@@ -147,8 +150,9 @@ class Pool:
     def release(self, session: Session, *, reusable: bool) -> None:
         self._permits.release()
         if reusable and session.usable and not self._closed:
-            self._seen = Seen(asyncio.get_running_loop().time(), reachable=True)
-            self._keep(session)
+            now = self.clock()
+            self._seen = Seen(now, reachable=True)
+            self._keep(session, now)
         else:
             session.close()
 
@@ -162,6 +166,10 @@ class Pool:
     async def _wait_for_permit(self) -> None:
         if self._closed:
             raise Temporary("the pool of connections to the next hop is closed")
+        if not self._permits.locked():
+            # It costs no time, and to watch the time would cost more than all else here.
+            await self._permits.acquire()
+            return
         try:
             async with asyncio.timeout(self._hop.connect_timeout):
                 await self._permits.acquire()
@@ -170,39 +178,41 @@ class Pool:
 
     async def _connect(self) -> Session:
         hop = self._hop
-        clock = asyncio.get_running_loop().time
         try:
             session = await Session.connect(hop.host, hop.port, hop.hostname, hop.connect_timeout, hop.safety)
         except Temporary:
-            self._seen = Seen(clock(), reachable=False)
+            self._seen = Seen(self.clock(), reachable=False)
             raise
-        self._seen = Seen(clock(), reachable=True)
-        self._known = session.capabilities, clock() + CAPABILITIES_FOR
+        self._seen = Seen(self.clock(), reachable=True)
+        self._known = session.capabilities, self.clock() + CAPABILITIES_FOR
         return session
 
     def _reusable(self) -> Session | None:
         while self._idle:
-            session, expiry = self._idle.pop()
-            expiry.cancel()
+            session, _ = self._idle.pop()
             if session.usable:
                 session.reused = True
                 return session
             session.close()
         return None
 
-    def _keep(self, session: Session) -> None:
-        expiry = asyncio.get_running_loop().call_later(self._idle_for, self._expire, session)
-        self._idle.append((session, expiry))
+    def _keep(self, session: Session, now: float) -> None:
+        self._idle.append((session, now + self._idle_for))
+        if self._sweeping is None:
+            self._sweeping = self._loop.call_later(self._idle_for, self._sweep)
 
-    def _expire(self, session: Session) -> None:
-        self._idle = deque(entry for entry in self._idle if entry[0] is not session)
-        session.close()
+    def _sweep(self) -> None:
+        """Close what has been idle for long enough: that is at the left, since what came last is used first."""
+        self._sweeping = None
+        now = self.clock()
+        while self._idle and self._idle[0][1] <= now:
+            self._idle.popleft()[0].close()
+        if self._idle:
+            self._sweeping = self._loop.call_at(self._idle[0][1], self._sweep)
 
     def _forget_idle(self) -> None:
         while self._idle:
-            session, expiry = self._idle.pop()
-            expiry.cancel()
-            session.close()
+            self._idle.pop()[0].close()
 
 
 class Transaction:
@@ -240,7 +250,7 @@ class Transaction:
         if self._over or self._session is None:
             return Lost(False, "there is no transaction with the next hop")
         settled = False
-        clock = asyncio.get_running_loop().time
+        clock = self._pool.clock
         # The client waits for all of this: a mail that it has given up is delivered a second time.
         until = clock() + self._hop.data_timeout
         try:

@@ -53,11 +53,12 @@ class Session(asyncio.Protocol):
     """Use `Session.connect`. After an exception the only thing left to do is `close`."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = ReplyParser()
         self._replies: deque[Reply] = deque()
         self._waiter: asyncio.Future[None] | None = None
-        self._alarm = Alarm(asyncio.get_running_loop(), self._late)
+        self._alarm = Alarm(self._loop, self._late)
         self._paused = False
         self._lost: Exception | None = None
         self._secure = False
@@ -164,10 +165,10 @@ class Session(asyncio.Protocol):
         assert safety.context is not None
         assert self._transport is not None
         self.capabilities = Capabilities()
-        loop, plain = asyncio.get_running_loop(), self._transport
+        plain = self._transport
         try:
             # Until this has ended all octets go to the handshake, none to our parser.
-            safe = await loop.start_tls(
+            safe = await self._loop.start_tls(
                 plain, self, safety.context(), server_hostname=safety.name, ssl_handshake_timeout=within
             )
         except (OSError, ssl.SSLError) as error:
@@ -205,32 +206,24 @@ class Session(asyncio.Protocol):
         """A reply for each command line; one write if the next hop pipelines (RFC 2920)."""
         if self._replies:
             raise SessionLostError(f"the next hop spoke unasked: {self._replies[0].text}")
-        if self.capabilities.pipelining:
+        pipelining = self.capabilities.pipelining
+        if pipelining:
             self._write(b"".join(lines))
-            return await self._collect(len(lines), within)
         replies: list[Reply] = []
         for line in lines:
-            if not self._over(replies):
+            if replies and replies[-1].code == 421:
+                # RFC 5321 §3.8: behind a 421 comes nothing, so it answers what was sent after it too.
+                replies.append(replies[-1])
+                continue
+            if not pipelining:
                 self._write(line)
-            replies += await self._collect(1, within, replies)
+            replies.append(await self._reply(within))
         return replies
-
-    async def _collect(self, count: int, within: float, before: Sequence[Reply] = ()) -> list[Reply]:
-        replies: list[Reply] = []
-        for _ in range(count):
-            said = [*before[-1:], *replies[-1:]]
-            # RFC 5321 §3.8: behind a 421 comes nothing, so it answers what was sent after it too.
-            replies.append(said[-1] if self._over(said) else await self._reply(within))
-        return replies
-
-    @staticmethod
-    def _over(replies: Sequence[Reply]) -> bool:
-        return bool(replies) and replies[-1].code == 421
 
     async def send_content(self, content: Content, within: float) -> Delivery:
         """Content and final dot, then the reply, all of it `within` so many seconds."""
         after_dot = False
-        clock = asyncio.get_running_loop().time
+        clock = self._loop.time
         until = clock() + within
         try:
             for piece, last in _with_dot(content.chunks()):
@@ -238,7 +231,8 @@ class Session(asyncio.Protocol):
                     return await self._early(until - clock())
                 after_dot = last
                 self._write(piece)
-                await self._until(lambda: not self._paused or bool(self._replies), until - clock())
+                if self._paused:
+                    await self._until(lambda: not self._paused or bool(self._replies), until - clock())
             return Answered(await self._reply(until - clock()))
         except (Temporary, OSError) as error:
             return Lost(after_dot, str(error))
@@ -265,18 +259,17 @@ class Session(asyncio.Protocol):
     # --- waiting
 
     async def _reply(self, within: float) -> Reply:
-        await self._until(lambda: bool(self._replies), within)
+        if not self._replies:
+            await self._until(lambda: bool(self._replies), within)
         return self._replies.popleft()
 
     async def _until(self, condition: Callable[[], bool], within: float) -> None:
-        if condition():
-            return
         self._alarm.set(within)
         try:
             while not condition():
                 if self._lost is not None:
                     raise self._lost
-                self._waiter = asyncio.get_running_loop().create_future()
+                self._waiter = self._loop.create_future()
                 await self._waiter
         except TimeoutError:
             raise Temporary("the next hop did not answer in time") from None

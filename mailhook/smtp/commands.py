@@ -25,20 +25,16 @@ _PARAMETER_NAME = re.compile(rb"[A-Za-z0-9-]+\Z")
 class _Envelope:
     argument: bytes
 
-    @cached_property
-    def _split(self) -> tuple[bytes, tuple[bytes, ...]]:
-        rest = self.argument.lstrip(b" \t")
-        end = _path_end(rest)
-        return rest[:end], tuple(rest[end:].split())
-
     @property
     def path(self) -> bytes:
         """The path with its brackets as it came."""
-        return self._split[0]
+        rest = self.argument.lstrip(b" \t")
+        return rest[: _path_end(rest)]
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[bytes, ...]:
-        return self._split[1]
+        rest = self.argument.lstrip(b" \t")
+        return tuple(rest[_path_end(rest) :].split())
 
     @cached_property
     def address(self) -> str:
@@ -269,6 +265,8 @@ _PARSERS: dict[bytes, Callable[[bytes], Command]] = {
 def _path_end(rest: bytes) -> int:
     """Where the path ends: behind the bracket that closes it, else at the first blank (RFC 5321 §4.1.2)."""
     bracketed = rest.startswith(b"<")
+    if bracketed and b'"' not in rest:
+        return rest.find(b">") + 1 or len(rest)
     quoted = escaped = False
     for position, octet in enumerate(rest):
         if escaped:

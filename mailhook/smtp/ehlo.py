@@ -10,6 +10,7 @@ Errors: none; a line of the reply that is no keyword is ignored.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from mailhook.smtp.commands import Mail, Rcpt
 from mailhook.smtp.replies import Reply
@@ -64,7 +65,7 @@ class Capabilities:
     def __contains__(self, keyword: str) -> bool:
         return keyword in self.keywords
 
-    @property
+    @cached_property
     def size(self) -> int | None:
         """The largest message in octets; None where no limit is announced (RFC 1870 §6: 0 is no limit)."""
         value = self.keywords.get("SIZE", b"")
@@ -74,7 +75,7 @@ class Capabilities:
     def pipelining(self) -> bool:
         return "PIPELINING" in self
 
-    @property
+    @cached_property
     def xforward(self) -> frozenset[str]:
         """The XFORWARD attributes that the peer takes; empty where it takes none."""
         return frozenset(self.keywords.get("XFORWARD", b"").decode("ascii", "replace").upper().split())

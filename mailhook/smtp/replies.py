@@ -8,6 +8,7 @@ Errors: `Temporary` when a peer sends what is not a reply.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailhook.errors import Temporary
 
@@ -28,9 +29,8 @@ class Reply:
             raise ValueError(f"not a reply: {self.code} {self.lines!r}")
 
     def wire(self) -> bytes:
-        code = b"%d" % self.code
-        head = b"".join(code + b"-" + line + b"\r\n" for line in self.lines[:-1])
-        return head + code + b" " + self.lines[-1] + b"\r\n"
+        head = b"".join([b"%d-%b\r\n" % (self.code, line) for line in self.lines[:-1]])
+        return b"%b%d %b\r\n" % (head, self.code, self.lines[-1])
 
     @property
     def text(self) -> str:
@@ -75,19 +75,26 @@ class ReplyParser:
         return bool(self._buffer or self._lines)
 
     def _line(self, line: bytes) -> Reply | None:
-        line = line.removesuffix(b"\r")
-        code, separator, text = line[:3], line[3:4], line[4:]
-        if not (
-            len(code) == 3 and code.isdigit() and b"200" <= code <= b"599" and separator in {b"", b" ", b"-"}
-        ):
-            raise Temporary(f"the next hop sent what is not an SMTP reply: {line[:80]!r}")
-        self._lines.append(text)
+        said, last = _read(line)
+        self._lines += said.lines
         self._size += len(line)
-        if separator == b"-":
+        if not last:
             return None
-        complete = Reply(int(code), tuple(self._lines))
+        complete = said if len(self._lines) == 1 else Reply(said.code, tuple(self._lines))
         self._lines, self._size = [], 0
         return complete
+
+
+@lru_cache(maxsize=64)
+def _read(line: bytes) -> tuple[Reply, bool]:
+    """One line of a reply, and whether it is the last; a peer says the same few again and again."""
+    line = line.removesuffix(b"\r")
+    code, separator, text = line[:3], line[3:4], line[4:]
+    if not (
+        len(code) == 3 and code.isdigit() and b"200" <= code <= b"599" and separator in {b"", b" ", b"-"}
+    ):
+        raise Temporary(f"the next hop sent what is not an SMTP reply: {line[:80]!r}")
+    return Reply(int(code), (text,)), separator != b"-"
 
 
 OK = reply(250, "2.0.0 Ok")

@@ -93,6 +93,20 @@ async def test_an_idle_connection_is_left_after_its_time(rig: Rig) -> None:
     await left.wait()
 
 
+async def test_each_idle_connection_is_left_after_its_time(rig: Rig) -> None:
+    left: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def hop(reader: StreamReader, writer: StreamWriter) -> None:
+        await scripted(reader, writer, *WHOLE)
+        left.put_nowait(await reader.readline())
+
+    pool = await rig.pool(await rig.hop_port(hop), idle=0.01)
+    for together in (1, 3):
+        await asyncio.gather(*(relay(pool) for _ in range(together)))
+        assert [await left.get() for _ in range(together)] == [b"QUIT\r\n"] * together
+        assert pool.usage.idle == 0
+
+
 async def test_an_envelope_without_commands_takes_no_connection(rig: Rig) -> None:
     pool = await rig.pool(await rig.sink_port())
     await pool.transaction(CLIENT).abandon()

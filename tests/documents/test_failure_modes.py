@@ -85,9 +85,9 @@ def events() -> set[str]:
     """`journal.event("name")`, and what logs under a name of its own."""
     found = {
         call.args[0].value
-        for path, call in calls("event", "_tell", "log", "error")
-        for call.args in [call.args[1:] if ast.unparse(call.func) == "_LOG.log" else call.args]
-        if ast.unparse(call.func) in {"journal.event", "self._tell", "_LOG.log", "_LOG.error"}
+        for path, call in calls("event", "_tell", "_log", "error")
+        for call.args in [call.args[1:] if ast.unparse(call.func) == "_log" else call.args]
+        if ast.unparse(call.func) in {"journal.event", "self._tell", "_log", "_LOG.error"}
         if call.args and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)
     }
     return {name for name in found if " " not in name}
@@ -132,7 +132,7 @@ def test_every_event_is_explained() -> None:
 
 def test_every_field_of_a_message_is_explained() -> None:
     names = {name for name in journal.Story.__dataclass_fields__ if not name.startswith("_")}
-    assert set(first_cells("The line of a message")) == names - {"started", "times"} | {"ms", "steps"}
+    assert set(first_cells("The line of a message")) == names - {"times"} | {"ms", "steps"}
 
 
 def lines() -> set[str]:
