@@ -21,7 +21,7 @@ from mailhook.config import Settings
 from mailhook.courier import Courier
 from mailhook.flight import Flight
 from mailhook.front import descriptors
-from mailhook.front.smtp import Listener
+from mailhook.front.listener import Listener
 from mailhook.guard import Guard
 from mailhook.monitoring import Monitor
 from mailhook.organizer.notice import MailNotifier

@@ -23,7 +23,7 @@ from mailhook import journal, metrics_folder
 from mailhook.config import Settings
 from mailhook.errors import MailhookError
 from mailhook.front.http import site
-from mailhook.front.smtp import Listener
+from mailhook.front.listener import Listener
 from mailhook.front.spool import Spool
 from mailhook.guard import Guard
 from mailhook.journal import Story

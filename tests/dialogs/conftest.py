@@ -16,8 +16,8 @@ from mailhook.config import Settings
 from mailhook.errors import Temporary
 from mailhook.flight import Flight
 from mailhook.front.dialogue import Terms
+from mailhook.front.listener import Listener
 from mailhook.front.sink import Sink
-from mailhook.front.smtp import Listener
 from mailhook.nexthop.pool import Pool
 from mailhook.phrasebook import Phrasebook
 from mailhook.pipeline import Pipeline

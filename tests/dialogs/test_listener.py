@@ -16,7 +16,7 @@ from mailhook.errors import Temporary
 from mailhook.front import smtp
 from mailhook.front.dialogue import Terms
 from mailhook.front.limits import Limits
-from mailhook.front.smtp import Listener
+from mailhook.front.listener import Listener
 from mailhook.ports import Answered, Client, Content
 from mailhook.smtp import replies
 from mailhook.smtp.commands import Mail, Rcpt

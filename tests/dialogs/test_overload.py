@@ -21,7 +21,7 @@ from tests.dialogs.conftest import PassThrough
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mailhook.front.smtp import Listener
+    from mailhook.front.listener import Listener
     from tests.dialogs.conftest import Peer, Rig
 
 ENVELOPE = b"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\n"

@@ -26,7 +26,7 @@ from mailhook.smtp.auth import Credentials
 from tests.authority import Authority
 
 if TYPE_CHECKING:
-    from mailhook.front.smtp import Listener
+    from mailhook.front.listener import Listener
     from tests.dialogs.conftest import Hop, Peer, Rig
 
 NOBODY = ("192.0.2.0/24",)

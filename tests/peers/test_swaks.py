@@ -12,8 +12,8 @@ import pytest
 from mailhook.certificates import Kept, Pem, server
 from mailhook.front import auth
 from mailhook.front.dialogue import Terms
+from mailhook.front.listener import Listener
 from mailhook.front.sink import Sink
-from mailhook.front.smtp import Listener
 from mailhook.front.standing import Entry
 from mailhook.nexthop.pool import Pool
 from tests.authority import Authority
