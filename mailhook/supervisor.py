@@ -35,6 +35,9 @@ T = TypeVar("T")
 
 OK, WRONG_CALL = 0, 2
 
+MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(32 << 20), "MALLOC_MMAP_THRESHOLD_": str(4 << 20)}
+"""Of glibc, mallopt(3): what a message of some MiB took is kept for the next one, else each maps its pages anew."""
+
 WORKER = (sys.executable, "-m", "mailhook.worker")
 
 SORRY = b"421 4.3.2 Service shutting down, try again later\r\n"
@@ -72,7 +75,7 @@ class Supervisor:
     def __init__(self, config: Path, worker: Sequence[str], metrics: Path) -> None:
         self._config = config
         self._metrics = metrics
-        self._way = Way(worker, {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)})
+        self._way = Way(worker, {**MALLOC, **os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)})
         self._listening = Listening()
         self._sandbox = SharedSandbox(self._way)
         self._stop, self._reload = asyncio.Event(), asyncio.Event()

@@ -36,6 +36,8 @@ _NEEDLES = (
     *(b"multipart/encrypted", b"pkcs7-mime", b"ms-tnef", b"message/partial", b"-----begin pgp "),
     *(name.encode("ascii") for name in _NAMES),
 )
+_LONGEST = 64
+"""Octets that none of them is as long as."""
 
 # RFC 9580 §6.2.1 and §7: at the start of a line, in HTML also behind a tag. A quoted one ("> ") is somebody else's.
 _ARMOUR = re.compile(rb"^-----BEGIN PGP (?:SIGNED )?MESSAGE", re.MULTILINE)
@@ -68,7 +70,8 @@ def seals(whole: Message) -> tuple[str, ...]:
 def beginning(octets: bytes) -> str:
     """`enclosure` of a message that begins with `octets`, of which only those at the start are looked at."""
     start = octets[:BEGINNING]
-    low = start.lower()
+    # Behind the last of these comes at most one more needle: an attached file in base64 is not looked through.
+    low = start[: max(map(start.rfind, (b" ", b":", b"-", b"."))) + _LONGEST].lower()
     if not any(map(low.__contains__, _NEEDLES)):
         return ""
     try:

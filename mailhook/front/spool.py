@@ -18,7 +18,7 @@ from mailhook.front.limits import Budget
 IN_MEMORY = (1 << 20) + (1 << 16)
 """A message of 1 MiB, and what its pieces cost beside their octets."""
 
-CHUNK = 65536
+CHUNK = 256 * 1024
 PIECE = 64
 """Octets that a piece costs beside its own: content that comes octet by octet must not fill the memory."""
 
@@ -57,7 +57,7 @@ class Spool:
         Spool.held += len(piece)
 
     def chunks(self) -> Iterator[bytes]:
-        """Pieces of at most the size in which they were written, or 64 KiB from the file."""
+        """Pieces of at most the size in which they were written, or CHUNK from the file."""
         if self._file is None:
             yield from self._pieces
             return

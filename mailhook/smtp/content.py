@@ -67,12 +67,14 @@ class EndOfData:
 
         Most content is so, and each look for what might be amiss in the rest costs as much as this one.
         """
-        if b"." not in window:
+        first, last = window.find(b"."), window.rfind(b".")
+        if first < 0:
             return True
-        at = window.find(b"\n.")
+        between = max(first - 1, 0), last + 1
+        at = window.find(b"\n.", *between)
         if at >= 0 and (at < len(window) - 4 or b"." in self._held or not window.endswith(END)):
             return False
-        return b"\r." not in window
+        return window.find(b"\r.", *between) < 0
 
     def _hold(self, window: bytes) -> bytes:
         # What spans two pieces and matters begins with a line end.
@@ -98,7 +100,9 @@ class EndOfData:
         return content
 
     def _look(self, region: bytes) -> None:
-        if self._strict and _bare_newline(region[max(len(self._held) - 1, 0) :].removeprefix(b"\n")):
+        # The last octet that was held back is looked at once more: a CR may have got its LF.
+        seen = region[len(self._held) - 1 :].removeprefix(b"\n") if self._held else region
+        if self._strict and _bare_newline(seen):
             self.bare = True
         if b"\n." in region:
             # What is held back was counted when it came.
@@ -153,8 +157,15 @@ class Inspector:
         if self.candidate:
             return
         # Base64 has none of these marks, and a look for one octet costs a hundredth of what follows.
-        marked = any(mark in data for mark in _MARKS)
-        window = self._tail + (data if marked else data[:_OVERLAP])
-        low = window.lower()
-        self.candidate = any(needle in low for needle in _NEEDLES)
-        self._tail = data[-_OVERLAP:] if len(data) >= _OVERLAP else window[-_OVERLAP:]
+        beginning = self._tail + data[:_OVERLAP]
+        found = [at for mark in _MARKS if (at := data.find(mark)) >= 0]
+        last = max(map(data.rfind, _MARKS)) if found else -1
+        self.candidate = _has_needle(beginning) or (
+            bool(found) and _has_needle(data[min(found) : last + _OVERLAP])
+        )
+        self._tail = data[-_OVERLAP:] if len(data) >= _OVERLAP else beginning[-_OVERLAP:]
+
+
+def _has_needle(window: bytes) -> bool:
+    low = window.lower()
+    return any(needle in low for needle in _NEEDLES)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailhook.errors import Temporary
+from mailhook.front import smtp
 from mailhook.front.dialogue import Terms
 from mailhook.front.limits import Limits
 from mailhook.front.smtp import Listener
@@ -293,6 +294,19 @@ async def test_drain_lets_content_come_to_its_end(rig: Rig) -> None:
     assert (await peer.ask(b"x\r\n.\r\n")).code == 250
     await draining
     assert len(rig.sink.messages) == 1
+
+
+async def test_drain_does_not_wait_for_content_that_does_not_come(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp, "IDLE", -1.0)
+    peer, _ = await rig.through()
+    await begin(peer)
+    await peer.say(b"x\r\n")
+    await rig.listeners[0].drain(3600)
+    assert (await peer.hear())[0] == replies.SHUTTING_DOWN
+    assert await peer.closed()
+    assert rig.sink.messages == []
 
 
 async def test_drain_ends_when_its_grace_is_over(rig: Rig) -> None:

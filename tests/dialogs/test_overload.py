@@ -69,7 +69,7 @@ async def test_connections_of_one_peer_are_bounded(rig: Rig, caplog: pytest.LogC
 
 @pytest.mark.parametrize("limit", ["max_connections", "max_connections_per_peer"])
 async def test_idle_connections_make_room(rig: Rig, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
-    monkeypatch.setattr(smtp, "IDLE", 0.0)
+    monkeypatch.setattr(smtp, "IDLE", -1.0)
     listener, reception = await limited(rig, **{limit: 3})
     amid, loris, idle = [await rig.client(listener) for _ in range(3)]
     assert (await amid.ask(b"MAIL FROM:<a@x>\r\n")).code == 250
@@ -256,8 +256,8 @@ async def test_one_transaction_too_many_comes_again(rig: Rig) -> None:
 async def test_a_client_that_lets_its_mail_wait_keeps_no_session_from_others(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr(smtp, "IDLE", 0.0 if how == "command" else 10.0)
-    monkeypatch.setattr(smtp, "SLOW", 0.0)
+    monkeypatch.setattr(smtp, "IDLE", -1.0 if how == "command" else 10.0)
+    monkeypatch.setattr(smtp, "SLOW", -1.0)
     pool = await rig.pool(await rig.sink_port(), limit=1)
     terms = Terms("mailhook.test", limits=Limits(sessions=1))
     listener = await rig.listener(PassThrough(pool), terms)
@@ -268,6 +268,18 @@ async def test_a_client_that_lets_its_mail_wait_keeps_no_session_from_others(
         assert await stalling.codes(ENVELOPE, 3) == [250, 250, 354]
     await served(rig, other)
     assert (await stalling.hear())[0] == replies.MADE_ROOM
+
+
+async def test_noop_does_not_keep_a_session_from_others(rig: Rig) -> None:
+    listener, _ = await limited(rig)
+    peer = await rig.client(listener)
+    assert (await peer.ask(b"MAIL FROM:<a@x>\r\n")).code == 250
+    (connection,) = listener.admission.guests
+    before = connection.since
+    assert await peer.codes(b"NOOP\r\nVRFY a\r\nHELP\r\nFOO\r\n", 4) == [250, 252, 214, 500]
+    assert connection.since == before
+    assert (await peer.ask(b"RCPT TO:<b@x>\r\n")).code == 250
+    assert connection.since > before
 
 
 # --- octets

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhook.front.limits import Budget
-from mailhook.front.spool import Spool
+from mailhook.front.spool import CHUNK, Spool
 
 
 @given(st.lists(st.binary(max_size=100), max_size=20), st.integers(0, 400))
@@ -36,7 +36,7 @@ def test_a_large_message_leaves_memory_and_has_no_name(
         for number in range(40):
             spool.write(bytes([number]) * 65536)
         assert list(tmp_path.iterdir()) == []
-        assert max(len(chunk) for chunk in spool.chunks()) == 65536
+        assert max(len(chunk) for chunk in spool.chunks()) == CHUNK
         assert spool.wire() == b"".join(bytes([number]) * 65536 for number in range(40))
 
 

@@ -54,9 +54,10 @@ def kept(pem: Pem) -> Kept:
 
 
 async def listener(
-    rig: Rig, entry: Entry, allow: tuple[str, ...] = LOCAL, patience: float = 30.0
+    rig: Rig, entry: Entry, allow: tuple[str, ...] = LOCAL, patience: float = 30.0, most: int = 1000
 ) -> Listener:
-    terms = Terms("mailhook.test", allow=allow, entry=entry, timeout=patience)
+    limits = Limits(max_connections=most)
+    terms = Terms("mailhook.test", allow=allow, entry=entry, timeout=patience, limits=limits)
     from tests.dialogs.conftest import PassThrough  # noqa: PLC0415
 
     return await rig.listener(PassThrough(await rig.pool(await rig.sink_port())), terms)
@@ -253,10 +254,7 @@ async def _greeted(peer: Peer, authority: Authority, own: Pem) -> None:
 
 
 async def test_strangers_do_not_take_all_places(rig: Rig, authority: Authority, passwords: str) -> None:
-    there = await listener(rig, entry(authority, passwords=passwords), NOBODY)
-    there.terms = Terms(
-        "mailhook.test", allow=NOBODY, entry=there.terms.entry, limits=Limits(max_connections=4)
-    )
+    there = await listener(rig, entry(authority, passwords=passwords), NOBODY, most=4)
     first = await rig.client(there)
     peer = await rig.connect(there)
     assert (await peer.hear())[0].code == 421
@@ -270,10 +268,7 @@ async def test_strangers_do_not_take_all_places(rig: Rig, authority: Authority, 
 async def test_a_stranger_does_not_take_the_places_of_others(
     rig: Rig, authority: Authority, passwords: str
 ) -> None:
-    there = await listener(rig, entry(authority, passwords=passwords), NOBODY)
-    there.terms = Terms(
-        "mailhook.test", allow=NOBODY, entry=there.terms.entry, limits=Limits(max_connections=80)
-    )
+    there = await listener(rig, entry(authority, passwords=passwords), NOBODY, most=80)
     for _ in range(2):
         await rig.client(there)
     assert (await (await rig.connect(there)).hear())[0] == replies.TOO_MANY_FROM_YOU
@@ -286,10 +281,7 @@ async def test_a_stranger_who_lingers_makes_room(
     rig: Rig, authority: Authority, passwords: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(smtp, "IDLE", -1.0)
-    there = await listener(rig, entry(authority, passwords=passwords), NOBODY)
-    there.terms = Terms(
-        "mailhook.test", allow=NOBODY, entry=there.terms.entry, limits=Limits(max_connections=4)
-    )
+    there = await listener(rig, entry(authority, passwords=passwords), NOBODY, most=4)
     first = await rig.client(there)
     await rig.client(there)
     assert (await first.hear())[0] == replies.MADE_ROOM
