@@ -189,7 +189,7 @@ class Story:
 
     def _fields(self) -> dict[str, object]:
         own = vars(self)
-        fields = {name: own[name] for name in _TOLD if own[name]}
+        fields = {name: own[name] for name in _TOLD}
         fields["ms"] = round(self.seconds * 1000, 1)
         fields["steps"] = {name: round(seconds * 1000, 1) for name, seconds in self.times.items()}
         return fields
