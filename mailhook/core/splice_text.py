@@ -86,8 +86,10 @@ def _seen(data: bytes, text: Text) -> list[int]:
 
 def is_beside(data: bytes, found: Iterable[tuple[int, int]], text: Text) -> bool:
     """Whether one of the links is shown, and none stands in one of the blocks: somebody has put it elsewhere."""
+    if not _is_shown(data, text):
+        return False
     link = relinking.anywhere(text.links, text.charset)
-    return link is not None and not any(link.search(data, *each) for each in found) and _is_shown(data, text)
+    return link is not None and not any(link.search(data, *each) for each in found)
 
 
 @lru_cache(maxsize=4)

@@ -28,6 +28,7 @@ from mailhook.core.pending import pending
 from mailhook.errors import MailhookError, Temporary
 from mailhook.ports import Circumstances, Decide, Decision, Sighting
 from mailhook.store import rows
+from mailhook.store.changes import Changes
 from mailhook.store.file import Access, File
 from mailhook.store.migration import transaction
 
@@ -69,9 +70,9 @@ _PURGE = "DELETE FROM meeting WHERE wake_at IS NULL AND updated_at < ?"
 _REMEMBER = "INSERT INTO decision (at, document) VALUES (?, ?)"
 _FORGET = "DELETE FROM decision WHERE id <= (SELECT max(id) FROM decision) - ?"
 _COUNT = "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?)"
-_COUNTS = (
-    "SELECT count(*) FILTER (WHERE kind = 'create' AND organizer = ?), count(*) FILTER (WHERE kind = 'delete')"
-    " FROM ledger WHERE kind IN ('create', 'delete') AND at > ?"
+_STATE = (
+    f"SELECT ({_SELECT}), count(*) FILTER (WHERE kind = 'create' AND organizer = ?),"  # noqa: S608
+    " count(*) FILTER (WHERE kind = 'delete') FROM ledger WHERE kind IN ('create', 'delete') AND at > ?"
 )
 
 
@@ -85,6 +86,7 @@ class SqliteStore:
         self._file = File(path, patience, access)
         self._clock = clock
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mailhook-store")
+        self._changes = Changes(self._run)
 
     @classmethod
     async def open(
@@ -119,7 +121,7 @@ class SqliteStore:
 
     async def change(self, key: MeetingKey, decide: Decide[T]) -> T:
         """See `ports.Store.change`. A change that has begun completes even if the caller is cancelled."""
-        return await self._run(lambda connection: self._change(connection, key, decide))
+        return await self._changes.made(lambda connection: self._change(connection, key, decide))
 
     async def get(self, key: MeetingKey) -> Meeting | None:
         return await self._run(lambda connection: _read(connection, key))
@@ -220,6 +222,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Close when the calls that wait have been done; harmless when closed."""
+        await self._changes.ended()
         with suppress(RuntimeError):  # the thread has been shut down before
             await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
         self._thread.shutdown(wait=False)
@@ -233,14 +236,14 @@ class SqliteStore:
         return await call
 
     def _change(self, connection: sqlite3.Connection, key: MeetingKey, decide: Decide[T]) -> T:
-        with transaction(connection):
-            now = self._clock()
-            since = (now - HOUR).timestamp()
-            before = _read(connection, key) or Meeting(key)
-            created, deleted = connection.execute(_COUNTS, (key.organizer, since)).fetchone()
-            after, answer = decide(before, Circumstances(now, created, deleted))
-            if after != before:
-                _write(connection, before, after, now)
+        now = self._clock()
+        since = (now - HOUR).timestamp()
+        columns = rows.columns(key)
+        document, created, deleted = connection.execute(_STATE, (*columns, key.organizer, since)).fetchone()
+        before = rows.meeting(document) if document else Meeting(key)
+        after, answer = decide(before, Circumstances(now, created, deleted))
+        if after != before:
+            _write(connection, before, after, now)
         return answer
 
 
