@@ -149,8 +149,9 @@ class Store(Protocol):
     async def change(self, key: MeetingKey, decide: Decide[T]) -> T:
         """Run `decide` on the fresh row with the row locked and write what it returns, in one transaction.
 
-        An unknown key is given as `Meeting(key)`; an unchanged meeting is not written. `decide` is pure and
-        runs once per call. What it raises comes out of `change`, and nothing is written.
+        An unknown key is given as `Meeting(key)`; an unchanged meeting is not written. `decide` is pure: it runs
+        again where a transaction that it shared with others has failed. What it raises comes out of `change`, and
+        nothing is written.
         """
 
     async def get(self, key: MeetingKey) -> Meeting | None: ...

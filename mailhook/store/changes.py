@@ -42,7 +42,7 @@ class Changes:
 
     async def made(self, work: Work[R]) -> R:
         """The answer of `work`, which is committed. It runs once more if its transaction failed: it must be pure."""
-        asked = _Asked(work, asyncio.get_running_loop().create_future())
+        asked = _Asked[R](work, asyncio.get_running_loop().create_future())
         self._asked.append(asked)
         if self._turns is None:
             self._turns = asyncio.create_task(self._take_turns(), name="changes of the store")
