@@ -18,7 +18,6 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import httpx
@@ -88,22 +87,20 @@ class Session:
         self._reader = Reader(Answer(id=auth.session), {}, frozenset())
         self._renewing = asyncio.Lock()
         self._shown = None if auth.kind == "login" else Shown(self._standing(token))
-        self._client = httpx.AsyncClient(
-            base_url=f"{base}/",
-            headers=_HEADERS,
+        self._base = f"{base}/"
+        self._timeouts = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)).as_dict()
+        # Not httpx's client around it: cookies are ours (see `Shown`), and redirects are not followed.
+        self._connections = httpx.AsyncHTTPTransport(
             verify=trust(route),
             proxy=proxy(route),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # see `Shown`
-            timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
             # Shorter than a server's own idle time-out, or a call meets a connection that is just being closed.
             limits=httpx.Limits(max_connections=20, keepalive_expiry=2.0),
-            follow_redirects=False,
             trust_env=False,
         )
         self._proxy = urlsplit(route.proxy)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._connections.aclose()
 
     async def exchange(self, operation: str, request: Request) -> Reply:
         """The reply, after a login where it needs one. Errors: those of `failures`, and Misconfigured."""
@@ -218,15 +215,17 @@ class Session:
     # --- the wire --------------------------------------------------------------------------------------
 
     async def _send(self, request: Request, shown: Shown) -> Reply:
-        sent = self._client.build_request(
+        sent = httpx.Request(
             request.method,
-            request.target,
-            headers={**request.headers, **shown.headers},
+            self._base + request.target,
+            headers=_laid_over(_HEADERS, request.headers, shown.headers),
             content=request.content or None,
             cookies=shown.cookies,
+            extensions={"timeout": self._timeouts},
         )
         try:
-            response = await self._client.send(sent, stream=True)
+            response = await self._connections.handle_async_request(sent)
+            response.request = sent
             try:
                 reply = Reply(response.status_code, await _content(response))
             finally:
@@ -234,7 +233,7 @@ class Session:
         except BaseException as error:
             self._tell(sent, request, shown, failure=type(error).__name__)
             raise
-        if not self._refused(reply):
+        if "Set-Cookie" in response.headers and not self._refused(reply):
             shown.cookies.extract_cookies(response)
         self._tell(sent, request, shown, response=response, reply=reply)
         return reply
@@ -276,7 +275,18 @@ class Session:
 
 
 # identity: the cap on an answer counts what is sent, and a compressed one could grow without bound.
-_HEADERS = {"User-Agent": "mailhook", "Accept": "application/json", "Accept-Encoding": "identity"}
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "Connection": "keep-alive",
+    "User-Agent": "mailhook",
+}
+
+
+def _laid_over(*headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The later ones in place of those of the same name."""
+    fields = {name.lower(): (name, value) for each in headers for name, value in each.items()}
+    return list(fields.values())
 
 
 def _values(cookies: httpx.Cookies) -> Iterator[str]:
