@@ -65,11 +65,14 @@ class Provider(Protocol):
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a decision may know beside the meeting: the store's clock (UTC), and the last hour's counts."""
+    """What a decision may know beside the meeting: the store's clock (UTC), and the last hour's counts.
+
+    These cost as much as there is to count, so they are asked for where they matter, and only while the decision runs.
+    """
 
     now: datetime
-    created_by_organizer: int
-    deleted: int
+    created_by_organizer: Callable[[], int]
+    deleted: Callable[[], int]
 
 
 Sighting = Literal["signed-before-us"]

@@ -70,10 +70,9 @@ _PURGE = "DELETE FROM meeting WHERE wake_at IS NULL AND updated_at < ?"
 _REMEMBER = "INSERT INTO decision (at, document) VALUES (?, ?)"
 _FORGET = "DELETE FROM decision WHERE id <= (SELECT max(id) FROM decision) - ?"
 _COUNT = "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?)"
-_STATE = (
-    f"SELECT ({_SELECT}), count(*) FILTER (WHERE kind = 'create' AND organizer = ?),"  # noqa: S608
-    " count(*) FILTER (WHERE kind = 'delete') FROM ledger WHERE kind IN ('create', 'delete') AND at > ?"
-)
+_CREATED = "SELECT count(*) FROM ledger WHERE kind = 'create' AND organizer = ? AND +at > ?"
+"""By the key (`+`): the index holds all organizers'."""
+_DELETED = "SELECT count(*) FROM ledger WHERE kind = 'delete' AND at > ?"
 
 
 class SqliteStore:
@@ -155,8 +154,7 @@ class SqliteStore:
     async def missed(self, kind: CopyKind, within: timedelta) -> int:
         def work(connection: sqlite3.Connection) -> int:
             since = (self._clock() - within).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-            (count,) = connection.execute(_MISSED[kind], (since,)).fetchone()
-            return int(count)
+            return _count(connection, _MISSED[kind], since)
 
         return await self._run(work)
 
@@ -238,10 +236,13 @@ class SqliteStore:
     def _change(self, connection: sqlite3.Connection, key: MeetingKey, decide: Decide[T]) -> T:
         now = self._clock()
         since = (now - HOUR).timestamp()
-        columns = rows.columns(key)
-        document, created, deleted = connection.execute(_STATE, (*columns, key.organizer, since)).fetchone()
-        before = rows.meeting(document) if document else Meeting(key)
-        after, answer = decide(before, Circumstances(now, created, deleted))
+        circumstances = Circumstances(
+            now,
+            created_by_organizer=lambda: _count(connection, _CREATED, key.organizer, since),
+            deleted=lambda: _count(connection, _DELETED, since),
+        )
+        before = _read(connection, key) or Meeting(key)
+        after, answer = decide(before, circumstances)
         if after != before:
             _write(connection, before, after, now)
         return answer
@@ -250,6 +251,11 @@ class SqliteStore:
 def _read(connection: sqlite3.Connection, key: MeetingKey) -> Meeting | None:
     row = connection.execute(_SELECT, rows.columns(key)).fetchone()
     return rows.meeting(row[0]) if row else None
+
+
+def _count(connection: sqlite3.Connection, query: str, *of: str | float) -> int:
+    (count,) = connection.execute(query, of).fetchone()
+    return int(count)
 
 
 def _readable(document: str, organizer: str, uid: str) -> Meeting | None:
