@@ -147,7 +147,7 @@ class Flight:
     async def _reserve(self, key: MeetingKey, token: str) -> Grant:
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, Grant]:
             identity = self._provider.identity
-            return reserve(meeting, token, identity, self._policy, c.now, c.created_by_organizer)
+            return reserve(meeting, token, identity, self._policy, c.now, c.created_by_organizer())
 
         return await self._store.change(key, decide)
 

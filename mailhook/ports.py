@@ -65,11 +65,14 @@ class Provider(Protocol):
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a decision may know beside the meeting: the store's clock (UTC), and the last hour's counts."""
+    """What a decision may know beside the meeting: the store's clock (UTC), and the last hour's counts.
+
+    These cost as much as there is to count, so they are asked for where they matter, and only while the decision runs.
+    """
 
     now: datetime
-    created_by_organizer: int
-    deleted: int
+    created_by_organizer: Callable[[], int]
+    deleted: Callable[[], int]
 
 
 Sighting = Literal["signed-before-us"]
@@ -149,8 +152,9 @@ class Store(Protocol):
     async def change(self, key: MeetingKey, decide: Decide[T]) -> T:
         """Run `decide` on the fresh row with the row locked and write what it returns, in one transaction.
 
-        An unknown key is given as `Meeting(key)`; an unchanged meeting is not written. `decide` is pure and
-        runs once per call. What it raises comes out of `change`, and nothing is written.
+        An unknown key is given as `Meeting(key)`; an unchanged meeting is not written. `decide` is pure: it runs
+        again where a transaction that it shared with others has failed. What it raises comes out of `change`, and
+        nothing is written.
         """
 
     async def get(self, key: MeetingKey) -> Meeting | None: ...

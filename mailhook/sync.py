@@ -152,7 +152,7 @@ class Sync:
 
     async def _claim(self, key: MeetingKey, token: str) -> Task:
         def decide(meeting: Meeting, c: Circumstances) -> tuple[Meeting, Task]:
-            return claim(meeting, token, self._provider.identity, self._policy, c.now, c.deleted)
+            return claim(meeting, token, self._provider.identity, self._policy, c.now, c.deleted())
 
         return await self._store.change(key, decide)
 

@@ -123,7 +123,7 @@ HOMES: dict[str, set[str]] = {
     "dateutil": set(),  # the oracle of the tests: it looks for impossible dates up to the year 9999
     "sqlite3": {
         *("store/sqlite.py", "store/file.py", "store/migration.py", "store/inspection.py"),
-        "store/observer.py",
+        *("store/changes.py", "store/observer.py"),
     },
     "prometheus_client": {"meter.py", "many_processes.py"},
     "uvicorn": {"web.py"},

@@ -122,6 +122,8 @@ def entomb(meeting: Meeting, invitation: Invitation, keys: Iterable[str]) -> Mee
 
 def without_instances(meeting: Meeting, lost: Mapping[str, Stamp]) -> Meeting:
     """`meeting` with the instances in `lost` marked, unless a newer revision of one is known."""
+    if not lost:
+        return meeting
     components = {component.key: component for component in meeting.components}
     for key, stamp in lost.items():
         known = components.get(key)

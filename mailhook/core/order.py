@@ -6,7 +6,7 @@ What: a `Stamp` is what a VEVENT and its mail say of their order; `is_older` com
 Not here: what follows from it (`merging`, `holders`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import starmap
 
@@ -68,7 +68,11 @@ def is_overtaken(key: str, stamp: Stamp, by_key: str, by: Stamp) -> bool:
 
 def is_copy(one: Stamp, other: Stamp) -> bool:
     """Whether two mails may tell of the same change: they differ in the header Date at most."""
-    return replace(one, date=None) == replace(other, date=None)
+    return (one.sequence, one.dtstamp, one.last_modified) == (
+        other.sequence,
+        other.dtstamp,
+        other.last_modified,
+    )
 
 
 def is_later(new: Stamp, known: Stamp) -> bool:

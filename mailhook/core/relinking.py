@@ -56,7 +56,7 @@ def bracketed(data: bytes, links: frozenset[str], charset: str) -> list[tuple[in
 
 def _spelled(links: Iterable[str], charset: str) -> list[bytes]:
     ordered = sorted(filter(None, set(links)), key=len, reverse=True)
-    return [_pattern(spell(link), charset).pattern for link in ordered for spell in _SPELLINGS]
+    return [_pattern(spell(link), charset) for link in ordered for spell in _SPELLINGS]
 
 
 def exchanged(
@@ -74,7 +74,7 @@ def exchanged(
         # The plainest where a link is written alike in several spellings.
         spellings = {spell(link): spell(new) for spell in reversed(_SPELLINGS)}
         for spelled, written in spellings.items():
-            for match in _pattern(spelled, charset).finditer(data):
+            for match in re.finditer(_pattern(spelled, charset), data):
                 if _is_free(taken, *match.span()) and not within(match.start(), history):
                     insort(taken, match.span())
                     found.append(Splice(*match.span(), written.encode(charset, "replace")))
@@ -87,7 +87,7 @@ def _is_free(taken: list[tuple[int, int]], start: int, end: int) -> bool:
     return after == 0 or taken[after - 1][1] <= start
 
 
-def _pattern(link: str, charset: str) -> re.Pattern[bytes]:
+def _pattern(link: str, charset: str) -> bytes:
     """Scheme and host in any case, and whether or not they say that the way is encrypted."""
     head = _HEAD.match(link)
     at = head.end() if head else 0
@@ -95,4 +95,4 @@ def _pattern(link: str, charset: str) -> re.Pattern[bytes]:
     scheme = b"https?" if head else b""
     encoded = re.escape(host.encode(charset, "replace"))
     way = re.escape(link[at:].encode(charset, "replace")).replace(re.escape(b"&amp;"), _AMPERSAND)
-    return re.compile(b"(?i:" + scheme + encoded + b")" + way + _GOES_ON)
+    return b"(?i:" + scheme + encoded + b")" + way + _GOES_ON

@@ -10,7 +10,7 @@ Errors: none.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -84,10 +84,13 @@ def _seen(data: bytes, text: Text) -> list[int]:
     return [at for at in found if at < end and not _is_quoted(data, at)]
 
 
-def is_beside(data: bytes, found: Iterable[tuple[int, int]], text: Text) -> bool:
+def is_beside(data: bytes, found: Sequence[tuple[int, int]], text: Text) -> bool:
     """Whether one of the links is shown, and none stands in one of the blocks: somebody has put it elsewhere."""
-    link = relinking.anywhere(text.links, text.charset)
-    return link is not None and not any(link.search(data, *each) for each in found) and _is_shown(data, text)
+    # Without a block, what finds the link need not be compiled: each meeting has its own.
+    link = relinking.anywhere(text.links, text.charset) if found else None
+    if link is not None and any(link.search(data, *each) for each in found):
+        return False
+    return _is_shown(data, text)
 
 
 @lru_cache(maxsize=4)

@@ -11,7 +11,7 @@ Errors: Misconfigured, naming the template and where possible the line or the va
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -24,6 +24,7 @@ from mailhook.errors import Misconfigured
 FAULTS = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
 """What rendering a template that somebody wrote may raise."""
 
+_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _EXPRESSION = re.compile(r"\s*\{\{-?((?:(?!\}\}|\{\{|\{%).)*?)-?\}\}\s*", re.DOTALL)
 
 
@@ -59,8 +60,18 @@ class Leaf:
 
     @cached_property
     def _expression(self) -> TemplateExpression | None:
+        return _PLAIN.compile_expression(self._inner, undefined_to_none=False) if self._inner else None
+
+    @cached_property
+    def _inner(self) -> str:
+        """What stands between the braces, where there is one expression and nothing else; else ""."""
         found = _EXPRESSION.fullmatch(self.source) if self._typed else None
-        return _PLAIN.compile_expression(found[1], undefined_to_none=False) if found else None
+        return found[1].strip() if found else ""
+
+    @cached_property
+    def _path(self) -> list[str]:
+        """The names in an expression that is nothing but names, such as `start.utc`."""
+        return self._inner.split(".") if _PATH.fullmatch(self._inner) else []
 
     @cached_property
     def _text(self) -> Template:
@@ -71,12 +82,17 @@ class Leaf:
         try:
             if self._expression is None:
                 return self._text.render(values)
-            value = self._expression(**values)
+            value = self._evaluated(self._expression, values)
         except FAULTS as error:
             raise Misconfigured(_told(error)) from None
         if isinstance(value, Undefined):
             raise Misconfigured(f"there is no variable {self.source.strip('{}- ')}")
         return value
+
+    def _evaluated(self, expression: TemplateExpression, values: Mapping[str, object]) -> object:
+        """Names are looked up by Jinja's own rule, without the context that an expression needs."""
+        head, *rest = self._path or [""]
+        return reduce(_PLAIN.getattr, rest, values[head]) if head in values else expression(**values)
 
     def text(self, values: Mapping[str, object]) -> str:
         value = self.value(values)

@@ -65,4 +65,4 @@ def awake(meeting: Meeting, now: datetime, roll_after: timedelta) -> Meeting:
     wake = next_wake(meeting, now, roll_after)
     if meeting.error and wake is not None and meeting.retry_at is not None:
         wake = max(wake, meeting.retry_at)
-    return replace(meeting, wake_at=wake)
+    return meeting if wake == meeting.wake_at else replace(meeting, wake_at=wake)

@@ -133,7 +133,6 @@ class Wording:
         """
         texts, rules = self._texts.chosen(language)
         values = _values(variables, rules)
-        bare = _values(Variables(variables.link, test=variables.test), rules)
         pieces: dict[str, str] = {}
         faults: list[str] = []
         for piece, text in texts.items():
@@ -141,7 +140,7 @@ class Wording:
                 rendered = text.render(values)
             except Misconfigured as fault:
                 faults.append(str(fault))
-                rendered = text.render(bare)
+                rendered = text.render(_values(Variables(variables.link, test=variables.test), rules))
             pieces[piece] = _tidy(rendered, single=piece in _SINGLE_LINES)
         return Block(**pieces, fault="; ".join(faults))
 

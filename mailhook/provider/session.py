@@ -18,7 +18,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from operator import attrgetter
 from urllib.parse import urlsplit
 
 import httpx
@@ -32,6 +32,7 @@ from mailhook.transport.shape import Answer, Auth
 
 MAX_ANSWER = 1024 * 1024
 CONNECT_TIMEOUT = 5.0
+MOST_CONNECTIONS = 20
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,36 @@ class Shown:
         return (*self.headers.values(), self.session, *_values(self.cookies))
 
 
+@dataclass
+class _Line:
+    """A connection to the server, made when it is needed; `calls`: how many use it, or wait for it."""
+
+    transport: httpx.AsyncHTTPTransport
+    calls: int = 0
+
+    @contextmanager
+    def taken(self) -> Iterator[httpx.AsyncHTTPTransport]:
+        self.calls += 1
+        try:
+            yield self.transport
+        finally:
+            self.calls -= 1
+
+
+def _lines(route: Route) -> list[_Line]:
+    """One connection each: httpx's pool looks at all that it has several times for each request.
+
+    Its transport, not its client: cookies are ours (see `Shown`), and redirects are not followed.
+    """
+    context, way = trust(route), proxy(route)
+    # Shorter than a server's own idle time-out, or a call meets a connection that is just being closed.
+    limits = httpx.Limits(max_connections=1, keepalive_expiry=2.0)
+    return [
+        _Line(httpx.AsyncHTTPTransport(verify=context, proxy=way, limits=limits, trust_env=False))
+        for _ in range(MOST_CONNECTIONS)
+    ]
+
+
 class OversizedError(Exception):
     """The answer is longer than MAX_ANSWER."""
 
@@ -88,22 +119,14 @@ class Session:
         self._reader = Reader(Answer(id=auth.session), {}, frozenset())
         self._renewing = asyncio.Lock()
         self._shown = None if auth.kind == "login" else Shown(self._standing(token))
-        self._client = httpx.AsyncClient(
-            base_url=f"{base}/",
-            headers=_HEADERS,
-            verify=trust(route),
-            proxy=proxy(route),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # see `Shown`
-            timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
-            # Shorter than a server's own idle time-out, or a call meets a connection that is just being closed.
-            limits=httpx.Limits(max_connections=20, keepalive_expiry=2.0),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._base = f"{base}/"
+        self._timeouts = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)).as_dict()
+        self._lines = _lines(route)
         self._proxy = urlsplit(route.proxy)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        for line in self._lines:
+            await line.transport.aclose()
 
     async def exchange(self, operation: str, request: Request) -> Reply:
         """The reply, after a login where it needs one. Errors: those of `failures`, and Misconfigured."""
@@ -218,23 +241,26 @@ class Session:
     # --- the wire --------------------------------------------------------------------------------------
 
     async def _send(self, request: Request, shown: Shown) -> Reply:
-        sent = self._client.build_request(
+        sent = httpx.Request(
             request.method,
-            request.target,
-            headers={**request.headers, **shown.headers},
+            self._base + request.target,
+            headers=_laid_over(_HEADERS, request.headers, shown.headers),
             content=request.content or None,
             cookies=shown.cookies,
+            extensions={"timeout": self._timeouts},
         )
         try:
-            response = await self._client.send(sent, stream=True)
-            try:
-                reply = Reply(response.status_code, await _content(response))
-            finally:
-                await response.aclose()
+            with min(self._lines, key=attrgetter("calls")).taken() as transport:
+                response = await transport.handle_async_request(sent)
+                response.request = sent
+                try:
+                    reply = Reply(response.status_code, await _content(response))
+                finally:
+                    await response.aclose()
         except BaseException as error:
             self._tell(sent, request, shown, failure=type(error).__name__)
             raise
-        if not self._refused(reply):
+        if "Set-Cookie" in response.headers and not self._refused(reply):
             shown.cookies.extract_cookies(response)
         self._tell(sent, request, shown, response=response, reply=reply)
         return reply
@@ -276,7 +302,18 @@ class Session:
 
 
 # identity: the cap on an answer counts what is sent, and a compressed one could grow without bound.
-_HEADERS = {"User-Agent": "mailhook", "Accept": "application/json", "Accept-Encoding": "identity"}
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "Connection": "keep-alive",
+    "User-Agent": "mailhook",
+}
+
+
+def _laid_over(*headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The later ones in place of those of the same name."""
+    fields = {name.lower(): (name, value) for each in headers for name, value in each.items()}
+    return list(fields.values())
 
 
 def _values(cookies: httpx.Cookies) -> Iterator[str]:

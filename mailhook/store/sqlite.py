@@ -28,6 +28,7 @@ from mailhook.core.pending import pending
 from mailhook.errors import MailhookError, Temporary
 from mailhook.ports import Circumstances, Decide, Decision, Sighting
 from mailhook.store import rows
+from mailhook.store.changes import Changes
 from mailhook.store.file import Access, File
 from mailhook.store.migration import transaction
 
@@ -69,10 +70,9 @@ _PURGE = "DELETE FROM meeting WHERE wake_at IS NULL AND updated_at < ?"
 _REMEMBER = "INSERT INTO decision (at, document) VALUES (?, ?)"
 _FORGET = "DELETE FROM decision WHERE id <= (SELECT max(id) FROM decision) - ?"
 _COUNT = "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?)"
-_COUNTS = (
-    "SELECT count(*) FILTER (WHERE kind = 'create' AND organizer = ?), count(*) FILTER (WHERE kind = 'delete')"
-    " FROM ledger WHERE kind IN ('create', 'delete') AND at > ?"
-)
+_CREATED = "SELECT count(*) FROM ledger WHERE kind = 'create' AND organizer = ? AND +at > ?"
+"""By the key (`+`): the index holds all organizers'."""
+_DELETED = "SELECT count(*) FROM ledger WHERE kind = 'delete' AND at > ?"
 
 
 class SqliteStore:
@@ -85,6 +85,7 @@ class SqliteStore:
         self._file = File(path, patience, access)
         self._clock = clock
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mailhook-store")
+        self._changes = Changes(self._run)
 
     @classmethod
     async def open(
@@ -119,7 +120,7 @@ class SqliteStore:
 
     async def change(self, key: MeetingKey, decide: Decide[T]) -> T:
         """See `ports.Store.change`. A change that has begun completes even if the caller is cancelled."""
-        return await self._run(lambda connection: self._change(connection, key, decide))
+        return await self._changes.made(lambda connection: self._change(connection, key, decide))
 
     async def get(self, key: MeetingKey) -> Meeting | None:
         return await self._run(lambda connection: _read(connection, key))
@@ -153,8 +154,7 @@ class SqliteStore:
     async def missed(self, kind: CopyKind, within: timedelta) -> int:
         def work(connection: sqlite3.Connection) -> int:
             since = (self._clock() - within).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-            (count,) = connection.execute(_MISSED[kind], (since,)).fetchone()
-            return int(count)
+            return _count(connection, _MISSED[kind], since)
 
         return await self._run(work)
 
@@ -220,6 +220,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Close when the calls that wait have been done; harmless when closed."""
+        await self._changes.ended()
         with suppress(RuntimeError):  # the thread has been shut down before
             await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
         self._thread.shutdown(wait=False)
@@ -233,20 +234,28 @@ class SqliteStore:
         return await call
 
     def _change(self, connection: sqlite3.Connection, key: MeetingKey, decide: Decide[T]) -> T:
-        with transaction(connection):
-            now = self._clock()
-            since = (now - HOUR).timestamp()
-            before = _read(connection, key) or Meeting(key)
-            created, deleted = connection.execute(_COUNTS, (key.organizer, since)).fetchone()
-            after, answer = decide(before, Circumstances(now, created, deleted))
-            if after != before:
-                _write(connection, before, after, now)
+        now = self._clock()
+        since = (now - HOUR).timestamp()
+        circumstances = Circumstances(
+            now,
+            created_by_organizer=lambda: _count(connection, _CREATED, key.organizer, since),
+            deleted=lambda: _count(connection, _DELETED, since),
+        )
+        before = _read(connection, key) or Meeting(key)
+        after, answer = decide(before, circumstances)
+        if after != before:
+            _write(connection, before, after, now)
         return answer
 
 
 def _read(connection: sqlite3.Connection, key: MeetingKey) -> Meeting | None:
     row = connection.execute(_SELECT, rows.columns(key)).fetchone()
     return rows.meeting(row[0]) if row else None
+
+
+def _count(connection: sqlite3.Connection, query: str, *of: str | float) -> int:
+    (count,) = connection.execute(query, of).fetchone()
+    return int(count)
 
 
 def _readable(document: str, organizer: str, uid: str) -> Meeting | None:

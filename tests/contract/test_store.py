@@ -90,8 +90,20 @@ async def turn(store: Store, key: MeetingKey, to: Callable[[Meeting], Meeting]) 
     await store.change(key, lambda before, circumstances: (to(before), None))
 
 
-async def circumstances(store: Store, key: MeetingKey = KEY) -> Circumstances:
-    return await store.change(key, lambda before, known: (before, known))
+@dataclass(frozen=True)
+class Known:
+    """`Circumstances`, with what was counted."""
+
+    now: datetime
+    created_by_organizer: int
+    deleted: int
+
+
+async def circumstances(store: Store, key: MeetingKey = KEY) -> Known:
+    def decide(before: Meeting, known: Circumstances) -> tuple[Meeting, Known]:
+        return before, Known(known.now, known.created_by_organizer(), known.deleted())
+
+    return await store.change(key, decide)
 
 
 async def increment(store: Store, times: int) -> None:

@@ -41,6 +41,21 @@ def test_a_leaf(source: str, value: object) -> None:
     assert Leaf(source).value(VALUES) == value
 
 
+@pytest.mark.parametrize(
+    "names", ["table.a", "table.keys", "table.b", "table.b.c", "topic._x", "topic.__class__", "x.y"]
+)
+def test_names_alone_mean_what_they_mean_in_an_expression(names: str) -> None:
+    values = {**VALUES, "table": {"a": 7}}
+
+    def outcome(source: str) -> object:
+        try:
+            return Leaf(source).value(values)
+        except Misconfigured as error:
+            return str(error).replace(source.strip("{}- "), names)
+
+    assert outcome(f"{{{{ {names} }}}}") == outcome(f"{{{{ ({names}) }}}}")
+
+
 def test_a_tree_keeps_all_but_its_leaves() -> None:
     source = {"a": ["{{ number }}", 3, {"b": "x{{ number }}"}], "c": True, "d": 1.5, "e": {}}
     assert Tree(source).value(VALUES) == {"a": [7, 3, {"b": "x7"}], "c": True, "d": 1.5, "e": {}}

@@ -378,3 +378,35 @@ async def test_what_an_api_cannot_do_is_said_without_asking_it() -> None:
         await keeps_nothing.update("1", SPEC)
     await client.close()
     await keeps_nothing.close()
+
+
+# --- connections --------------------------------------------------------------------------------------------
+
+
+class Kept:
+    """Answers pings on connections that it keeps, each as soon as `at_once` are asked for."""
+
+    def __init__(self, at_once: int) -> None:
+        self.visits: list[asyncio.Task[None] | None] = []
+        self._together = asyncio.Barrier(at_once)
+
+    async def visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.visits.append(asyncio.current_task())
+        while await reader.readline():
+            await reader.readuntil(b"\r\n\r\n")
+            await self._together.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+async def test_there_are_as_many_connections_as_calls_at_a_time(at_once: int) -> None:
+    kept = Kept(at_once)
+    server = await asyncio.start_server(kept.visit, "127.0.0.1", 0)
+    client = Videomost(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with server:
+        for _ in range(3):
+            await asyncio.gather(*(client.ping() for _ in range(at_once)))
+        await client.close()
+        await asyncio.gather(*filter(None, kept.visits))
+    assert len(kept.visits) == at_once

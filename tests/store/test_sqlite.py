@@ -3,13 +3,12 @@
 
 import asyncio
 import os
-import resource
 import signal
 import sqlite3
 import stat
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ from mailhook.ports import Circumstances
 from mailhook.store import rows
 from mailhook.store.migration import migrations
 from mailhook.store.sqlite import SqliteStore
+from tests.store.disks import full_disk
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 KEY = MeetingKey("boss@example.org", "uid")
@@ -133,17 +133,6 @@ async def test_a_locked_store_is_temporary(store: SqliteStore, path: Path) -> No
             await increment(store)
         other.execute("ROLLBACK")
     assert await increment(store) == 1
-
-
-@contextmanager
-def full_disk(path: Path) -> Iterator[None]:
-    """No file of this process can grow beyond what the store has now."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name(f"{path.name}-wal").stat().st_size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 async def test_a_full_disk_is_temporary_and_loses_nothing(store: SqliteStore, path: Path) -> None:
