@@ -24,7 +24,7 @@ from tests.benchmarks.hop.figures import Figures
 from tests.benchmarks.hop.hops import Hop
 from tests.benchmarks.hop.latency import LATENCY, Latency
 from tests.benchmarks.hop.load import MARK, Sink
-from tests.benchmarks.hop.page import NONE, page
+from tests.benchmarks.hop.page import AIOSMTPD, HARAKA_PROXY, NONE, page
 from tests.benchmarks.hop.workloads import (
     INVITATIONS,
     SMTP_SOURCE,
@@ -65,7 +65,9 @@ class Bench:
         elif name != SMTP_SOURCE:
             throughput(self.figures, self.home, self.hops, name)
         elif shutil.which("smtp-source", path=PATH):
-            by_smtp_source(self.figures, self.hops)
+            # Haraka takes no 25 MiB from a client that says HELO; aiosmtpd takes seconds for each.
+            slow = (HARAKA_PROXY, AIOSMTPD)
+            by_smtp_source(self.figures, [hop for hop in self.hops if hop.name not in slow])
 
 
 class Starter:

@@ -30,6 +30,10 @@ class Figures:
         """In the order in which they were measured."""
         return list(dict.fromkeys(hop for each, hop, _ in self.kept if each == workload))
 
+    def variants(self, name: str) -> list[str]:
+        """The hops whose names begin so."""
+        return list(dict.fromkeys(hop for _, hop, _ in self.kept if hop.startswith(name)))
+
     def ratios(self, workload: str, hop: str, other: str, what: str = "rate") -> list[float]:
         """Round by round: whatever else the machine did then has met both."""
         ours, theirs = self.of(workload, hop, what), self.of(workload, other, what)
