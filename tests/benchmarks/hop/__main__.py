@@ -15,16 +15,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from tests.benchmarks.hop import hops, load, peers
 from tests.benchmarks.hop.figures import Figures
-from tests.benchmarks.hop.hops import Hop
+from tests.benchmarks.hop.hops import NONE, Hop
 from tests.benchmarks.hop.latency import LATENCY, Latency
 from tests.benchmarks.hop.load import MARK, Sink
-from tests.benchmarks.hop.page import AIOSMTPD, HARAKA_PROXY, NONE, page
+from tests.benchmarks.hop.page import AIOSMTPD, HARAKA_PROXY, page
 from tests.benchmarks.hop.workloads import (
     INVITATIONS,
     SMTP_SOURCE,
@@ -49,7 +49,7 @@ class Bench:
     marking: Sink
     videomost: Hop
     latency: Latency
-    figures: Figures = field(default_factory=Figures)
+    figures: Figures
 
     def run(self, rounds: int, chosen: tuple[str, ...]) -> None:
         for number in range(rounds):
@@ -101,10 +101,11 @@ class Starter:
                 hops.mailhook(own, self.port(), to.port, videomost.port, uvloop=uvloop, workers=workers)
             )
 
-    def postfix(self, named: dict[str, int]) -> Iterator[Hop]:
+    def postfix(self, sink: Sink, after: dict[int, int]) -> Iterator[Hop]:
         """Its queue in memory, where there is such a folder: see docs/performance.md."""
         if shutil.which("postfix", path=PATH) and os.geteuid() == 0:
-            yield self.kept(peers.postfix(self.folder(Path("/dev/shm")), named))
+            folder = self.folder(Path("/dev/shm"))
+            yield self.kept(peers.postfix(folder, self.port(), sink.port, after))
 
     def haraka(self, to: Sink) -> Iterator[Hop]:
         if shutil.which("npm"):
@@ -129,17 +130,17 @@ def start(home: Path, stack: ExitStack) -> Bench:
     kinds = [(workers, uvloop) for workers in (1, 2) for uvloop in loops]
     ours = list(starter.mailhooks("plain", sink, slow, kinds))
     invited = list(starter.mailhooks("invited", marking, videomost, [(1, uvloop) for uvloop in loops]))
-    named = {name: starter.port() for name in ("proxy", "direct", "hooked")}
+    latent = [Hop(NONE, sink.port), starter.kept(hops.pump(home, starter.port(), sink.port)), ours[0]]
+    ways = {hop.name: starter.port() for hop in latent}
+    postfix = list(starter.postfix(sink, {ways[hop.name]: hop.port for hop in latent}))
     others = [
-        Hop(NONE, sink.port),
-        starter.kept(hops.pump(home, starter.port(), sink.port)),
-        *starter.postfix({**named, "sink": sink.port, "mailhook": ours[0].port}),
+        *latent[:2],
+        *postfix,
         *starter.haraka(sink),
         starter.kept(peers.proxy(home, starter.port(), sink.port)),
     ]
     figures = Figures()
-    ways = named if any(hop.master for hop in others) else {}
-    latency = Latency(figures, home, sink, ours[0], slow, ways)
+    latency = Latency(figures, home, sink, latent, slow, ways if postfix else {})
     return Bench(home, [*others, *ours], invited, marking, videomost, latency, figures)
 
 

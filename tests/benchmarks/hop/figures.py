@@ -22,17 +22,9 @@ class Figures:
         """[] if it was not measured."""
         return self.kept.get((workload, hop, what), [])
 
-    def middle(self, workload: str, hop: str, what: str) -> float | None:
-        values = self.of(workload, hop, what)
-        return median(values) if values else None
-
     def hops(self, workload: str) -> list[str]:
         """In the order in which they were measured."""
         return list(dict.fromkeys(hop for each, hop, _ in self.kept if each == workload))
-
-    def variants(self, name: str) -> list[str]:
-        """The hops whose names begin so."""
-        return list(dict.fromkeys(hop for _, hop, _ in self.kept if hop.startswith(name)))
 
     def ratios(self, workload: str, hop: str, other: str, what: str = "rate") -> list[float]:
         """Round by round: whatever else the machine did then has met both."""

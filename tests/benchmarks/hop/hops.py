@@ -17,6 +17,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import NamedTuple
 
+NONE, PUMP = "no hop", "a pump (C, looks at nothing)"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 # The status page is on, as by default, one port above: `free_ports` leaves it free.
@@ -175,7 +176,7 @@ def sandbox(home: Path, port: int, name: str = "sandbox") -> Hop:
 
 def pump(home: Path, port: int, next_port: int) -> Hop:
     line = [str(home / "pump"), str(port), str(next_port)]
-    return started("a pump (C, looks at nothing)", port, line, home / "pump.log")
+    return started(PUMP, port, line, home / "pump.log")
 
 
 def mailhook(home: Path, port: int, next_port: int, videomost: int, *, uvloop: bool, workers: int = 1) -> Hop:

@@ -1,8 +1,9 @@
-"""What a mail of 4 KiB waits for in the hop, one mail at a time, also while invitations wait for the provider.
+"""What a mail of 4 KiB waits for in a hop, one mail at a time, also while invitations wait for the provider.
 
-What: `Latency.through_postfix`: from the client's MAIL to the dot at the next hop, through Postfix's queue;
-`Latency.directly`: from the connection, or MAIL on a connection that is reused, to the reply to the dot. Each with
-`WAITING` invitations that the provider has been asked for and has not answered.
+What: `Latency.round` measures each of KINDS: through Postfix's queue, from the client's MAIL to the dot at the next
+hop; directly, from the connection, or MAIL on a connection that is reused, to the reply to the dot. Each with nothing
+between, with a pump, with mailhook, and with mailhook that has `WAITING` invitations in hand, for which the provider
+has been asked and has not answered.
 
 Not here: hops (hops, peers), tables (page).
 
@@ -11,7 +12,7 @@ Errors: AssertionError when mails were lost, or the invitations did not wait as 
 
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,84 +25,68 @@ from tests.benchmarks.hop.hops import Hop
 from tests.benchmarks.hop.load import Sink, send
 
 LATENCY = "latency"
+THROUGH = "through Postfix's queue"
+DIRECTLY = {"directly, reused connection": 1_000_000, "directly, one connection per mail": 1}
+"""And how many mails go over one connection."""
+KINDS = (THROUGH, *DIRECTLY)
+
 WAITING = 10
+WAITED = f"mailhook, {WAITING} invitations waiting"
 DELAY = 10
 """Seconds that the provider takes."""
 WARMING = 20
 """Mails that are not counted: Postfix starts its processes for the first."""
 
-POSTFIX_ALONE = "through Postfix's queue, nothing behind it"
-THROUGH, THROUGH_WAITING = "… mailhook", f"… mailhook, {WAITING} invitations waiting"
-WAYS = (("reused connection", 1_000_000), ("one connection per mail", 1))
-
-
-def directly_named(kind: str) -> tuple[str, str, str]:
-    """No hop, mailhook, mailhook with invitations."""
-    return (
-        f"directly, {kind}, no hop",
-        f"directly, {kind}, mailhook",
-        f"directly, {kind}, mailhook, {WAITING} invitations waiting",
-    )
-
 
 @dataclass(frozen=True)
 class Latency:
-    """`slow`: a Videomost that takes `DELAY` seconds, `mailhook`: the hop that uses it; both send to `sink`.
+    """`hops`: no hop, the pump, and last mailhook, which asks `slow`, a Videomost that takes `DELAY` seconds.
 
-    `ports`: of Postfix, "direct" and "hooked"; empty if there is none.
+    All send to `sink`. `ports`: of Postfix, which hands what comes there to the hop of that name; {}: there is none.
     """
 
     figures: Figures
     home: Path
     sink: Sink
-    mailhook: Hop
+    hops: Sequence[Hop]
     slow: Hop
-    ports: dict[str, int]
+    ports: Mapping[str, int]
 
     def round(self) -> None:
         self._delay()
         if self.ports:
-            self._through("direct", POSTFIX_ALONE)
-            self._through("hooked", THROUGH)
-            with self._invitations_waiting(self.ports["hooked"]):
-                self._through("hooked", THROUGH_WAITING)
-        for kind, per_connection in WAYS:
-            alone, hooked, waited = directly_named(kind)
-            self._directly(self.sink.port, per_connection, alone)
-            self._directly(self.mailhook.port, per_connection, hooked)
-            with self._invitations_waiting(self.mailhook.port):
-                self._directly(self.mailhook.port, per_connection, waited)
+            for hop in self.hops:
+                self._through(self.ports[hop.name], hop.name)
+            with self._invitations_waiting(self.ports[self.hops[-1].name]):
+                self._through(self.ports[self.hops[-1].name], WAITED)
+        for kind in DIRECTLY:
+            for hop in self.hops:
+                self._directly(kind, hop.port, hop.name)
+            with self._invitations_waiting(self.hops[-1].port):
+                self._directly(kind, self.hops[-1].port, WAITED)
 
-    def _through(self, port: str, name: str) -> None:
+    def _through(self, port: int, name: str) -> None:
         count = 300
         self.sink.taken()
         # No pause that divides a second: what happens once a second would meet the same mails again and again.
-        send(self.home, self.ports[port], "stamped", sessions=1, seconds=9, mails=count, pause=13_700)
+        send(self.home, port, "stamped", sessions=1, seconds=9, mails=count, pause=13_700)
         micros: list[int] = []
         end = monotonic() + 5
         while len(micros) < count and monotonic() < end:
             micros += self.sink.taken().micros
             sleep(0.1)
         assert len(micros) == count, f"{name}: {len(micros)} of {count} mails have arrived"
-        self._note(name, micros[WARMING:])
+        self._note(THROUGH, name, micros)
 
-    def _directly(self, port: int, per_connection: int, name: str) -> None:
-        sent = send(
-            self.home,
-            port,
-            "4k",
-            sessions=1,
-            seconds=4,
-            mails=2000,
-            per_connection=per_connection,
-            pause=1000,
-        )
-        self._note(name, sent.micros[WARMING:])
+    def _directly(self, kind: str, port: int, name: str) -> None:
+        each = DIRECTLY[kind]
+        sent = send(self.home, port, "4k", sessions=1, seconds=4, mails=2000, per_connection=each, pause=1000)
+        self._note(kind, name, sent.micros)
 
-    def _note(self, name: str, micros: list[int]) -> None:
-        cuts = quantiles(micros, n=100)
-        self.figures.note(LATENCY, name, "median", cuts[49] / 1000)
-        self.figures.note(LATENCY, name, "p99", cuts[98] / 1000)
+    def _note(self, kind: str, name: str, micros: list[int]) -> None:
+        cuts = quantiles(micros[WARMING:], n=100)
+        self.figures.note(kind, name, "median", cuts[49] / 1000)
+        self.figures.note(kind, name, "p99", cuts[98] / 1000)
 
     @contextmanager
     def _invitations_waiting(self, port: int) -> Iterator[None]:

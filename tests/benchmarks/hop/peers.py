@@ -10,6 +10,7 @@ Errors: AssertionError when one does not listen in time; CalledProcessError when
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.benchmarks.hop.hops import Hop, environment, listening, started
@@ -28,20 +29,19 @@ max_use = 1000000
 """By default each process of Postfix ends after 100 mails: the start of the next, 10 to 30 ms for a mail or two in a
 hundred, would be all that p99 tells of the way through the queue. The proxy keeps the default."""
 
-# Before the queue: the proxy. After the queue, with and without mailhook, for the latency through Postfix: as in
-# docs/postfix.md.
+# Before the queue: the proxy. After the queue, for the latency through Postfix: as in docs/postfix.md.
 MASTER_CF = f"""
 127.0.0.1:{{proxy}} inet n - n - - smtpd
   -o smtpd_proxy_filter=127.0.0.1:{{sink}}
   -o max_use=100
-127.0.0.1:{{direct}} inet n - n - - smtpd
-  -o content_filter=mailhook:[127.0.0.1]:{{sink}}
-127.0.0.1:{{hooked}} inet n - n - - smtpd
-  -o content_filter=mailhook:[127.0.0.1]:{{mailhook}}
-mailhook unix - - n - 20 smtp
+{{after}}mailhook unix - - n - 20 smtp
   -o smtp_send_xforward_command=yes
   -o disable_mime_output_conversion=yes
 {SERVICES}"""
+AFTER = """\
+127.0.0.1:{port} inet n - n - - smtpd
+  -o content_filter=mailhook:[127.0.0.1]:{hop}
+"""
 
 # Whoever connects may relay, as a client of a hop may.
 RELAYING = """
@@ -83,16 +83,17 @@ def haraka(home: Path, cache: Path, port: int, next_port: int) -> Hop:
     return started("Haraka smtp_proxy", port, line, own / "log", cwd=own)
 
 
-def postfix(home: Path, ports: dict[str, int]) -> Hop:
-    """One instance for `ports`: proxy, direct, hooked; sink and mailhook are where they send to."""
+def postfix(home: Path, proxy: int, sink: int, after: Mapping[int, int]) -> Hop:
+    """One instance, a proxy for `sink` at the port `proxy`; `after`: ports, and those of the hops behind its queue."""
     own = home / "postfix"
     for name in ("config", "queue", "data"):
         (own / name).mkdir(parents=True)
     shutil.chown(own / "data", "postfix")
     (own / "config" / "main.cf").write_text(MAIN_CF.format(home=own))
-    (own / "config" / "master.cf").write_text(MASTER_CF.format(**ports))
+    behind = "".join(AFTER.format(port=port, hop=hop) for port, hop in after.items())
+    (own / "config" / "master.cf").write_text(MASTER_CF.format(proxy=proxy, sink=sink, after=behind))
     subprocess.run(
         ["postfix", "-c", own / "config", "start"], check=True, env=environment(), capture_output=True
     )
-    listening(ports["proxy"])
-    return Hop("Postfix smtpd proxy", ports["proxy"], master=own / "queue" / "pid" / "master.pid")
+    listening(proxy)
+    return Hop("Postfix smtpd proxy", proxy, master=own / "queue" / "pid" / "master.pid")
