@@ -27,14 +27,14 @@ class Figures:
         return list(dict.fromkeys(hop for each, hop, _ in self.kept if each == workload))
 
     def ratios(self, workload: str, hop: str, other: str, what: str = "rate") -> list[float]:
-        """Round by round: whatever else the machine did then has met both."""
+        """Round by round: whatever else the machine did then has met both. [] beside itself."""
         ours, theirs = self.of(workload, hop, what), self.of(workload, other, what)
-        return [a / b for a, b in zip(ours, theirs, strict=True)] if ours and theirs else []
+        return [a / b for a, b in zip(ours, theirs, strict=True)] if theirs and hop != other else []
 
     def added(self, workload: str, hop: str, other: str, what: str) -> list[float]:
-        """Round by round."""
+        """As `ratios`."""
         ours, theirs = self.of(workload, hop, what), self.of(workload, other, what)
-        return [a - b for a, b in zip(ours, theirs, strict=True)] if ours and theirs else []
+        return [a - b for a, b in zip(ours, theirs, strict=True)] if theirs and hop != other else []
 
 
 def spread(values: list[float], digits: int = 2) -> str:
