@@ -104,18 +104,20 @@ class Starter:
     def postfix(self, sink: Sink, after: dict[int, int]) -> Iterator[Hop]:
         """Its queue in memory, where there is such a folder: see docs/performance.md."""
         if shutil.which("postfix", path=PATH) and os.geteuid() == 0:
-            folder = self.folder(Path("/dev/shm"))
-            yield self.kept(peers.postfix(folder, self.port(), sink.port, after))
+            own = folder(self._stack, "/dev/shm")
+            yield self.kept(peers.postfix(own, self.port(), sink.port, after))
 
     def haraka(self, to: Sink) -> Iterator[Hop]:
         if shutil.which("npm"):
             yield self.kept(peers.haraka(self.home, CACHE, self.port(), to.port))
 
-    def folder(self, where: Path) -> Path:
-        made = Path(tempfile.mkdtemp(prefix="mailhook-benchmark-", dir=where if where.is_dir() else None))
-        self._stack.callback(shutil.rmtree, made, ignore_errors=True)
-        made.chmod(0o755)
-        return made
+
+def folder(stack: ExitStack, where: str) -> Path:
+    """Which the user "postfix" may enter; `where`, if there is such a place."""
+    made = Path(tempfile.mkdtemp(prefix="mailhook-benchmark-", dir=where if Path(where).is_dir() else None))
+    stack.callback(shutil.rmtree, made, ignore_errors=True)
+    made.chmod(0o755)
+    return made
 
 
 def start(home: Path, stack: ExitStack) -> Bench:
@@ -150,12 +152,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=list(WORKLOADS), choices=WORKLOADS, metavar="WORKLOAD")
     options = parser.parse_args()
     chosen = tuple(options.only)
-    home = Path(tempfile.mkdtemp(prefix="mailhook-benchmark-"))
-    home.chmod(0o755)
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, home, ignore_errors=True)
         before = os.getloadavg()[0]
-        bench = start(home, stack)
+        bench = start(folder(stack, tempfile.gettempdir()), stack)
         bench.run(options.rounds, chosen)
         print("\n".join(page(bench.figures, chosen, options.rounds, (before, os.getloadavg()[0]))))
 
