@@ -1,31 +1,30 @@
 """The hops that are measured, each as its users run it: its own process, limits and a log in a file.
 
-What: `Hop` is a port and a process tree; `mailhook`, `postfix`, `haraka`, `proxy` and `sandbox` start one.
+What: `Hop` is a port and a process tree, and what it has cost; `mailhook`, `pump` and `sandbox` start one.
 
-Not here: what is sent through them (__main__).
+Not here: other people's hops (peers), what is sent through them (workloads, latency).
 
-Errors: AssertionError when one does not listen in time; CalledProcessError when it cannot be installed.
+Errors: AssertionError when one does not listen in time, or its event loop is not the one that it should be.
 """
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
+from typing import NamedTuple
 
-from tests.peers.postfix import OWN_CF, SERVICES
-
-HERE = Path(__file__).parent
+NONE, PUMP = "no hop", "a pump (C, looks at nothing)"
 TICKS = os.sysconf("SC_CLK_TCK")
-HARAKA = "Haraka@3.3.4"
 
+# The status page is on, as by default, one port above: `free_ports` leaves it free.
 CONFIG = """
 [listen]
 port = {port}
+workers = {workers}
 [nexthop]
 port = {next_port}
 [provider]
@@ -37,34 +36,16 @@ path = "{home}/mailhook.db"
 [policy]
 organizer_domains = ["corp.example"]
 max_conferences_per_organizer_per_hour = 10000000
+[http]
+port = {http_port}
 """
 
-MAIN_CF = f"""{OWN_CF}\
-message_size_limit = 100000000
-mailhook_destination_concurrency_limit = 20
-mailhook_initial_destination_concurrency = 20
-mailhook_destination_concurrency_failed_cohort_limit = 0
-"""
 
-# Before the queue: the proxy. After the queue, with and without mailhook, for the latency through Postfix: as in
-# docs/postfix.md.
-MASTER_CF = f"""
-127.0.0.1:{{proxy}} inet n - n - - smtpd
-  -o smtpd_proxy_filter=127.0.0.1:{{sink}}
-127.0.0.1:{{direct}} inet n - n - - smtpd
-  -o content_filter=mailhook:[127.0.0.1]:{{sink}}
-127.0.0.1:{{hooked}} inet n - n - - smtpd
-  -o content_filter=mailhook:[127.0.0.1]:{{mailhook}}
-mailhook unix - - n - 20 smtp
-  -o smtp_send_xforward_command=yes
-  -o disable_mime_output_conversion=yes
-{SERVICES}"""
+class Cpu(NamedTuple):
+    """Seconds."""
 
-# Whoever connects may relay, as a client of a hop may.
-RELAYING = """
-exports.hook_connect = (next, connection) => { connection.relaying = true; next() }
-exports.hook_rcpt = (next) => next(OK)
-"""
+    user: float
+    system: float
 
 
 @dataclass
@@ -81,9 +62,10 @@ class Hop:
             return [] if self.master is None else _tree(int(self.master.read_text()))
         return _tree(self.process.pid)
 
-    def cpu(self) -> float:
-        """Seconds, of all its processes, those that have ended included."""
-        return sum(_cpu(pid) for pid in self.pids())
+    def cpu(self) -> Cpu:
+        """Of all its processes, those that have ended included."""
+        found = [_cpu(pid) for pid in self.pids()]
+        return Cpu(sum(each.user for each in found), sum(each.system for each in found))
 
     def forget_peak(self) -> None:
         for pid in self.pids():
@@ -100,7 +82,7 @@ class Hop:
         elif self.master is not None:
             config = self.master.parents[2] / "config"
             subprocess.run(
-                ["postfix", "-c", config, "stop"], check=False, env=_environment(), capture_output=True
+                ["postfix", "-c", config, "stop"], check=False, env=environment(), capture_output=True
             )
 
 
@@ -116,43 +98,52 @@ def _tree(root: int) -> list[int]:
     return found
 
 
+def _read(file: str) -> str:
+    """ "" if the process has ended."""
+    try:
+        return Path(file).read_text()
+    except OSError:
+        return ""
+
+
 def _stat(pid: int) -> list[str]:
     """proc(5), from the state on; [] if it has ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    except OSError:
-        return []
+    return _read(f"/proc/{pid}/stat").rpartition(") ")[2].split()
 
 
-def _cpu(pid: int) -> float:
-    fields = _stat(pid)
-    return sum(map(int, fields[11:15])) / TICKS if fields else 0.0
+def _cpu(pid: int) -> Cpu:
+    fields = _stat(pid) or ["0"] * 15
+    user, system, ended_user, ended_system = (int(field) / TICKS for field in fields[11:15])
+    return Cpu(user + ended_user, system + ended_system)
 
 
 def _peak(pid: int) -> float:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
+    lines = _read(f"/proc/{pid}/status").splitlines()
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """With what Debian has in sbin."""
     return {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin"}
 
 
 def free_ports() -> Iterator[int]:
-    """Below the range from which connections are given their ports."""
-    for port in range(21000 + os.getpid() % 5000, 32000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        yield port
+    """Below the range from which connections are given their ports; the one above each is free too."""
+    for port in range(21000 + os.getpid() % 2500 * 2, 32000, 2):
+        if _is_free(port) and _is_free(port + 1):
+            yield port
 
 
-def _listening(port: int, within: float = 60.0) -> None:
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def listening(port: int, within: float = 60.0) -> None:
     end = monotonic() + within
     while True:
         try:
@@ -163,76 +154,65 @@ def _listening(port: int, within: float = 60.0) -> None:
             sleep(0.05)
 
 
-def _started(name: str, port: int, line: Sequence[str], log: Path, cwd: Path | None = None) -> Hop:
+def started(
+    name: str,
+    port: int,
+    line: Sequence[str],
+    log: Path,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Hop:
     with log.open("ab") as file:
-        process = subprocess.Popen(line, stdout=file, stderr=file, cwd=cwd)
-    _listening(port)
+        process = subprocess.Popen(line, stdout=file, stderr=file, cwd=cwd, env=env)
+    listening(port)
     return Hop(name, port, process)
 
 
-def sandbox(home: Path, port: int) -> Hop:
+def sandbox(home: Path, port: int, name: str = "sandbox") -> Hop:
     line = [sys.executable, "-m", "mailhook.cli", "sandbox", "--port", str(port)]
-    return _started("sandbox", port, line, home / "sandbox.log")
+    return started(name, port, line, home / f"{name}.log")
 
 
-def mailhook(home: Path, port: int, next_port: int, videomost: int, *, uvloop: bool) -> Hop:
+def pump(home: Path, port: int, next_port: int) -> Hop:
+    line = [str(home / "pump"), str(port), str(next_port)]
+    return started(PUMP, port, line, home / "pump.log")
+
+
+def mailhook(home: Path, port: int, next_port: int, videomost: int, *, uvloop: bool, workers: int = 1) -> Hop:
     """Without `uvloop` it is hidden, as where it is not installed."""
-    name = "mailhook, uvloop" if uvloop else "mailhook"
-    own = home / name.replace(", ", "-")
+    several = f", {workers} processes" if workers > 1 else ""
+    name = f"mailhook{several}{', uvloop' if uvloop else ''}"
+    own = home / name.replace(", ", "-").replace(" ", "-")
     own.mkdir()
     (own / "config.toml").write_text(
-        CONFIG.format(port=port, next_port=next_port, sandbox=videomost, home=own)
+        CONFIG.format(
+            port=port, workers=workers, next_port=next_port, sandbox=videomost, home=own, http_port=port + 1
+        )
     )
-    hidden = "" if uvloop else "sys.modules['uvloop'] = None; "
-    code = f"import sys; {hidden}from mailhook.cli import main; sys.exit(main())"
-    line = [sys.executable, "-c", code, "serve", "--config", str(own / "config.toml")]
-    return _started(name, port, line, own / "log")
+    line = [sys.executable, "-m", "mailhook", "serve", "--config", str(own / "config.toml")]
+    hop = started(name, port, line, own / "log", env=os.environ if uvloop else _without_uvloop(home))
+    _on_the_right_loop(hop, own / "log", uvloop, workers)
+    return hop
 
 
-def proxy(home: Path, port: int, next_port: int) -> Hop:
-    line = [sys.executable, str(HERE / "proxy.py"), str(port), str(next_port), str(home / "proxy.log")]
-    return _started("aiosmtpd Proxy", port, line, home / "proxy.out")
+def _without_uvloop(home: Path) -> dict[str, str]:
+    """An environment in which no process finds it, those included that mailhook starts."""
+    hiding = home / "without-uvloop"
+    hiding.mkdir(exist_ok=True)
+    (hiding / "uvloop.py").write_text('raise ImportError("hidden by the benchmark")\n')
+    found = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{hiding}:{found}" if found else str(hiding)}
 
 
-def haraka(home: Path, cache: Path, port: int, next_port: int) -> Hop:
-    """Installed by npm into `cache` unless it is there."""
-    module = cache / "node_modules" / "Haraka"
-    if not module.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        line = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", HARAKA]
-        subprocess.run(line, cwd=cache, check=True, capture_output=True)
-    own = home / "haraka"
-    (own / "config").mkdir(parents=True)
-    (own / "plugins").mkdir()
-    (own / "plugins" / "relaying.js").write_text(RELAYING)
-    settings = {
-        "smtp.ini": f"listen=127.0.0.1:{port}\nnodes=0\n",
-        "plugins": "relaying\nqueue/smtp_proxy\n",
-        "smtp_proxy.ini": f"host=127.0.0.1\nport={next_port}\nenable_outbound=true\n",
-        "databytes": "100000000",
-        "loglevel": "NOTICE",
-        "me": "haraka.example",
-        "host_list": "partner.example",
-    }
-    # A section that is missing is not taken from the defaults.
-    settings["connection.ini"] = (module / "config" / "connection.ini").read_text()
-    for name, content in settings.items():
-        (own / "config" / name).write_text(content)
-    return _started(
-        "Haraka smtp_proxy", port, ["node", str(module / "bin" / "haraka"), "-c", str(own)], own / "log", own
-    )
-
-
-def postfix(home: Path, ports: dict[str, int]) -> Hop:
-    """One instance for `ports`: proxy, direct, hooked; sink and mailhook are where they send to."""
-    own = home / "postfix"
-    for name in ("config", "queue", "data"):
-        (own / name).mkdir(parents=True)
-    shutil.chown(own / "data", "postfix")
-    (own / "config" / "main.cf").write_text(MAIN_CF.format(home=own))
-    (own / "config" / "master.cf").write_text(MASTER_CF.format(**ports))
-    subprocess.run(
-        ["postfix", "-c", own / "config", "start"], check=True, env=_environment(), capture_output=True
-    )
-    _listening(ports["proxy"])
-    return Hop("Postfix smtpd proxy", ports["proxy"], master=own / "queue" / "pid" / "master.pid")
+def _on_the_right_loop(hop: Hop, log: Path, uvloop: bool, workers: int) -> None:
+    """Of the processes that relay mail; what else runs does not matter."""
+    end = monotonic() + 60
+    # Said when all of them accept.
+    while " listening " not in log.read_text():
+        assert monotonic() < end, f"{hop.name} is not ready: {log.read_text()}"
+        sleep(0.05)
+    relaying = [pid for pid in hop.pids() if "mailhook.worker" in _read(f"/proc/{pid}/cmdline")]
+    assert len(relaying) == workers, f"{hop.name} has {len(relaying)} workers"
+    for pid in relaying:
+        assert ("/uvloop/" in _read(f"/proc/{pid}/maps")) == uvloop, f"{hop.name}: the wrong event loop"

@@ -1,8 +1,9 @@
-"""What the hops are measured with: two small C programs, one that sends mail and one that throws it away.
+"""What the hops are measured with: small C programs that send mail and throw it away, and Postfix's smtp-source.
 
-What: `build` compiles them; `Sink` and `send` run them; `messages` writes the mails that are sent.
+What: `build` compiles them, and the pump; `Sink`, `send` and `smtp_source` run them; `messages` writes the mails that
+are sent.
 
-Not here: hops (hops), workloads and the table (__main__).
+Not here: hops (hops, peers), workloads (workloads, latency).
 
 Errors: CalledProcessError when there is no compiler, or a mail was refused.
 """
@@ -15,8 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from time import monotonic
 
 from mailhook.smtp.content import dot_stuff
+from tests.benchmarks.hop.hops import environment
 from tests.relay.mails import Event, invitation
 
 HERE = Path(__file__).parent
@@ -29,7 +32,7 @@ SIZES = {"4k": 4096, "1m": 1 << 20, "25m": 25 << 20}
 
 
 def build(home: Path) -> None:
-    for name in ("sink", "source"):
+    for name in ("sink", "source", "pump"):
         subprocess.run(["gcc", "-O2", "-o", home / name, HERE / f"{name}.c"], check=True)
 
 
@@ -78,6 +81,27 @@ def send(
     # What does not answer for so long will not.
     done = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True, timeout=seconds + 60)
     return Sent(**json.loads(done.stdout))
+
+
+def smtp_source(port: int, size: int, *, sessions: int, seconds: int) -> float:
+    """Mails per second, from Postfix's own test source, over reused connections.
+
+    It sends a number of mails, not for a time: one for each session tells how many take about so many seconds.
+    """
+    first = _by_smtp_source(port, size, sessions, sessions)
+    if first >= seconds:
+        return sessions / first
+    mails = sessions * round(seconds / first)
+    return mails / _by_smtp_source(port, size, sessions, mails)
+
+
+def _by_smtp_source(port: int, size: int, sessions: int, mails: int) -> float:
+    """Seconds."""
+    flags = {"-s": sessions, "-m": mails, "-l": size, "-f": "ivan@corp.example", "-t": "anna@partner.example"}
+    line = ["smtp-source", "-d", *(str(part) for flag in flags.items() for part in flag), f"127.0.0.1:{port}"]
+    begun = monotonic()
+    subprocess.run(line, check=True, env=environment(), timeout=120)
+    return monotonic() - begun
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PLACES 64
+
 enum state { GREETING, EHLO, MAIL, RCPT, DATA, ENVELOPE, CONTENT, DOT };
 
 struct session {
@@ -41,6 +43,9 @@ static size_t size;
 static unsigned *micros;
 static unsigned base;
 static unsigned long end;
+static size_t places[PLACES];
+static int place_count;
+static long stamp_at;
 
 static unsigned long now(void) {
     struct timespec t;
@@ -57,10 +62,15 @@ static void put(struct session *s, const char *text) {
     if (write(s->fd, text, strlen(text)) < 0) die("write");
 }
 
-static void fill(char *message, const char *place, const char *value) {
-    size_t length = strlen(place);
-    for (char *at = message; (at = memmem(at, message + size - at, place, length)); at += length)
-        memcpy(at, value, length);
+/* Once for all mails, so that a large mail costs no more than its writing. */
+static void look_for_places(void) {
+    char *at = template;
+    while (place_count < PLACES && (at = memmem(at, template + size - at, "SERIALNO", 8))) {
+        places[place_count++] = at - template;
+        at += 8;
+    }
+    at = memmem(template, size > 4096 ? 4096 : size, "STAMPSTAMPSTAMPS", 16);
+    stamp_at = at ? at - template : -1;
 }
 
 static void watch(struct session *s, unsigned events, int how) {
@@ -88,10 +98,8 @@ static void mail(struct session *s) {
     char number[9], stamp[17];
     snprintf(number, sizeof number, "%04x%04lx", base & 0xffff, started & 0xffff);
     snprintf(stamp, sizeof stamp, "%016lx", s->begun);
-    memcpy(s->message, template, size);
-    fill(s->message, "SERIALNO", number);
-    char *place = memmem(s->message, size > 4096 ? 4096 : size, "STAMPSTAMPSTAMPS", 16);
-    if (place) memcpy(place, stamp, 16);
+    for (int n = 0; n < place_count; n++) memcpy(s->message + places[n], number, 8);
+    if (stamp_at >= 0) memcpy(s->message + stamp_at, stamp, 16);
     started++;
     s->sent_here++;
     if (s->pipelining) {
@@ -186,6 +194,7 @@ int main(int count, char **arguments) {
     size = status.st_size;
     template = malloc(size);
     if (read(file, template, size) != (ssize_t)size) die("read");
+    look_for_places();
     int sessions = atoi(arguments[3]);
     mails = atol(arguments[4]);
     per_connection = atol(arguments[5]);
@@ -199,6 +208,7 @@ int main(int count, char **arguments) {
     for (live = 0; live < sessions && live < mails; live++) {
         struct session *s = calloc(1, sizeof *s);
         s->message = malloc(size);
+        memcpy(s->message, template, size);
         connection(s);
     }
     struct epoll_event events[64];
