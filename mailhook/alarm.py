@@ -28,7 +28,7 @@ class Alarm:
         """A wait begins that may take so many seconds."""
         self._due = self._loop.time() + within
         if self._timer is not None and self._timer.when() > self._due:
-            self.close()
+            self._stop()
         if self._timer is None:
             self._timer = self._loop.call_at(self._due, self._look)
 
@@ -37,7 +37,11 @@ class Alarm:
         self._due = None
 
     def close(self) -> None:
-        """Stop the timer: it holds on to what it would ring."""
+        """For good: timer and alarm hold on to what they would ring."""
+        self._stop()
+        self._ring = _nothing
+
+    def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -51,3 +55,7 @@ class Alarm:
         else:
             self._due = None
             self._ring()
+
+
+def _nothing() -> None:
+    pass

@@ -75,7 +75,7 @@ class Connection(SMTP):
         self._alarm = Alarm(self.loop, self._silent_for_too_long)
         self._unread = b""
         self._full = False
-        self._ended: Exception | None = None
+        self._ended = ""
         self._reading: asyncio.Future[bytes] | None = None
         self.allowed = False
 
@@ -101,19 +101,19 @@ class Connection(SMTP):
 
     def eof_received(self) -> bool | None:
         """A client that half-closed still gets its replies (but under TLS, where nothing can be half closed)."""
-        self._end(ClientGoneError("connection closed"))
+        self._end("connection closed")
         return self._wire.get_extra_info("sslcontext") is None
 
     def connection_lost(self, error: Exception | None) -> None:
         """The dialogue is told when it reads; work for a mail that is past its dot goes on."""
-        self._end(ClientGoneError(f"connection lost: {error}" if error else "connection closed"))
+        self._end(f"connection lost: {error}" if error else "connection closed")
         asyncio.StreamReaderProtocol.connection_lost(self, error)
         self.transport = None
 
-    def _end(self, error: Exception) -> None:
-        self._ended = self._ended or error
+    def _end(self, why: str) -> None:
+        self._ended = self._ended or why
         if self._reading is not None and not self._reading.done():
-            self._reading.set_exception(self._ended)
+            self._reading.set_exception(ClientGoneError(self._ended))
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         """aiosmtpd's timer would also run while we work; `read` has its own."""
@@ -132,6 +132,8 @@ class Connection(SMTP):
             self._listener.left(self)
             self._alarm.close()
             self._close()
+            # Who holds on to us is let go, so that no garbage collector has to find us while mail waits.
+            self._dialogue = None
 
     # --- Guest
 
@@ -212,8 +214,8 @@ class Connection(SMTP):
         return data
 
     async def _wait(self) -> bytes:
-        if self._ended is not None:
-            raise self._ended
+        if self._ended:
+            raise ClientGoneError(self._ended)
         self._reading = self.loop.create_future()
         self._alarm.set(self._patience.left(self.loop.time()))
         try:
@@ -222,6 +224,7 @@ class Connection(SMTP):
             await self.write(replies.CLIENT_TIMEOUT.wire())
             raise ClientGoneError("silent for too long") from None
         finally:
+            self._reading = None
             self._alarm.clear()
 
     def _silent_for_too_long(self) -> None:
