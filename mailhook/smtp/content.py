@@ -161,7 +161,7 @@ class Inspector:
         found = [at for mark in _MARKS if (at := data.find(mark)) >= 0]
         last = max(map(data.rfind, _MARKS)) if found else -1
         self.candidate = _has_needle(beginning) or (
-            bool(found) and _has_needle(data[min(found) : last + _OVERLAP])
+            bool(found) and _has_needle(data[max(min(found) - _OVERLAP, 0) : last + _OVERLAP])
         )
         self._tail = data[-_OVERLAP:] if len(data) >= _OVERLAP else beginning[-_OVERLAP:]
 
